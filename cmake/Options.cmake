@@ -1,0 +1,50 @@
+# Compiler options of every target, and the three ways to declare one.
+
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Wno-missing-field-initializers
+                    -fstack-protector-strong -fno-omit-frame-pointer)
+add_compile_definitions($<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
+add_link_options(-Wl,-z,relro,-z,now -Wl,--as-needed)
+if(LMTPD_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(LMTPD_SANITIZE)
+  add_compile_options(-fsanitize=${LMTPD_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${LMTPD_SANITIZE})
+  add_compile_definitions(LMTPD_SANITIZED)
+endif()
+if(LMTPD_TIDY)
+  set(CMAKE_CXX_CLANG_TIDY clang-tidy-19 --quiet)
+endif()
+if(LMTPD_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+# A layer: a static library whose headers are included by their path from the top of the tree.
+function(lmtpd_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_LINKS})
+endfunction()
+
+# A GoogleTest program; each of its tests is a ctest of its own.
+include(GoogleTest)
+function(lmtpd_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
+endfunction()
+
+# A libFuzzer program; CI runs it for a minute on its seeds (contrib/test).
+function(lmtpd_fuzz name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  if(LMTPD_FUZZ)
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE ${ARG_LINKS})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  endif()
+endfunction()

@@ -1,0 +1,84 @@
+// lmtpd/base/channel.h -- a connection between two roles: framed messages over SOCK_SEQPACKET.
+//
+// A packet holds one or more messages and the descriptors that belong to them (SCM_RIGHTS). What is
+// sent between two flush() calls leaves in as few packets as hold it, since wake-ups are what a
+// channel costs. Nothing here blocks. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lmtpd/base/unique_fd.h"
+#include "lmtpd/base/wire.h"
+
+namespace lmtpd {
+
+// A message of one packet, or its place in the packet. The views live as long as the Packet.
+struct Frame {
+  std::uint16_t type;
+  std::string_view payload;
+  std::span<UniqueFd> descriptors;
+};
+
+class Packet {
+ public:
+  // In the order in which they were sent.
+  [[nodiscard]] std::span<Frame> frames() { return frames_; }
+
+ private:
+  friend class Channel;
+  std::vector<char> octets_;
+  std::vector<UniqueFd> descriptors_;
+  std::vector<Frame> frames_;
+};
+
+class Channel {
+ public:
+  static constexpr std::size_t kMaxPacket = 192 * 1024;  // octets
+  static constexpr std::size_t kMaxPayload = 160 * 1024;
+  static constexpr std::size_t kMaxDescriptors = 64;  // a packet
+
+  enum class Status { ok, would_block, closed };
+
+  // `socket` is one end of make_channel_pair().
+  explicit Channel(UniqueFd socket);
+
+  [[nodiscard]] int fd() const { return socket_.get(); }
+
+  // Queues `message`; it leaves at the next flush(). The descriptors are closed once they are sent.
+  // A payload over kMaxPayload is a broken invariant of the caller's and aborts.
+  template <class Message>
+  void send(const Message& message, std::vector<UniqueFd> descriptors = {}) {
+    send_frame(static_cast<std::uint16_t>(Message::kType), encode(message), std::move(descriptors));
+  }
+
+  // Sends until all has left (ok), the peer's queue is full (would_block: call again when the socket is
+  // writable) or the peer is gone (closed).
+  [[nodiscard]] Status flush();
+  [[nodiscard]] bool has_unsent() const { return !outgoing_.empty(); }
+
+  // Takes one packet: ok, would_block (none waits), or closed: end of file, an error, a truncated or
+  // malformed packet. Descriptors that no message claims are closed.
+  [[nodiscard]] Status receive(Packet& packet);
+
+ private:
+  struct Outgoing {
+    std::string octets;
+    std::vector<UniqueFd> descriptors;
+  };
+  void send_frame(std::uint16_t type, std::string payload, std::vector<UniqueFd> descriptors);
+
+  UniqueFd socket_;
+  std::deque<Outgoing> outgoing_;
+};
+
+// Two connected ends, non-blocking and close-on-exec, with buffers that hold a packet of the largest size.
+[[nodiscard]] std::optional<std::pair<UniqueFd, UniqueFd>> make_channel_pair();
+
+}  // namespace lmtpd

@@ -1,0 +1,44 @@
+// lmtpd/base/log.h -- the log of every role: one line an event, to stderr or syslog(3).
+//
+// Facility mail, ident `lmtpd`, the role's name behind it (`lmtpd/worker`), as Postfix names its
+// programs. Text that came from outside goes through escaped() first.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+
+namespace lmtpd {
+
+enum class Severity { info, warning, error };
+
+enum class LogTarget { standard_error, syslog };
+
+// Called once, before a role confines itself (syslog's socket is opened here). `role` outlives the
+// process's last log line.
+void open_log(const char* role, LogTarget target);
+
+void log_line(Severity severity, std::string_view text);
+
+template <class... Args>
+void log_info(fmt::format_string<Args...> format, Args&&... args) {
+  log_line(Severity::info, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void log_warning(fmt::format_string<Args...> format, Args&&... args) {
+  log_line(Severity::warning, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void log_error(fmt::format_string<Args...> format, Args&&... args) {
+  log_line(Severity::error, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// `text` with control characters, DEL and octets that are no valid UTF-8 as `?`, and cut to
+// `longest` octets with `...` behind.
+[[nodiscard]] std::string escaped(std::string_view text, std::size_t longest = 255);
+
+// "what: strerror(error)".
+[[nodiscard]] std::string errno_text(std::string_view what, int error);
+
+}  // namespace lmtpd

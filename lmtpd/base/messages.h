@@ -1,0 +1,238 @@
+// lmtpd/base/messages.h -- every message that two roles exchange, and who may send which to whom.
+//
+// A role that receives a message it does not expect from that peer, or one that does not decode,
+// closes the channel. String views in a decoded message live as long as the packet.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "lmtpd/base/result.h"
+#include "lmtpd/base/ticket.h"
+#include "lmtpd/base/types.h"
+
+namespace lmtpd {
+
+enum class MessageType : std::uint16_t {
+  // master -> any role
+  configure = 1,
+  file,
+  listener,
+  start,
+  introduce,
+  stop,
+  // any role -> master
+  ready,
+  // lookup -> master
+  start_worker,
+  // master -> frontend
+  worker_refused,
+  // frontend -> master
+  expel_worker,
+  // worker -> master and back
+  make_mailbox,
+  mailbox_made,
+  // frontend -> lookup and back
+  resolve,
+  want_worker,
+  resolved,
+  // frontend -> worker and back
+  deliver,
+  left,
+  outcome,
+  leaving,
+};
+
+// ---- master -> any role: Configure, then File and Listener as often as needed, then Start.
+
+struct Configure {
+  static constexpr MessageType kType = MessageType::configure;
+  std::string_view parameters;  // Parameters::serialise()
+  std::uint32_t instance = 0;   // which of the frontends
+  MailboxOwner owner;           // a worker's
+  Key key{};                    // lookup: the ticket key; a worker: the key derived for its owner
+  static void fields(auto& self, auto&& field) {
+    field(self.parameters, self.instance, self.owner, self.key);
+  }
+};
+
+// One file that the role needs and cannot open itself; one descriptor, open for reading.
+struct File {
+  static constexpr MessageType kType = MessageType::file;
+  std::string_view path;  // as the configuration names it
+  static void fields(auto& self, auto&& field) { field(self.path); }
+};
+
+// One listening socket; one descriptor.
+struct Listener {
+  static constexpr MessageType kType = MessageType::listener;
+  std::uint32_t index = 0;  // in the parameter's list
+  static void fields(auto& self, auto&& field) { field(self.index); }
+};
+
+struct Start {
+  static constexpr MessageType kType = MessageType::start;
+  static void fields(auto&, auto&&) {}
+};
+
+enum class PeerKind : std::uint8_t { frontend, lookup, worker };
+
+// A channel to another role; one descriptor. A second one for the same peer replaces the first: the
+// peer was restarted.
+struct Introduce {
+  static constexpr MessageType kType = MessageType::introduce;
+  std::uint8_t kind = 0;       // PeerKind
+  std::uint32_t instance = 0;  // which of the frontends
+  MailboxOwner owner;          // a worker's
+  static void fields(auto& self, auto&& field) { field(self.kind, self.instance, self.owner); }
+};
+
+// End in order: a frontend answers the transactions under way, a worker takes its leave (Leaving), and
+// then the role exits with status 0.
+struct Stop {
+  static constexpr MessageType kType = MessageType::stop;
+  static void fields(auto&, auto&&) {}
+};
+
+// ---- role -> master
+
+// The role has confined itself and serves.
+struct Ready {
+  static constexpr MessageType kType = MessageType::ready;
+  static void fields(auto&, auto&&) {}
+};
+
+// lookup, for a frontend that showed a valid ticket: introduce this owner's worker to that frontend.
+struct StartWorker {
+  static constexpr MessageType kType = MessageType::start_worker;
+  std::uint32_t frontend = 0;
+  MailboxOwner owner;
+  static void fields(auto& self, auto&& field) { field(self.frontend, self.owner); }
+};
+
+// master, in place of Introduce: there is no worker for this owner now.
+struct WorkerRefused {
+  static constexpr MessageType kType = MessageType::worker_refused;
+  MailboxOwner owner;
+  Reason reason = Reason::io;
+  std::string_view text;
+  static void fields(auto& self, auto&& field) { field(self.owner, self.reason, self.text); }
+};
+
+// frontend: this worker broke the rules of its channel; master ends it.
+struct ExpelWorker {
+  static constexpr MessageType kType = MessageType::expel_worker;
+  MailboxOwner owner;
+  static void fields(auto& self, auto&& field) { field(self.owner); }
+};
+
+// worker: make the mailbox that this ticket names, which master verifies as its maker.
+struct MakeMailbox {
+  static constexpr MessageType kType = MessageType::make_mailbox;
+  std::uint64_t id = 0;
+  std::string_view ticket;
+  static void fields(auto& self, auto&& field) { field(self.id, self.ticket); }
+};
+
+// The answer. `made`: the mailbox is there, and durable up to the base.
+struct MailboxMade {
+  static constexpr MessageType kType = MessageType::mailbox_made;
+  std::uint64_t id = 0;
+  bool made = false;
+  Reason reason = Reason::io;  // where not made
+  std::string_view text;
+  static void fields(auto& self, auto&& field) {
+    field(self.id, self.made, self.reason, self.text);
+  }
+};
+
+// ---- frontend <-> lookup
+
+struct Resolve {
+  static constexpr MessageType kType = MessageType::resolve;
+  std::uint64_t id = 0;  // the frontend's; at most kResolveWindow unanswered
+  std::string_view address;
+  static void fields(auto& self, auto&& field) { field(self.id, self.address); }
+};
+inline constexpr std::size_t kResolveWindow = 4096;
+
+// One mailbox of a recipient.
+struct Target {
+  std::string_view ticket;
+  std::string_view delivered_to;  // the final address (Delivered-To)
+  static void fields(auto& self, auto&& field) { field(self.ticket, self.delivered_to); }
+};
+
+struct Resolved {
+  static constexpr MessageType kType = MessageType::resolved;
+  std::uint64_t id = 0;
+  std::vector<Target> targets;             // one at least, or none and:
+  Reason reason = Reason::lookup_failed;   // why
+  std::string_view text;
+  static void fields(auto& self, auto&& field) {
+    field(self.id, self.targets, self.reason, self.text);
+  }
+};
+
+// Have the worker of this ticket's owner introduced. Answered by master: Introduce or WorkerRefused.
+struct WantWorker {
+  static constexpr MessageType kType = MessageType::want_worker;
+  std::string_view ticket;
+  static void fields(auto& self, auto&& field) { field(self.ticket); }
+};
+
+// ---- frontend <-> worker
+
+// One mailbox that the message goes to.
+struct Delivery {
+  std::uint64_t id = 0;  // the frontend's; at most kDeliveryWindow unanswered on a channel
+  std::string_view ticket;
+  std::string_view headers;      // what stands in this copy before the body
+  std::uint64_t wire_size = 0;   // octets of headers and body with every line end as CRLF (the W= of
+                                 // the file name)
+  static void fields(auto& self, auto&& field) {
+    field(self.id, self.ticket, self.headers, self.wire_size);
+  }
+};
+
+// One message, once, for one or more mailboxes of the worker's owner. No descriptor: `body` is the
+// body. One descriptor: a memfd with all four seals holds it, and `body` is empty.
+struct Deliver {
+  static constexpr MessageType kType = MessageType::deliver;
+  std::vector<Delivery> deliveries;
+  std::string_view body;
+  std::uint64_t body_size = 0;  // octets, in either form
+  static void fields(auto& self, auto&& field) {
+    field(self.deliveries, self.body, self.body_size);
+  }
+};
+inline constexpr std::size_t kInlineBody = 64 * 1024;  // octets; beyond: a memfd
+inline constexpr std::size_t kDeliveryWindow = 64;     // deliveries unanswered on a channel
+inline constexpr std::size_t kDescriptorWindow = 16;   // of them, messages in a memfd
+
+// Stored: on disk, published and proven. Else why not.
+struct Outcome {
+  static constexpr MessageType kType = MessageType::outcome;
+  std::uint64_t id = 0;
+  bool stored = false;
+  Reason reason = Reason::io;  // where not stored
+  std::string_view text;
+  static void fields(auto& self, auto&& field) {
+    field(self.id, self.stored, self.reason, self.text);
+  }
+};
+
+// worker: send nothing more. It answers what is under way, reads on until Left, and exits.
+struct Leaving {
+  static constexpr MessageType kType = MessageType::leaving;
+  static void fields(auto&, auto&&) {}
+};
+
+// frontend: nothing follows on this channel.
+struct Left {
+  static constexpr MessageType kType = MessageType::left;
+  static void fields(auto&, auto&&) {}
+};
+
+}  // namespace lmtpd

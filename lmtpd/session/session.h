@@ -1,0 +1,122 @@
+// lmtpd/session/session.h -- one LMTP session (RFC 2033), sans-I/O: octets in, replies out.
+//
+// Knows no socket, event loop, TLS, process or file. Its owner feeds it octets and completions and
+// takes replies away; what it cannot do itself it asks of its Backend. Not thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lmtpd/base/address.h"
+#include "lmtpd/base/result.h"
+#include "lmtpd/base/ticket.h"
+
+namespace lmtpd::session {
+
+struct Settings {
+  std::string hostname;                      // in greeting, LHLO reply and Received (myhostname)
+  std::uint64_t size_announced = 0;          // octets: SIZE, and what is refused beyond (RFC 1870)
+  std::size_t recipient_limit = 1000;        // accepted RCPTs a transaction
+  std::size_t error_limit = 20;              // 4xx and 5xx to commands, then 421
+  std::size_t hopcount_limit = 100;          // Received headers
+  std::chrono::milliseconds session_timeout{300'000};         // without a command or data
+  std::chrono::milliseconds transaction_time_limit{1'800'000};  // MAIL to the dot
+  bool strict_rfc821_envelopes = false;
+  bool reject_bare_newline = false;          // forbid_bare_newline = reject
+  bool defer_over_quota = false;             // over_quota = defer
+};
+
+// Who is at the other end, as the owner knows it; for Received and the log. Never parsed.
+struct Peer {
+  std::string received_from;  // Received's "from LHLO-NAME (HERE)": "localhost", "[192.0.2.1]"
+  std::string log_name;       // "unix", "192.0.2.1:4711"
+};
+
+// One mailbox that an accepted recipient resolves to.
+struct Mailbox {
+  std::string ticket;        // for the backend
+  std::string path;          // below the base; equal paths get one copy
+  std::string delivered_to;  // the final address
+};
+
+// One copy of a message.
+struct Copy {
+  std::string ticket;
+  std::string headers;          // Return-Path to Received, LF line ends
+  std::uint64_t wire_size = 0;  // octets of headers and body with CRLF line ends
+};
+
+// What a session needs done. Every start_ is answered exactly once by the session function named
+// beside it, with the same id, at once or later (but never from within the call), unless the session is
+// destroyed or says cancel() first. Ids are unique within a session.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual Clock::time_point now() = 0;
+  virtual std::time_t wall_clock() = 0;
+
+  // -> on_resolved()
+  virtual void start_resolve(std::uint64_t id, const Address& recipient) = 0;
+
+  // A place for a body of about `octets` (0: not known). -> on_body_ready() or on_body_refused().
+  virtual void start_body(std::uint64_t id, std::uint64_t octets) = 0;
+  // Adds to the body. False: it was taken, but no more until on_body_ready() (or on_body_refused(): the
+  // body is gone and takes nothing more).
+  [[nodiscard]] virtual bool append_body(std::uint64_t id, std::string_view octets) = 0;
+  virtual void drop_body(std::uint64_t id) = 0;
+
+  // Takes the body over and delivers a copy to each mailbox. -> on_copy_done(), once per copy, in
+  // any order; `id` is the body's.
+  virtual void start_delivery(std::uint64_t id, std::vector<Copy> copies) = 0;
+
+  // One line of the log, without ident and process id.
+  virtual void log(std::string_view line) = 0;
+};
+
+class Session {
+ public:
+  // `id` stands first in each of the session's log lines and in Received. The backend outlives the session.
+  Session(const Settings& settings, std::string id, Peer peer, Backend& backend);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Takes octets from the client, and returns how many it consumed. Fewer than offered: it waits for a
+  // completion (or the end, or its output to be taken); offer the rest again after that.
+  // An incomplete command line is consumed into the session's own bounded buffer.
+  [[nodiscard]] std::size_t consume(std::string_view octets);
+
+  // Replies so far, taken away by the caller. consume() stops while over 1 MiB has not been taken.
+  [[nodiscard]] std::string take_output();
+  // As consume() says: would it take octets now?
+  [[nodiscard]] bool wants_input() const;
+  // 221 or 421 was said, or a rule broken: send the output, then close.
+  [[nodiscard]] bool closing() const;
+  // Between transactions, no command under way: a good moment for shut_down().
+  [[nodiscard]] bool idle() const;
+
+  // When on_deadline() is due.
+  [[nodiscard]] Clock::time_point deadline() const;
+  void on_deadline();
+  // 421 4.3.2: at once between transactions, else after the transaction's last reply (RFC 5321 3.8).
+  void shut_down();
+
+  void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
+  void on_body_ready(std::uint64_t id);
+  void on_body_refused(std::uint64_t id, Error error);
+  // `copy` is the index in start_delivery()'s list.
+  void on_copy_done(std::uint64_t id, std::size_t copy, Result<void> outcome);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lmtpd::session

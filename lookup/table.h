@@ -1,0 +1,52 @@
+// lookup/table.h -- the one interface of everything that can be asked for a key.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace lmtpd::lookup {
+
+// The formatted values (result_format applied), one a column, in row order; one at least.
+struct Found {
+  std::vector<std::string> values;
+  bool operator==(const Found&) const = default;
+};
+// The table has no such key, or the key is one that it is never asked for (`domain =`, %u of "@d").
+struct Absent {
+  bool operator==(const Absent&) const = default;
+};
+// The table could not be asked, or answered what it must not (expansion_limit). Never "unknown user".
+struct Unavailable {
+  std::string why;
+  bool operator==(const Unavailable&) const = default;
+};
+using Answer = std::variant<Absent, Found, Unavailable>;
+
+// Who is told of answers that come later.
+class Asker {
+ public:
+  virtual void on_answer(std::uint64_t id, const Answer& answer) = 0;
+
+ protected:
+  ~Asker() = default;
+};
+
+class Table {
+ public:
+  virtual ~Table() = default;
+
+  // The answer where it is known at once. Else nullopt, and `asker` is told exactly once, from the
+  // event loop and never before lookup() has returned; it must live until then (every wait has a deadline).
+  // `key` is case-folded valid UTF-8 and is not kept.
+  [[nodiscard]] virtual std::optional<Answer> lookup(std::string_view key, Asker& asker,
+                                                     std::uint64_t id) = 0;
+
+  // As the configuration names it: "pgsql:/etc/postfix/virtual.cf".
+  [[nodiscard]] virtual const std::string& name() const = 0;
+};
+
+}  // namespace lmtpd::lookup
