@@ -19,7 +19,8 @@ struct Found {
 struct Absent {
   bool operator==(const Absent&) const = default;
 };
-// The table could not be asked, or answered what it must not (expansion_limit). Never "unknown user".
+// The table could not be asked, or answered what it must not (expansion_limit). Never "unknown
+// user".
 struct Unavailable {
   std::string why;
   bool operator==(const Unavailable&) const = default;
@@ -40,8 +41,8 @@ class Table {
   virtual ~Table() = default;
 
   // The answer where it is known at once. Else nullopt, and `asker` is told exactly once, from the
-  // event loop and never before lookup() has returned; it must live until then (every wait has a deadline).
-  // `key` is case-folded valid UTF-8 and is not kept.
+  // event loop and never before lookup() has returned; it must live until then (every wait has a
+  // deadline). `key` is case-folded valid UTF-8 and is not kept.
   [[nodiscard]] virtual std::optional<Answer> lookup(std::string_view key, Asker& asker,
                                                      std::uint64_t id) = 0;
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,7 +34,7 @@ class Packet {
 
  private:
   friend class Channel;
-  std::vector<char> octets_;
+  std::unique_ptr<char[]> octets_;  // Channel::kMaxPacket of them
   std::vector<UniqueFd> descriptors_;
   std::vector<Frame> frames_;
 };
@@ -58,13 +59,13 @@ class Channel {
     send_frame(static_cast<std::uint16_t>(Message::kType), encode(message), std::move(descriptors));
   }
 
-  // Sends until all has left (ok), the peer's queue is full (would_block: call again when the socket is
-  // writable) or the peer is gone (closed).
+  // Sends until all has left (ok), the peer's queue is full (would_block: call again when the
+  // socket is writable) or the peer is gone (closed).
   [[nodiscard]] Status flush();
   [[nodiscard]] bool has_unsent() const { return !outgoing_.empty(); }
 
-  // Takes one packet: ok, would_block (none waits), or closed: end of file, an error, a truncated or
-  // malformed packet. Descriptors that no message claims are closed.
+  // Takes one packet: ok, would_block (none waits), or closed: end of file, an error, a truncated
+  // or malformed packet. Descriptors that no message claims are closed.
   [[nodiscard]] Status receive(Packet& packet);
 
  private:
@@ -78,7 +79,8 @@ class Channel {
   std::deque<Outgoing> outgoing_;
 };
 
-// Two connected ends, non-blocking and close-on-exec, with buffers that hold a packet of the largest size.
+// Two connected ends, non-blocking and close-on-exec, with buffers that hold a packet of the
+// largest size.
 [[nodiscard]] std::optional<std::pair<UniqueFd, UniqueFd>> make_channel_pair();
 
 }  // namespace lmtpd

@@ -88,8 +88,8 @@ struct Introduce {
   static void fields(auto& self, auto&& field) { field(self.kind, self.instance, self.owner); }
 };
 
-// End in order: a frontend answers the transactions under way, a worker takes its leave (Leaving), and
-// then the role exits with status 0.
+// End in order: a frontend answers the transactions under way, a worker takes its leave (Leaving),
+// and then the role exits with status 0.
 struct Stop {
   static constexpr MessageType kType = MessageType::stop;
   static void fields(auto&, auto&&) {}
@@ -103,7 +103,8 @@ struct Ready {
   static void fields(auto&, auto&&) {}
 };
 
-// lookup, for a frontend that showed a valid ticket: introduce this owner's worker to that frontend.
+// lookup, for a frontend that showed a valid ticket: introduce this owner's worker to that
+// frontend.
 struct StartWorker {
   static constexpr MessageType kType = MessageType::start_worker;
   std::uint32_t frontend = 0;
@@ -167,15 +168,16 @@ struct Target {
 struct Resolved {
   static constexpr MessageType kType = MessageType::resolved;
   std::uint64_t id = 0;
-  std::vector<Target> targets;             // one at least, or none and:
-  Reason reason = Reason::lookup_failed;   // why
+  std::vector<Target> targets;            // one at least, or none and:
+  Reason reason = Reason::lookup_failed;  // why
   std::string_view text;
   static void fields(auto& self, auto&& field) {
     field(self.id, self.targets, self.reason, self.text);
   }
 };
 
-// Have the worker of this ticket's owner introduced. Answered by master: Introduce or WorkerRefused.
+// Have the worker of this ticket's owner introduced. Answered by master: Introduce or
+// WorkerRefused.
 struct WantWorker {
   static constexpr MessageType kType = MessageType::want_worker;
   std::string_view ticket;
@@ -188,9 +190,9 @@ struct WantWorker {
 struct Delivery {
   std::uint64_t id = 0;  // the frontend's; at most kDeliveryWindow unanswered on a channel
   std::string_view ticket;
-  std::string_view headers;      // what stands in this copy before the body
-  std::uint64_t wire_size = 0;   // octets of headers and body with every line end as CRLF (the W= of
-                                 // the file name)
+  std::string_view headers;     // what stands in this copy before the body
+  std::uint64_t wire_size = 0;  // octets of headers and body with every line end as CRLF (the W= of
+                                // the file name)
   static void fields(auto& self, auto&& field) {
     field(self.id, self.ticket, self.headers, self.wire_size);
   }

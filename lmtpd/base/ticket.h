@@ -3,7 +3,8 @@
 // Only lookup names a uid or a path. Its answer carries a ticket for each mailbox; the frontend can
 // read a ticket, to know whose worker it is for, but can neither make nor alter one. Two tags guard
 // it, each 128 bits of keyed BLAKE2b (RFC 7693) over all that comes before it:
-//   worker_tag  under a key derived for (uid, gid). The worker of that owner holds the key, so one that
+//   worker_tag  under a key derived for (uid, gid). The worker of that owner holds the key, so one
+//   that
 //               was taken over can forge tickets for itself, and for no one else.
 //   maker_tag   under a key that only lookup and master hold: what master asks for before it makes
 //               a mailbox at that path, and before it starts a worker for that owner.
@@ -40,15 +41,17 @@ struct Ticket {
 // A ticket in its sealed form, at most 4200 octets. A nonce makes two of one mailbox differ.
 [[nodiscard]] std::string seal_ticket(const Key& ticket_key, const Ticket& ticket);
 
-// What a sealed ticket says, unverified: what the frontend routes by. nullopt if `sealed` has not the
-// form of a ticket.
+// What a sealed ticket says, unverified: what the frontend routes by. nullopt if `sealed` has not
+// the form of a ticket.
 [[nodiscard]] std::optional<Ticket> read_ticket(std::string_view sealed);
 
 // The ticket, or nullopt if it was not made for `owner` with this key, was altered, or is past its
 // expiry at `now`. Says nothing of which.
 [[nodiscard]] std::optional<Ticket> open_ticket_as_worker(const Key& worker_key, MailboxOwner owner,
-                                                          std::string_view sealed, Clock::time_point now);
-[[nodiscard]] std::optional<Ticket> open_ticket_as_maker(const Key& ticket_key, std::string_view sealed,
+                                                          std::string_view sealed,
+                                                          Clock::time_point now);
+[[nodiscard]] std::optional<Ticket> open_ticket_as_maker(const Key& ticket_key,
+                                                         std::string_view sealed,
                                                          Clock::time_point now);
 
 }  // namespace lmtpd

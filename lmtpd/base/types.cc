@@ -7,7 +7,8 @@ constexpr std::size_t kLongest = 4095;  // PATH_MAX less the terminating NUL
 
 Result<MailboxPath> MailboxPath::parse(std::string_view table_value) {
   const auto refuse = [&](std::string_view why) {
-    return fail(Reason::bad_mailbox, "mailbox path \"" + std::string(table_value) + "\" " + std::string(why));
+    return fail(Reason::bad_mailbox,
+                "mailbox path \"" + std::string(table_value) + "\" " + std::string(why));
   };
   if (table_value.find('\0') != std::string_view::npos) {
     return fail(Reason::bad_mailbox, "mailbox path holds a NUL");

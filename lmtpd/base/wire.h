@@ -2,8 +2,8 @@
 //
 // A message is a struct with a kType and one function that lists its fields:
 //   static void fields(auto& self, auto&& field) { field(self.id, self.address); }
-// encode() and decode() walk that list, so that the two cannot differ. Both ends are of one build on
-// one machine: integers are in host order. Strings are a 32-bit length and the octets; a
+// encode() and decode() walk that list, so that the two cannot differ. Both ends are of one build
+// on one machine: integers are in host order. Strings are a 32-bit length and the octets; a
 // string_view decoded from a payload points into it.
 #pragma once
 

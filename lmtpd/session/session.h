@@ -20,16 +20,16 @@
 namespace lmtpd::session {
 
 struct Settings {
-  std::string hostname;                      // in greeting, LHLO reply and Received (myhostname)
-  std::uint64_t size_announced = 0;          // octets: SIZE, and what is refused beyond (RFC 1870)
-  std::size_t recipient_limit = 1000;        // accepted RCPTs a transaction
-  std::size_t error_limit = 20;              // 4xx and 5xx to commands, then 421
-  std::size_t hopcount_limit = 100;          // Received headers
-  std::chrono::milliseconds session_timeout{300'000};         // without a command or data
+  std::string hostname;                // in greeting, LHLO reply and Received (myhostname)
+  std::uint64_t size_announced = 0;    // octets: SIZE, and what is refused beyond (RFC 1870)
+  std::size_t recipient_limit = 1000;  // accepted RCPTs a transaction
+  std::size_t error_limit = 20;        // 4xx and 5xx to commands, then 421
+  std::size_t hopcount_limit = 100;    // Received headers
+  std::chrono::milliseconds session_timeout{300'000};           // without a command or data
   std::chrono::milliseconds transaction_time_limit{1'800'000};  // MAIL to the dot
   bool strict_rfc821_envelopes = false;
-  bool reject_bare_newline = false;          // forbid_bare_newline = reject
-  bool defer_over_quota = false;             // over_quota = defer
+  bool reject_bare_newline = false;  // forbid_bare_newline = reject
+  bool defer_over_quota = false;     // over_quota = defer
 };
 
 // Who is at the other end, as the owner knows it; for Received and the log. Never parsed.
@@ -53,8 +53,8 @@ struct Copy {
 };
 
 // What a session needs done. Every start_ is answered exactly once by the session function named
-// beside it, with the same id, at once or later (but never from within the call), unless the session is
-// destroyed or says cancel() first. Ids are unique within a session.
+// beside it, with the same id, at once or later (but never from within the call), unless the
+// session is destroyed or says cancel() first. Ids are unique within a session.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -67,8 +67,8 @@ class Backend {
 
   // A place for a body of about `octets` (0: not known). -> on_body_ready() or on_body_refused().
   virtual void start_body(std::uint64_t id, std::uint64_t octets) = 0;
-  // Adds to the body. False: it was taken, but no more until on_body_ready() (or on_body_refused(): the
-  // body is gone and takes nothing more).
+  // Adds to the body. False: it was taken, but no more until on_body_ready() (or on_body_refused():
+  // the body is gone and takes nothing more).
   [[nodiscard]] virtual bool append_body(std::uint64_t id, std::string_view octets) = 0;
   virtual void drop_body(std::uint64_t id) = 0;
 
@@ -82,15 +82,16 @@ class Backend {
 
 class Session {
  public:
-  // `id` stands first in each of the session's log lines and in Received. The backend outlives the session.
+  // `id` stands first in each of the session's log lines and in Received. The backend outlives the
+  // session.
   Session(const Settings& settings, std::string id, Peer peer, Backend& backend);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Takes octets from the client, and returns how many it consumed. Fewer than offered: it waits for a
-  // completion (or the end, or its output to be taken); offer the rest again after that.
-  // An incomplete command line is consumed into the session's own bounded buffer.
+  // Takes octets from the client, and returns how many it consumed. Fewer than offered: it waits
+  // for a completion (or the end, or its output to be taken); offer the rest again after that. An
+  // incomplete command line is consumed into the session's own bounded buffer.
   [[nodiscard]] std::size_t consume(std::string_view octets);
 
   // Replies so far, taken away by the caller. consume() stops while over 1 MiB has not been taken.
@@ -105,7 +106,8 @@ class Session {
   // When on_deadline() is due.
   [[nodiscard]] Clock::time_point deadline() const;
   void on_deadline();
-  // 421 4.3.2: at once between transactions, else after the transaction's last reply (RFC 5321 3.8).
+  // 421 4.3.2: at once between transactions, else after the transaction's last reply (RFC
+  // 5321 3.8).
   void shut_down();
 
   void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
