@@ -1,0 +1,78 @@
+#include "lmtpd/base/role_start.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <cerrno>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/base/messages.h"
+
+namespace lmtpd {
+namespace {
+
+enum class Progress { more, started, malformed };
+
+Progress take(RoleStart& start, Frame& frame) {
+  switch (static_cast<MessageType>(frame.type)) {
+    case MessageType::configure: {
+      const std::optional<Configure> message = decode<Configure>(frame.payload);
+      if (!message) return Progress::malformed;
+      start.parameters = message->parameters;
+      start.instance = message->instance;
+      start.owner = message->owner;
+      start.key = message->key;
+      return Progress::more;
+    }
+    case MessageType::file: {
+      const std::optional<File> message = decode<File>(frame.payload);
+      if (!message || frame.descriptors.size() != 1) return Progress::malformed;
+      start.files[std::string(message->path)] = std::move(frame.descriptors[0]);
+      return Progress::more;
+    }
+    case MessageType::listener: {
+      const std::optional<Listener> message = decode<Listener>(frame.payload);
+      if (!message || frame.descriptors.size() != 1) return Progress::malformed;
+      start.listeners.push_back({message->index, std::move(frame.descriptors[0])});
+      return Progress::more;
+    }
+    case MessageType::start:
+      return decode<Start>(frame.payload) ? Progress::started : Progress::malformed;
+    default:
+      return Progress::malformed;
+  }
+}
+
+}  // namespace
+
+Result<RoleStart> receive_role_start(Channel& control) {
+  RoleStart start;
+  Packet packet;
+  while (true) {
+    switch (control.receive(packet)) {
+      case Channel::Status::closed:
+        return fail(Reason::io, "control channel closed before Start");
+      case Channel::Status::would_block: {
+        pollfd waited{control.fd(), POLLIN, 0};
+        if (::poll(&waited, 1, -1) < 0 && errno != EINTR) {
+          return fail(Reason::io, errno_text("poll", errno));
+        }
+        continue;
+      }
+      case Channel::Status::ok:
+        break;
+    }
+    bool started = false;
+    for (Frame& frame : packet.frames()) {
+      const Progress progress = started ? Progress::malformed : take(start, frame);
+      if (progress == Progress::malformed) {
+        return fail(Reason::io, fmt::format("control channel: unexpected message of type {} before Start",
+                                            frame.type));
+      }
+      started = progress == Progress::started;
+    }
+    if (started) return start;
+  }
+}
+
+}  // namespace lmtpd
