@@ -6,8 +6,8 @@ namespace {
 constexpr int kPacketsATurn = 64;
 }  // namespace
 
-EventChannel::EventChannel(event_base* base, UniqueFd socket, Owner& owner)
-    : channel_(std::move(socket)),
+EventChannel::EventChannel(event_base* base, Channel channel, Owner& owner)
+    : channel_(std::move(channel)),
       owner_(owner),
       readable_(event_new(base, channel_.fd(), EV_READ | EV_PERSIST, on_readable, this)),
       writable_(event_new(base, channel_.fd(), EV_WRITE, on_flush, this)),

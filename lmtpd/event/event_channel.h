@@ -25,7 +25,7 @@ class EventChannel {
     ~Owner() = default;
   };
 
-  EventChannel(event_base* base, UniqueFd socket, Owner& owner);
+  EventChannel(event_base* base, Channel channel, Owner& owner);
   EventChannel(const EventChannel&) = delete;
   EventChannel& operator=(const EventChannel&) = delete;
 
