@@ -66,8 +66,9 @@ Result<RoleStart> receive_role_start(Channel& control) {
     for (Frame& frame : packet.frames()) {
       const Progress progress = started ? Progress::malformed : take(start, frame);
       if (progress == Progress::malformed) {
-        return fail(Reason::io, fmt::format("control channel: unexpected message of type {} before Start",
-                                            frame.type));
+        return fail(
+            Reason::io,
+            fmt::format("control channel: unexpected message of type {} before Start", frame.type));
       }
       started = progress == Progress::started;
     }

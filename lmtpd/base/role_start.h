@@ -30,8 +30,8 @@ struct RoleStart {
   std::vector<Listening> listeners;
 };
 
-// Reads Configure, File..., Listener..., Start (messages.h), waiting for each. Messages that stand in
-// Start's own packet behind it are an error: master sends nothing more until Ready.
+// Reads Configure, File..., Listener..., Start (messages.h), waiting for each. Messages that stand
+// in Start's own packet behind it are an error: master sends nothing more until Ready.
 [[nodiscard]] Result<RoleStart> receive_role_start(Channel& control);
 
 }  // namespace lmtpd

@@ -1,7 +1,7 @@
 // lmtpd/event/event_channel.h -- a Channel on a libevent loop.
 //
-// All that is sent in one turn of the loop leaves together, after the turn's other events: one packet,
-// and one wake-up of the peer, a turn.
+// All that is sent in one turn of the loop leaves together, after the turn's other events: one
+// packet, and one wake-up of the peer, a turn.
 #pragma once
 
 #include <vector>
@@ -17,8 +17,8 @@ class EventChannel {
   class Owner {
    public:
     virtual void on_packet(EventChannel& channel, Packet& packet) = 0;
-    // The peer is gone, broke the framing, or close() was called. Called once, from the loop; nothing
-    // follows.
+    // The peer is gone, broke the framing, or close() was called. Called once, from the loop;
+    // nothing follows.
     virtual void on_closed(EventChannel& channel) = 0;
 
    protected:

@@ -1,0 +1,227 @@
+#include "lmtpd/frontend/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/base/messages.h"
+
+namespace lmtpd::frontend {
+namespace {
+
+constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kUnsentLimit = 64 * 1024;       // beyond it the session keeps its output
+constexpr std::uint64_t kFirstBooking = kInlineBody;  // where no SIZE was declared
+constexpr std::uint64_t kBookingStep = 256 * 1024;
+
+}  // namespace
+
+Connection::Connection(event_base* base, UniqueFd socket, std::uint64_t name,
+                       const session::Settings& settings, std::string session_id,
+                       session::Peer peer, Services& services)
+    : socket_(std::move(socket)),
+      name_(name),
+      services_(services),
+      session_(settings, std::move(session_id), std::move(peer), *this),
+      readable_(event_new(base, socket_.get(), EV_READ | EV_PERSIST, on_readable, this)),
+      writable_(event_new(base, socket_.get(), EV_WRITE, on_progress, this)),
+      progress_(event_new(base, -1, 0, on_progress, this)),
+      timer_(event_new(base, -1, 0, on_timer, this)) {
+  schedule();  // the greeting
+}
+
+Connection::~Connection() {
+  for (const auto& [id, body] : bodies_) services_.release({name_, id});
+}
+
+void Connection::on_readable(evutil_socket_t, short, void* self) noexcept {
+  static_cast<Connection*>(self)->read();
+}
+
+void Connection::on_progress(evutil_socket_t, short, void* self) noexcept {
+  static_cast<Connection*>(self)->progress();
+}
+
+void Connection::on_timer(evutil_socket_t, short, void* self) noexcept {
+  auto& connection = *static_cast<Connection*>(self);
+  connection.timer_due_ = Clock::time_point::max();
+  if (Clock::now() >= connection.session_.deadline()) connection.session_.on_deadline();
+  connection.progress();
+}
+
+void Connection::schedule() { event_active(progress_.get(), EV_TIMEOUT, 1); }
+
+void Connection::read() {
+  // One turn reads one buffer: no client keeps the others waiting.
+  static std::array<char, kReadSize> buffer;
+  const ssize_t received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+  if (received < 0) {
+    if (errno == EAGAIN || errno == EINTR) return;
+    end_of_input_ = true;
+  } else if (received == 0) {
+    end_of_input_ = true;
+  } else {
+    const std::string_view octets(buffer.data(), static_cast<std::size_t>(received));
+    unread_ = octets.substr(session_.consume(octets));
+  }
+  progress();
+}
+
+void Connection::progress() {
+  if (finished_) return;
+  for (BodyAnswer& answer : std::exchange(answers_, {})) {
+    if (!bodies_.contains(answer.body)) continue;  // dropped meanwhile
+    if (answer.ready) {
+      session_.on_body_ready(answer.body);
+    } else {
+      services_.release({name_, answer.body});
+      bodies_.erase(answer.body);
+      session_.on_body_refused(answer.body, std::move(answer.ready).error());
+    }
+  }
+  feed();
+  write();
+
+  const bool settled = under_way_ == 0 && unsent_.empty() && answers_.empty();
+  if (settled && (session_.closing() || (end_of_input_ && session_.wants_input()))) {
+    finish();
+    return;
+  }
+  // Before events are waited for: a client that sends while its session waits stays in the kernel's
+  // buffer.
+  if (session_.wants_input() && unread_.empty() && !end_of_input_ && !session_.closing() &&
+      !services_.resolving_is_full()) {
+    event_add(readable_.get(), nullptr);
+  } else {
+    event_del(readable_.get());
+  }
+  arm_timer();
+}
+
+void Connection::feed() {
+  while (!unread_.empty() && session_.wants_input() && !session_.closing() &&
+         !services_.resolving_is_full()) {
+    const std::size_t consumed = session_.consume(unread_);
+    unread_.erase(0, consumed);
+    if (consumed == 0) break;
+  }
+}
+
+void Connection::write() {
+  while (true) {
+    if (unsent_.size() < kUnsentLimit) unsent_ += session_.take_output();
+    if (unsent_.empty()) return;
+    const ssize_t sent = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) {
+        event_add(writable_.get(), nullptr);
+        return;
+      }
+      // The client is gone. What was handed over is still delivered, and logged.
+      end_of_input_ = true;
+      unread_.clear();
+      unsent_.clear();
+      static_cast<void>(session_.take_output());
+      return;
+    }
+    unsent_.erase(0, static_cast<std::size_t>(sent));
+  }
+}
+
+void Connection::finish() {
+  finished_ = true;
+  for (const EventPtr* pending : {&readable_, &writable_, &progress_, &timer_})
+    event_del(pending->get());
+  services_.on_finished(name_);
+}
+
+// The timer is not moved at every command: it looks at the deadline again when it fires.
+void Connection::arm_timer() {
+  const Clock::time_point due = session_.deadline();
+  if (due >= timer_due_) return;
+  timer_due_ = due;
+  const timeval wait = to_timeval(due - Clock::now());
+  event_add(timer_.get(), &wait);
+}
+
+Clock::time_point Connection::now() { return Clock::now(); }
+
+std::time_t Connection::wall_clock() { return std::time(nullptr); }
+
+void Connection::start_resolve(std::uint64_t id, const Address& recipient) {
+  ++under_way_;
+  services_.resolve(name_, id, recipient.external());
+}
+
+void Connection::on_resolved(std::uint64_t request,
+                             Result<std::vector<session::Mailbox>> mailboxes) {
+  --under_way_;
+  session_.on_resolved(request, std::move(mailboxes));
+  schedule();
+}
+
+void Connection::on_window() { schedule(); }
+
+void Connection::start_body(std::uint64_t id, std::uint64_t octets) {
+  Receiving& body = bodies_[id];
+  body.booked = std::max(octets, kFirstBooking);
+  if (services_.book({name_, id}, body.booked)) answer_body(id, {});
+}
+
+bool Connection::append_body(std::uint64_t id, std::string_view octets) {
+  Receiving& body = bodies_.at(id);
+  if (Result<void> appended = body.octets.append(octets); !appended) {
+    answer_body(id, std::move(appended));
+    return false;
+  }
+  if (body.octets.size() <= body.booked) return true;
+  const std::uint64_t more =
+      std::max<std::uint64_t>(body.octets.size() - body.booked, kBookingStep);
+  body.booked += more;
+  return services_.book({name_, id}, more);
+}
+
+void Connection::answer_body(std::uint64_t id, Result<void> ready) {
+  answers_.push_back({id, std::move(ready)});
+  schedule();
+}
+
+void Connection::on_booked(std::uint64_t body) { answer_body(body, {}); }
+
+void Connection::on_booking_refused(std::uint64_t body) {
+  answer_body(body, fail(Reason::no_space, "no memory for the message within the time limit"));
+}
+
+void Connection::drop_body(std::uint64_t id) {
+  if (bodies_.erase(id) > 0) services_.release({name_, id});
+}
+
+void Connection::start_delivery(std::uint64_t id, std::vector<session::Copy> copies) {
+  const auto found = bodies_.find(id);
+  Body octets = std::move(found->second.octets);
+  bodies_.erase(found);
+  under_way_ += copies.size();
+  // An unsealed body is refused by the worker that gets it, and so answered 451.
+  if (const Result<void> sealed = octets.seal(); !sealed) log_error("{}", sealed.error().text);
+  services_.deliver({name_, id}, std::move(octets), std::move(copies));
+}
+
+void Connection::on_copy_done(std::uint64_t body, std::size_t copy, Result<void> outcome) {
+  --under_way_;
+  session_.on_copy_done(body, copy, std::move(outcome));
+  schedule();
+}
+
+void Connection::shut_down() {
+  session_.shut_down();
+  schedule();
+}
+
+void Connection::log(std::string_view line) { log_info("{}", line); }
+
+}  // namespace lmtpd::frontend

@@ -1,0 +1,104 @@
+// lmtpd/frontend/connection.h -- one client: its socket on the one side, its session on the other.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lmtpd/base/unique_fd.h"
+#include "lmtpd/event/event_ptr.h"
+#include "lmtpd/frontend/body.h"
+#include "lmtpd/frontend/message_name.h"
+#include "lmtpd/session/session.h"
+
+namespace lmtpd::frontend {
+
+// What connections share and ask of.
+class Services {
+ public:
+  virtual void resolve(std::uint64_t connection, std::uint64_t request, std::string address) = 0;
+  // No more resolve() now; on_window() follows.
+  [[nodiscard]] virtual bool resolving_is_full() const = 0;
+  // As Spool's: where false, on_booked() or on_booking_refused() follows.
+  [[nodiscard]] virtual bool book(const MessageName& message, std::uint64_t octets) = 0;
+  virtual void release(const MessageName& message) = 0;
+  // The booking goes along, and is released when all copies are done.
+  virtual void deliver(const MessageName& message, Body octets,
+                       std::vector<session::Copy> copies) = 0;
+  // Nothing is under way: destroy the connection, but not from within this call.
+  virtual void on_finished(std::uint64_t connection) = 0;
+
+ protected:
+  ~Services() = default;
+};
+
+class Connection final : private session::Backend {
+ public:
+  // `socket` is connected and non-blocking. `name` is unique among the frontend's connections.
+  Connection(event_base* base, UniqueFd socket, std::uint64_t name,
+             const session::Settings& settings, std::string session_id, session::Peer peer,
+             Services& services);
+  ~Connection() override;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void on_resolved(std::uint64_t request, Result<std::vector<session::Mailbox>> mailboxes);
+  void on_window();
+  void on_booked(std::uint64_t body);
+  void on_booking_refused(std::uint64_t body);
+  void on_copy_done(std::uint64_t body, std::size_t copy, Result<void> outcome);
+  void shut_down();
+
+ private:
+  struct Receiving {
+    Body octets;
+    std::uint64_t booked = 0;
+  };
+  // on_body_ready(), or on_body_refused() where there is an error.
+  struct BodyAnswer {
+    std::uint64_t body;
+    Result<void> ready;
+  };
+
+  // session::Backend
+  Clock::time_point now() override;
+  std::time_t wall_clock() override;
+  void start_resolve(std::uint64_t id, const Address& recipient) override;
+  void start_body(std::uint64_t id, std::uint64_t octets) override;
+  bool append_body(std::uint64_t id, std::string_view octets) override;
+  void drop_body(std::uint64_t id) override;
+  void start_delivery(std::uint64_t id, std::vector<session::Copy> copies) override;
+  void log(std::string_view line) override;
+
+  static void on_readable(evutil_socket_t, short, void* self) noexcept;
+  static void on_progress(evutil_socket_t, short, void* self) noexcept;
+  static void on_timer(evutil_socket_t, short, void* self) noexcept;
+  void read();
+  void progress();
+  void feed();
+  void write();
+  void finish();
+  void schedule();
+  void arm_timer();
+  void answer_body(std::uint64_t id, Result<void> ready);
+
+  UniqueFd socket_;
+  std::uint64_t name_;
+  Services& services_;
+  session::Session session_;
+  std::string unread_;  // received, and not yet consumed by the session
+  std::string unsent_;  // taken from the session, and not yet sent
+  bool end_of_input_ = false;
+  bool finished_ = false;
+  std::size_t under_way_ = 0;  // recipients being resolved and copies being delivered
+  std::unordered_map<std::uint64_t, Receiving> bodies_;
+  std::vector<BodyAnswer> answers_;  // owed to the session
+  Clock::time_point timer_due_ = Clock::time_point::max();
+  EventPtr readable_;
+  EventPtr writable_;
+  EventPtr progress_;
+  EventPtr timer_;
+};
+
+}  // namespace lmtpd::frontend

@@ -1,0 +1,195 @@
+#include "lmtpd/frontend/deliveries.h"
+
+#include <utility>
+
+#include "lmtpd/base/log.h"
+
+namespace lmtpd::frontend {
+namespace {
+
+// What a copy takes in a Deliver message, beside its strings.
+constexpr std::size_t kDeliveryOverhead = 32;
+
+}  // namespace
+
+Deliveries::Deliveries(event_base* base, Sender& sender) : base_(base), sender_(sender) {}
+
+void Deliveries::start(const MessageName& name, Body body, std::vector<session::Copy> copies) {
+  const MessageId id = next_message_++;
+  messages_.emplace(id, Message{name, std::move(body), copies.size()});
+  const Clock::time_point deadline = Clock::now() + kDeadline;
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    // Tickets come from lookup, and LookupLink has read each once.
+    const MailboxOwner owner = read_ticket(copies[i].ticket)->owner;
+    Worker& worker = workers_.try_emplace(owner, Worker{.owner = owner}).first->second;
+    worker.waiting.push_back({id, i, std::move(copies[i]), deadline});
+    // Two of one message and worker leave together.
+    if (i + 1 == copies.size() || read_ticket(copies[i + 1].ticket)->owner != owner) pump(worker);
+  }
+}
+
+void Deliveries::pump(Worker& worker) {
+  if (worker.channel && !worker.leaving) {
+    while (!worker.waiting.empty() && send_front(worker)) {
+    }
+  } else if (!worker.waiting.empty() && !worker.wanted && !worker.channel) {
+    // Where lookup is away, expire() tries again: within a second, and until the deadline.
+    worker.wanted = sender_.want_worker(worker.waiting.front().what.ticket);
+  }
+}
+
+// Sends the message that stands first, with those of its copies that follow and fit. False: the
+// window is full.
+bool Deliveries::send_front(Worker& worker) {
+  const MessageId id = worker.waiting.front().message;
+  const Body& body = messages_.at(id).body;
+  std::vector<UniqueFd> descriptors;
+  if (worker.sent.size() >= kDeliveryWindow) return false;
+  if (!body.is_inline()) {
+    if (worker.files >= kDescriptorWindow) return false;
+    descriptors.push_back(body.duplicate_file());
+    if (!descriptors.back()) return false;  // EMFILE: others are about to be done with theirs
+  }
+
+  Deliver message;
+  message.body = body.inline_octets();
+  message.body_size = body.size();
+  std::size_t size = message.body.size();
+  std::vector<Waiting> taken;
+  while (!worker.waiting.empty() && worker.waiting.front().message == id &&
+         worker.sent.size() + taken.size() < kDeliveryWindow) {
+    const session::Copy& copy = worker.waiting.front().what;
+    size += copy.ticket.size() + copy.headers.size() + kDeliveryOverhead;
+    if (!taken.empty() && size > Channel::kMaxPayload - kDeliveryOverhead) break;
+    taken.push_back(std::move(worker.waiting.front()));
+    worker.waiting.pop_front();
+  }
+  const bool with_file = !descriptors.empty();
+  for (const Waiting& copy : taken) {
+    const std::uint64_t delivery = next_delivery_++;
+    message.deliveries.push_back(
+        {delivery, copy.what.ticket, copy.what.headers, copy.what.wire_size});
+    worker.sent.emplace(delivery, Sent{copy.message, copy.copy, copy.deadline, false, with_file});
+    if (with_file) ++worker.files;
+  }
+  worker.channel->send(message, std::move(descriptors));
+  return true;
+}
+
+void Deliveries::introduce(MailboxOwner owner, UniqueFd socket) {
+  Worker& worker = workers_.try_emplace(owner, Worker{.owner = owner}).first->second;
+  if (worker.channel) on_closed(*worker.channel);
+  worker.wanted = false;
+  worker.leaving = false;
+  worker.channel = std::make_unique<EventChannel>(base_, Channel(std::move(socket)), *this);
+  by_channel_[worker.channel.get()] = &worker;
+  pump(worker);
+}
+
+void Deliveries::refuse(MailboxOwner owner, const Error& error) {
+  const auto found = workers_.find(owner);
+  if (found == workers_.end()) return;
+  found->second.wanted = false;
+  fail_waiting(found->second, error);
+}
+
+void Deliveries::fail_waiting(Worker& worker, const Error& error) {
+  for (const Waiting& copy : std::exchange(worker.waiting, {})) {
+    done(copy.message, copy.copy, tl::unexpected<Error>(error));
+  }
+}
+
+void Deliveries::forget_wanted() {
+  for (auto& [owner, worker] : workers_) worker.wanted = false;
+}
+
+Deliveries::Worker& Deliveries::worker_of(const EventChannel& channel) {
+  return *by_channel_.at(&channel);
+}
+
+void Deliveries::on_packet(EventChannel& channel, Packet& packet) {
+  Worker& worker = worker_of(channel);
+  for (const Frame& frame : packet.frames()) {
+    if (!on_frame(worker, frame)) {
+      log_error(
+          "worker of uid {} gid {} broke the rules of its channel (message of type {}): ended",
+          worker.owner.uid.value(), worker.owner.gid.value(), frame.type);
+      sender_.expel_worker(worker.owner);
+      channel.close();
+      return;
+    }
+  }
+  pump(worker);
+}
+
+bool Deliveries::on_frame(Worker& worker, const Frame& frame) {
+  switch (static_cast<MessageType>(frame.type)) {
+    case MessageType::outcome: {
+      const std::optional<Outcome> outcome = decode<Outcome>(frame.payload);
+      const auto found = outcome ? worker.sent.find(outcome->id) : worker.sent.end();
+      if (found == worker.sent.end()) return false;
+      const Sent sent = found->second;
+      worker.sent.erase(found);
+      if (sent.with_file) --worker.files;
+      if (sent.expired) {
+        if (outcome->stored) {
+          log_warning("worker of uid {} stored a message after its deadline: probably a duplicate",
+                      worker.owner.uid.value());
+        }
+      } else if (outcome->stored) {
+        done(sent.message, sent.copy, {});
+      } else {
+        done(sent.message, sent.copy, fail(outcome->reason, std::string(outcome->text)));
+      }
+      return true;
+    }
+    case MessageType::leaving:
+      if (!decode<Leaving>(frame.payload) || worker.leaving) return false;
+      worker.leaving = true;
+      worker.channel->send(Left{});
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Deliveries::on_closed(EventChannel& channel) {
+  Worker& worker = worker_of(channel);
+  by_channel_.erase(&channel);
+  const std::unique_ptr<EventChannel> closed = std::move(worker.channel);
+  worker.leaving = false;
+  worker.files = 0;
+  for (const auto& [id, sent] : std::exchange(worker.sent, {})) {
+    if (sent.expired) continue;
+    done(sent.message, sent.copy, fail(Reason::io, "delivery process ended before it answered"));
+  }
+  pump(worker);
+}
+
+void Deliveries::expire(Clock::time_point now) {
+  for (auto& [owner, worker] : workers_) {
+    for (auto& [id, sent] : worker.sent) {
+      if (now < sent.deadline) break;
+      if (std::exchange(sent.expired, true)) continue;
+      done(sent.message, sent.copy, fail(Reason::io, "delivery was not confirmed in time"));
+    }
+    while (!worker.waiting.empty() && now >= worker.waiting.front().deadline) {
+      const Waiting copy = std::move(worker.waiting.front());
+      worker.waiting.pop_front();
+      done(copy.message, copy.copy, fail(Reason::overload, "no delivery process was free in time"));
+      worker.wanted = false;
+    }
+    pump(worker);
+  }
+}
+
+void Deliveries::done(MessageId message, std::size_t copy, Result<void> outcome) {
+  Message& found = messages_.at(message);
+  const MessageName name = found.name;
+  if (--found.unanswered == 0) messages_.erase(message);
+  const bool last = !messages_.contains(message);
+  sender_.on_copy_done(name, copy, std::move(outcome));
+  if (last) sender_.on_message_done(name);
+}
+
+}  // namespace lmtpd::frontend

@@ -1,0 +1,114 @@
+// lmtpd/frontend/deliveries.h -- messages on their way to the workers, and the outcomes on their
+// way back.
+//
+// A message crosses to a worker once, with as many of its copies as are that worker's and fit into
+// the window. What does not fit waits here, in order, and so does everything for an owner that has
+// no worker yet.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lmtpd/base/messages.h"
+#include "lmtpd/event/event_channel.h"
+#include "lmtpd/frontend/body.h"
+#include "lmtpd/frontend/message_name.h"
+#include "lmtpd/session/session.h"
+
+namespace lmtpd::frontend {
+
+class Deliveries final : public EventChannel::Owner {
+ public:
+  class Sender {
+   public:
+    // Once for each copy of start(); never from within it.
+    virtual void on_copy_done(const MessageName& message, std::size_t copy,
+                              Result<void> outcome) = 0;
+    // Every copy of the message is done, and its body gone.
+    virtual void on_message_done(const MessageName& message) = 0;
+    // There is no worker for this ticket's owner: have master introduce one. False: lookup is not
+    // there.
+    [[nodiscard]] virtual bool want_worker(std::string_view ticket) = 0;
+    // This worker broke the rules of its channel.
+    virtual void expel_worker(MailboxOwner owner) = 0;
+
+   protected:
+    ~Sender() = default;
+  };
+
+  Deliveries(event_base* base, Sender& sender);
+
+  // `body` is sealed.
+  void start(const MessageName& name, Body body, std::vector<session::Copy> copies);
+
+  // What master says: a channel to this owner's worker, or that there is none now.
+  void introduce(MailboxOwner owner, UniqueFd socket);
+  void refuse(MailboxOwner owner, const Error& error);
+
+  // Lookup is gone, and with it what it was asked for.
+  void forget_wanted();
+
+  // Answers the copies whose deadline has passed, and asks again for workers that were not to be
+  // had.
+  void expire(Clock::time_point now);
+
+  [[nodiscard]] bool none() const { return messages_.empty(); }
+
+  // From start() to the outcome; design.md section 3, Flow.
+  static constexpr std::chrono::seconds kDeadline{120};
+
+ private:
+  struct Message {
+    MessageName name;
+    Body body;
+    std::size_t unanswered;
+  };
+  using MessageId = std::uint64_t;
+  struct Waiting {
+    MessageId message;
+    std::size_t copy;
+    session::Copy what;
+    Clock::time_point deadline;
+  };
+  struct Sent {
+    MessageId message;
+    std::size_t copy;
+    Clock::time_point deadline;
+    bool expired = false;  // answered 451; the worker's word is still to come
+    bool with_file;
+  };
+  // Everything about one owner's worker.
+  struct Worker {
+    MailboxOwner owner;
+    std::unique_ptr<EventChannel> channel;
+    bool leaving = false;  // it takes nothing more
+    bool wanted = false;   // master was asked for one
+    std::deque<Waiting> waiting;
+    std::map<std::uint64_t, Sent> sent;  // by delivery id: in the order of their deadlines
+    std::size_t files = 0;               // deliveries in `sent` that have a descriptor
+  };
+
+  void on_packet(EventChannel& channel, Packet& packet) override;
+  void on_closed(EventChannel& channel) override;
+  Worker& worker_of(const EventChannel& channel);
+  [[nodiscard]] bool on_frame(Worker& worker, const Frame& frame);
+  void pump(Worker& worker);
+  [[nodiscard]] bool send_front(Worker& worker);
+  void fail_waiting(Worker& worker, const Error& error);
+  void done(MessageId message, std::size_t copy, Result<void> outcome);
+
+  event_base* base_;
+  Sender& sender_;
+  MessageId next_message_ = 1;
+  std::uint64_t next_delivery_ = 1;
+  std::unordered_map<MessageId, Message> messages_;
+  std::map<MailboxOwner, Worker> workers_;
+  std::unordered_map<const EventChannel*, Worker*> by_channel_;
+};
+
+}  // namespace lmtpd::frontend

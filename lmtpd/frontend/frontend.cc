@@ -1,0 +1,273 @@
+#include "lmtpd/frontend/frontend.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/base/messages.h"
+
+namespace lmtpd::frontend {
+namespace {
+
+constexpr int kAcceptsATurn = 64;
+constexpr timeval kTick{1, 0};
+
+std::uint64_t spool_share(const Settings& settings) {
+  return settings.spool_limit / settings.frontend_processes;
+}
+
+session::Settings session_settings(const Settings& settings) {
+  const std::uint64_t share = spool_share(settings);
+  session::Settings out;
+  out.hostname = settings.myhostname;
+  out.size_announced =
+      settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
+  out.recipient_limit = settings.recipient_limit;
+  out.error_limit = settings.error_limit;
+  out.hopcount_limit = settings.hopcount_limit;
+  out.session_timeout = settings.session_timeout;
+  out.transaction_time_limit = settings.transaction_time_limit;
+  out.strict_rfc821_envelopes = settings.strict_rfc821_envelopes;
+  out.reject_bare_newline = settings.forbid_bare_newline == ForbidBareNewline::reject;
+  out.defer_over_quota = settings.over_quota == OverQuota::defer;
+  return out;
+}
+
+// RFC 5321 4.1.3 and 4.4 for Received; host and port for the log.
+session::Peer describe(const sockaddr_storage& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_INET) {
+    const auto& inet = reinterpret_cast<const sockaddr_in&>(address);
+    ::inet_ntop(AF_INET, &inet.sin_addr, text.data(), text.size());
+    return {fmt::format("[{}]", text.data()),
+            fmt::format("{}:{}", text.data(), ntohs(inet.sin_port))};
+  }
+  if (address.ss_family == AF_INET6) {
+    const auto& inet6 = reinterpret_cast<const sockaddr_in6&>(address);
+    ::inet_ntop(AF_INET6, &inet6.sin6_addr, text.data(), text.size());
+    return {fmt::format("[IPv6:{}]", text.data()),
+            fmt::format("[{}]:{}", text.data(), ntohs(inet6.sin6_port))};
+  }
+  return {"localhost", "unix"};
+}
+
+}  // namespace
+
+Frontend::Frontend(const Settings& settings, std::uint32_t instance, Channel control,
+                   std::vector<RoleStart::Listening> listening)
+    : base_(event_base_new()),
+      instance_(instance),
+      session_settings_(session_settings(settings)),
+      control_(base_.get(), std::move(control), *this),
+      spool_(spool_share(settings), session_settings_.size_announced, *this),
+      lookup_(base_.get(), *this),
+      deliveries_(base_.get(), *this),
+      tick_(event_new(base_.get(), -1, EV_PERSIST, on_tick, this)),
+      reap_(event_new(base_.get(), -1, 0, on_reap, this)) {
+  for (RoleStart::Listening& one : listening) {
+    auto door = std::make_unique<Door>(Door{this, std::move(one.socket), nullptr});
+    door->readable.reset(event_new(base_.get(), door->socket.get(), EV_READ | EV_PERSIST,
+                                   on_acceptable, door.get()));
+    event_add(door->readable.get(), nullptr);
+    doors_.push_back(std::move(door));
+  }
+  event_add(tick_.get(), &kTick);
+}
+
+void Frontend::run() {
+  control_.send(Ready{});
+  event_base_dispatch(base_.get());
+}
+
+void Frontend::on_acceptable(evutil_socket_t, short, void* door) noexcept {
+  const auto& one = *static_cast<Door*>(door);
+  one.frontend->accept(one);
+}
+
+void Frontend::on_tick(evutil_socket_t, short, void* self) noexcept {
+  static_cast<Frontend*>(self)->tick();
+}
+
+void Frontend::on_reap(evutil_socket_t, short, void* self) noexcept {
+  static_cast<Frontend*>(self)->reap();
+}
+
+void Frontend::accept(const Door& door) {
+  for (int i = 0; i < kAcceptsATurn; ++i) {
+    UniqueFd socket(::accept4(door.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket) {
+      admit(std::move(socket));
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      // The backlog waits; refusing would count as a dead destination in Postfix. Until the next
+      // tick.
+      log_warning("{}; {} connections are open", errno_text("accept", errno), connections_.size());
+      for (const auto& each : doors_) event_del(each->readable.get());
+      accepting_ = false;
+    }
+    return;
+  }
+}
+
+void Frontend::admit(UniqueFd socket) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (::getpeername(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) return;
+  if (address.ss_family != AF_UNIX) {
+    const int on = 1;
+    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  const std::uint64_t name = next_connection_++;
+  connections_.emplace(
+      name, std::make_unique<Connection>(base_.get(), std::move(socket), name, session_settings_,
+                                         next_session_id(), describe(address), *this));
+}
+
+// Microseconds since 1970 and the instance: unique on this host while the clock does not go back,
+// and sorted by time.
+std::string Frontend::next_session_id() {
+  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  last_session_id_ = std::max(last_session_id_ + 1, static_cast<std::uint64_t>(now.count()));
+  return instance_ == 0 ? fmt::format("{:X}", last_session_id_)
+                        : fmt::format("{:X}.{}", last_session_id_, instance_);
+}
+
+void Frontend::tick() {
+  const Clock::time_point now = Clock::now();
+  spool_.expire(now);
+  lookup_.expire(now);
+  deliveries_.expire(now);
+  if (!accepting_ && !stopping_) {
+    for (const auto& door : doors_) event_add(door->readable.get(), nullptr);
+    accepting_ = true;
+  }
+}
+
+void Frontend::on_finished(std::uint64_t connection) {
+  finished_.push_back(connection);
+  event_active(reap_.get(), EV_TIMEOUT, 1);
+}
+
+void Frontend::reap() {
+  for (const std::uint64_t connection : std::exchange(finished_, {}))
+    connections_.erase(connection);
+  if (stopping_ && connections_.empty() && deliveries_.none()) event_base_loopbreak(base_.get());
+}
+
+void Frontend::stop() {
+  stopping_ = true;
+  doors_.clear();
+  for (const auto& [name, connection] : connections_) connection->shut_down();
+  event_active(reap_.get(), EV_TIMEOUT, 1);
+}
+
+Connection* Frontend::find(std::uint64_t connection) {
+  const auto found = connections_.find(connection);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+void Frontend::resolve(std::uint64_t connection, std::uint64_t request, std::string address) {
+  lookup_.resolve(connection, request, std::move(address));
+}
+
+bool Frontend::resolving_is_full() const { return lookup_.full(); }
+
+bool Frontend::book(const MessageName& message, std::uint64_t octets) {
+  return spool_.book(message, octets, Clock::now());
+}
+
+void Frontend::release(const MessageName& message) {
+  spool_.release(message);
+  spool_.run_waiting();
+}
+
+void Frontend::deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) {
+  spool_.finish(message);
+  deliveries_.start(message, std::move(octets), std::move(copies));
+}
+
+void Frontend::on_resolved(std::uint64_t connection, std::uint64_t request,
+                           Result<std::vector<session::Mailbox>> mailboxes) {
+  if (Connection* found = find(connection)) found->on_resolved(request, std::move(mailboxes));
+}
+
+void Frontend::on_lookup_window() {
+  for (const auto& [name, connection] : connections_) connection->on_window();
+}
+
+void Frontend::on_lookup_lost() { deliveries_.forget_wanted(); }
+
+void Frontend::on_copy_done(const MessageName& message, std::size_t copy, Result<void> outcome) {
+  if (Connection* found = find(message.connection)) {
+    found->on_copy_done(message.body, copy, std::move(outcome));
+  }
+}
+
+void Frontend::on_message_done(const MessageName& message) { release(message); }
+
+bool Frontend::want_worker(std::string_view ticket) { return lookup_.want_worker(ticket); }
+
+void Frontend::expel_worker(MailboxOwner owner) { control_.send(ExpelWorker{owner}); }
+
+void Frontend::on_booked(const MessageName& message) {
+  if (Connection* found = find(message.connection)) found->on_booked(message.body);
+}
+
+void Frontend::on_booking_refused(const MessageName& message) {
+  if (Connection* found = find(message.connection)) found->on_booking_refused(message.body);
+}
+
+void Frontend::on_packet(EventChannel& channel, Packet& packet) {
+  for (Frame& frame : packet.frames()) {
+    if (on_frame(frame)) continue;
+    log_error("master sent an unexpected message of type {}", frame.type);
+    channel.close();
+    return;
+  }
+}
+
+bool Frontend::on_frame(Frame& frame) {
+  switch (static_cast<MessageType>(frame.type)) {
+    case MessageType::introduce: {
+      const std::optional<Introduce> peer = decode<Introduce>(frame.payload);
+      if (!peer || frame.descriptors.size() != 1) return false;
+      switch (static_cast<PeerKind>(peer->kind)) {
+        case PeerKind::lookup:
+          lookup_.connect(std::move(frame.descriptors[0]));
+          return true;
+        case PeerKind::worker:
+          deliveries_.introduce(peer->owner, std::move(frame.descriptors[0]));
+          return true;
+        case PeerKind::frontend:
+          return false;
+      }
+      return false;
+    }
+    case MessageType::worker_refused: {
+      const std::optional<WorkerRefused> refusal = decode<WorkerRefused>(frame.payload);
+      if (!refusal) return false;
+      deliveries_.refuse(refusal->owner, {refusal->reason, std::string(refusal->text)});
+      return true;
+    }
+    case MessageType::stop:
+      if (!decode<Stop>(frame.payload)) return false;
+      stop();
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Without master nothing is restarted and no worker comes: clients try again elsewhere, or later.
+void Frontend::on_closed(EventChannel&) { event_base_loopbreak(base_.get()); }
+
+}  // namespace lmtpd::frontend

@@ -1,0 +1,99 @@
+// lmtpd/frontend/frontend.h -- the role that speaks to clients: it accepts, and joins connections,
+// spool, lookup and workers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/role_start.h"
+#include "lmtpd/event/event_channel.h"
+#include "lmtpd/frontend/connection.h"
+#include "lmtpd/frontend/deliveries.h"
+#include "lmtpd/frontend/lookup_link.h"
+#include "lmtpd/frontend/spool.h"
+
+namespace lmtpd::frontend {
+
+class Frontend final : public Services,
+                       public LookupLink::Asker,
+                       public Deliveries::Sender,
+                       public Spool::Waiter,
+                       public EventChannel::Owner {
+ public:
+  // `listening` are the sockets of settings.listen, by their index there.
+  Frontend(const Settings& settings, std::uint32_t instance, Channel control,
+           std::vector<RoleStart::Listening> listening);
+
+  // Serves until master says Stop and all is answered, or master is gone.
+  void run();
+
+ private:
+  struct Door {
+    Frontend* frontend;
+    UniqueFd socket;
+    EventPtr readable;
+  };
+
+  static void on_acceptable(evutil_socket_t, short, void* door) noexcept;
+  static void on_tick(evutil_socket_t, short, void* self) noexcept;
+  static void on_reap(evutil_socket_t, short, void* self) noexcept;
+  void accept(const Door& door);
+  void admit(UniqueFd socket);
+  void tick();
+  void reap();
+  void stop();
+  [[nodiscard]] std::string next_session_id();
+  [[nodiscard]] Connection* find(std::uint64_t connection);
+
+  // Services
+  void resolve(std::uint64_t connection, std::uint64_t request, std::string address) override;
+  [[nodiscard]] bool resolving_is_full() const override;
+  [[nodiscard]] bool book(const MessageName& message, std::uint64_t octets) override;
+  void release(const MessageName& message) override;
+  void deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) override;
+  void on_finished(std::uint64_t connection) override;
+
+  // LookupLink::Asker
+  void on_resolved(std::uint64_t connection, std::uint64_t request,
+                   Result<std::vector<session::Mailbox>> mailboxes) override;
+  void on_lookup_window() override;
+  void on_lookup_lost() override;
+
+  // Deliveries::Sender
+  void on_copy_done(const MessageName& message, std::size_t copy, Result<void> outcome) override;
+  void on_message_done(const MessageName& message) override;
+  [[nodiscard]] bool want_worker(std::string_view ticket) override;
+  void expel_worker(MailboxOwner owner) override;
+
+  // Spool::Waiter
+  void on_booked(const MessageName& message) override;
+  void on_booking_refused(const MessageName& message) override;
+
+  // EventChannel::Owner: master
+  void on_packet(EventChannel& channel, Packet& packet) override;
+  void on_closed(EventChannel& channel) override;
+  [[nodiscard]] bool on_frame(Frame& frame);
+
+  EventBasePtr base_;
+  std::uint32_t instance_;
+  session::Settings session_settings_;
+  EventChannel control_;
+  std::vector<std::unique_ptr<Door>> doors_;
+  Spool spool_;
+  LookupLink lookup_;
+  Deliveries deliveries_;
+  std::uint64_t next_connection_ = 1;
+  std::uint64_t last_session_id_ = 0;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  std::vector<std::uint64_t> finished_;
+  EventPtr tick_;
+  EventPtr reap_;
+  bool accepting_ = true;
+  bool stopping_ = false;
+};
+
+}  // namespace lmtpd::frontend

@@ -1,0 +1,113 @@
+#include "lmtpd/frontend/lookup_link.h"
+
+#include <utility>
+
+#include "lmtpd/base/log.h"
+
+namespace lmtpd::frontend {
+
+LookupLink::LookupLink(event_base* base, Asker& asker) : base_(base), asker_(asker) {}
+
+void LookupLink::connect(UniqueFd socket) {
+  if (channel_) on_closed(*channel_);
+  channel_ = std::make_unique<EventChannel>(base_, Channel(std::move(socket)), *this);
+  send_queued();
+}
+
+void LookupLink::resolve(std::uint64_t connection, std::uint64_t request, std::string address) {
+  queued_.push_back({connection, request, Clock::now() + kDeadline, std::move(address)});
+  if (channel_) send_queued();
+}
+
+void LookupLink::send_queued() {
+  while (!queued_.empty() && sent_.size() < kResolveWindow) {
+    Request request = std::move(queued_.front());
+    queued_.pop_front();
+    const std::uint64_t id = next_id_++;
+    channel_->send(Resolve{id, request.address});
+    request.address = std::string();
+    sent_.emplace(id, std::move(request));
+    sent_order_.push_back(id);
+  }
+}
+
+bool LookupLink::want_worker(std::string_view ticket) {
+  if (channel_) channel_->send(WantWorker{ticket});
+  return channel_ != nullptr;
+}
+
+void LookupLink::on_packet(EventChannel& channel, Packet& packet) {
+  const bool was_full = full();
+  for (const Frame& frame : packet.frames()) {
+    const std::optional<Resolved> message =
+        static_cast<MessageType>(frame.type) == MessageType::resolved
+            ? decode<Resolved>(frame.payload)
+            : std::nullopt;
+    const auto found = message ? sent_.find(message->id) : sent_.end();
+    if (found == sent_.end()) {
+      // A late answer is no fault: its request was answered at the deadline, and ids are not used
+      // again.
+      if (message && message->id < next_id_) continue;
+      log_error("lookup sent a message of type {} that was not asked for", frame.type);
+      channel.close();
+      return;
+    }
+    const Request request = std::move(found->second);
+    sent_.erase(found);
+    if (message->targets.empty()) {
+      answer(request, fail(message->reason, std::string(message->text)));
+      continue;
+    }
+    std::vector<session::Mailbox> mailboxes;
+    for (const Target& target : message->targets) {
+      const std::optional<Ticket> ticket = read_ticket(target.ticket);
+      if (!ticket) break;
+      mailboxes.push_back(
+          {std::string(target.ticket), ticket->path.value(), std::string(target.delivered_to)});
+    }
+    if (mailboxes.size() == message->targets.size()) {
+      answer(request, std::move(mailboxes));
+    } else {
+      answer(request, fail(Reason::lookup_failed, "lookup made a malformed ticket"));
+    }
+  }
+  if (channel_) send_queued();
+  if (was_full && !full()) asker_.on_lookup_window();
+}
+
+void LookupLink::on_closed(EventChannel&) {
+  const std::unique_ptr<EventChannel> closed = std::move(channel_);
+  log_warning("lost the channel to lookup; {} recipients under way are deferred", sent_.size());
+  sent_order_.clear();
+  for (const auto& [id, request] : std::exchange(sent_, {})) {
+    answer(request, fail(Reason::lookup_failed, "lookup process is not available"));
+  }
+  asker_.on_lookup_lost();
+}
+
+void LookupLink::expire(Clock::time_point now) {
+  const Error late{Reason::lookup_failed, "lookup did not answer in time"};
+  while (!sent_order_.empty()) {
+    const auto found = sent_.find(sent_order_.front());
+    if (found != sent_.end()) {
+      if (now < found->second.deadline) break;
+      const Request request = std::move(found->second);
+      sent_.erase(found);
+      answer(request, tl::unexpected<Error>(late));
+    }
+    sent_order_.pop_front();
+  }
+  // Without a channel nothing is worth waiting for: lookup is being restarted, and 451 is soon
+  // over.
+  while (!queued_.empty() && (!channel_ || now >= queued_.front().deadline)) {
+    const Request request = std::move(queued_.front());
+    queued_.pop_front();
+    answer(request, tl::unexpected<Error>(late));
+  }
+}
+
+void LookupLink::answer(const Request& request, Result<std::vector<session::Mailbox>> mailboxes) {
+  asker_.on_resolved(request.connection, request.request, std::move(mailboxes));
+}
+
+}  // namespace lmtpd::frontend

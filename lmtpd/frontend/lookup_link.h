@@ -1,0 +1,76 @@
+// lmtpd/frontend/lookup_link.h -- the frontend's side of its channel to lookup.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "lmtpd/base/messages.h"
+#include "lmtpd/base/ticket.h"
+#include "lmtpd/event/event_channel.h"
+#include "lmtpd/session/session.h"
+
+namespace lmtpd::frontend {
+
+class LookupLink final : public EventChannel::Owner {
+ public:
+  class Asker {
+   public:
+    // Exactly once for each resolve(); never from within it. `connection` and `request` as given
+    // there.
+    virtual void on_resolved(std::uint64_t connection, std::uint64_t request,
+                             Result<std::vector<session::Mailbox>> mailboxes) = 0;
+    // Requests fit into the window again.
+    virtual void on_lookup_window() = 0;
+    // The channel is gone, and all that was asked on it.
+    virtual void on_lookup_lost() = 0;
+
+   protected:
+    ~Asker() = default;
+  };
+
+  LookupLink(event_base* base, Asker& asker);
+
+  // Master made a channel: the first one, or lookup was restarted.
+  void connect(UniqueFd socket);
+
+  // Without a channel, or after kDeadline, the answer is lookup_failed.
+  void resolve(std::uint64_t connection, std::uint64_t request, std::string address);
+  // No request is to be added now: the asker stops reading its clients.
+  [[nodiscard]] bool full() const { return sent_.size() >= kResolveWindow || !queued_.empty(); }
+
+  // Asks for the worker of this ticket's owner; master answers. False: lookup is not there.
+  [[nodiscard]] bool want_worker(std::string_view ticket);
+
+  // Answers what is due at `now`.
+  void expire(Clock::time_point now);
+
+  static constexpr std::chrono::seconds kDeadline{60};
+
+ private:
+  struct Request {
+    std::uint64_t connection;
+    std::uint64_t request;
+    Clock::time_point deadline;
+    std::string address;  // until it is sent
+  };
+  void on_packet(EventChannel& channel, Packet& packet) override;
+  void on_closed(EventChannel& channel) override;
+  void send_queued();
+  void answer(const Request& request, Result<std::vector<session::Mailbox>> mailboxes);
+
+  event_base* base_;
+  Asker& asker_;
+  std::unique_ptr<EventChannel> channel_;
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, Request> sent_;  // by message id
+  std::deque<std::uint64_t> sent_order_;  // ids by deadline; answered ones may still stand in it
+  std::deque<Request> queued_;
+};
+
+}  // namespace lmtpd::frontend

@@ -1,0 +1,76 @@
+// lmtpd/frontend/spool.h -- the bound on the memory that unfinished messages hold.
+//
+// Each frontend has an equal share of spool_limit. Octets are booked before they are asked for: the
+// declared SIZE, or else the first 64 KiB, before 354; growing beyond may wait. One message can
+// always finish: a part of the share is kept back for the oldest booking, and only the oldest waits
+// without a time limit, while all others give up and free what they hold.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <vector>
+
+#include "lmtpd/base/ticket.h"
+#include "lmtpd/frontend/message_name.h"
+
+namespace lmtpd::frontend {
+
+class Spool {
+ public:
+  // Who waits is told, once, from run_waiting() or expire(): never from within a call of its own.
+  class Waiter {
+   public:
+    virtual void on_booked(const MessageName& id) = 0;
+    virtual void on_booking_refused(const MessageName& id) = 0;
+
+   protected:
+    ~Waiter() = default;
+  };
+
+  // `largest`: the largest message that is taken, in octets.
+  Spool(std::uint64_t share, std::uint64_t largest, Waiter& waiter);
+
+  // Adds `octets` to what `id` has booked, opening the booking where there is none. True: booked.
+  // False: the waiter is told later; until then `id` books nothing more.
+  [[nodiscard]] bool book(const MessageName& id, std::uint64_t octets, Clock::time_point now);
+  // The message of `id` is complete: it books nothing more, and keeps what it has until release().
+  void finish(const MessageName& id);
+  // Frees all of `id`'s octets and forgets it, waiting or not.
+  void release(const MessageName& id);
+
+  // Books for those who wait, in the order of their age, as far as octets are free.
+  void run_waiting();
+  // Refuses those whose 60 s have passed, save for the oldest booking.
+  void expire(Clock::time_point now);
+  [[nodiscard]] bool anyone_waits() const { return waiting_ > 0; }
+
+  [[nodiscard]] std::uint64_t booked() const { return booked_; }
+
+  static constexpr std::chrono::seconds kWait{60};
+
+ private:
+  struct Booking {
+    MessageName id;
+    std::uint64_t octets = 0;
+    std::uint64_t wanted = 0;  // waits for these, where not 0
+    Clock::time_point give_up{};
+    bool finished = false;
+  };
+  using Bookings = std::list<Booking>;
+  [[nodiscard]] bool fits(const Booking& booking, std::uint64_t octets) const;
+
+  void tell(const std::vector<MessageName>& ids, void (Waiter::*what)(const MessageName&));
+
+  std::uint64_t share_;
+  std::uint64_t kept_back_;
+  Waiter& waiter_;
+  Bookings unfinished_;  // the oldest first
+  Bookings finished_;
+  std::map<MessageName, Bookings::iterator> by_id_;
+  std::uint64_t booked_ = 0;
+  std::size_t waiting_ = 0;
+};
+
+}  // namespace lmtpd::frontend
