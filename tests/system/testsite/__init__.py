@@ -1,0 +1,30 @@
+"""A private mail site in a temporary directory: PostgreSQL, Postfix, Dovecot and lmtpd.
+
+Each part is a class that starts processes of its own, on ports and sockets of its own, and ends
+them by their pid. Nothing outside the site's directory is read or written, but that the system users
+of lmtpd's roles are made where they are missing. Needs root. Knows no pytest; bench/ uses it too.
+"""
+
+from .daemon import Lmtpd
+from .directory import REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port, wait_until
+from .dovecot import PrivateDovecot
+from .lmtp import Lmtp, Reply
+from .postfix import PrivatePostfix
+from .postgres import PrivatePostgres
+from .tables import Tables
+
+__all__ = [
+    "Lmtp",
+    "Lmtpd",
+    "PrivateDovecot",
+    "PrivatePostfix",
+    "PrivatePostgres",
+    "REPOSITORY",
+    "Reply",
+    "SiteDirectory",
+    "Tables",
+    "build_directory",
+    "ensure_users",
+    "free_port",
+    "wait_until",
+]

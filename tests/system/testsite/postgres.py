@@ -1,0 +1,90 @@
+"""A PostgreSQL server of the test's own, with the site's schema, roles and rows."""
+
+import glob
+import pathlib
+import pwd
+import signal
+import subprocess
+
+from .directory import REPOSITORY, free_port, stop_process, wait_until
+
+SQL = REPOSITORY / "contrib" / "sql"
+
+
+class PrivatePostgres:
+    """Database `mails` on 127.0.0.1:port and on a unix socket. A client on TCP gives a password."""
+
+    def __init__(self, site, port=None):
+        programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
+        if not programs:
+            raise RuntimeError("no /usr/lib/postgresql/*/bin/postgres: install postgresql")
+        self.bin = pathlib.Path(programs[-1]).parent
+        self.port = port or free_port()
+        self.directory = site.make("postgres", owner="postgres", mode=0o755)
+        self.data = self.directory / "data"
+        self.log = self.directory / "log"
+        self.process = None
+
+    def create(self):
+        """initdb, start, schema, roles and example rows."""
+        self._run([self.bin / "initdb", "-D", self.data, "-A", "trust", "-E", "UTF8", "--no-locale",
+                   "--no-sync"])
+        (self.data / "pg_hba.conf").write_text(
+            "local all all trust\n"
+            "host all all 127.0.0.1/32 password\n"
+            "host all all ::1/128 password\n")
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+            conf.write(
+                f"listen_addresses = 'localhost'\nport = {self.port}\n"
+                f"unix_socket_directories = '{self.directory}'\n"
+                "fsync = off\nmax_connections = 100\nlog_line_prefix = '%m [%p] %u '\n")
+        self.start()
+        self.sql("CREATE DATABASE mails", database="postgres")
+        for file in ("schema.sql", "roles.sql", "example.sql"):
+            self.sql((SQL / file).read_text())
+        return self
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [self.bin / "postgres", "-D", self.data], stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, cwd="/", **self._identity())
+        wait_until(self._answers, f"PostgreSQL answers (see {self.log})")
+
+    def stop(self):
+        """SIGINT: the fast shutdown, which ends sessions."""
+        if self.process is not None:
+            stop_process(self.process, signal.SIGINT)
+            self.process = None
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def sql(self, statements, database="mails"):
+        """Runs statements as the superuser and returns psql's unaligned output."""
+        done = subprocess.run(
+            [self.bin / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h",
+             self.directory, "-p", str(self.port), "-U", "postgres", database],
+            input=statements, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"psql: {done.stderr}")
+        return done.stdout
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"PostgreSQL ended:\n{self.log.read_text()}")
+        ready = subprocess.run(
+            [self.bin / "pg_isready", "-q", "-h", self.directory, "-p", str(self.port)], check=False)
+        return ready.returncode == 0
+
+    def _run(self, command):
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False,
+                              **self._identity())
+        if done.returncode != 0:
+            raise RuntimeError(f"{command[0]}: {done.stderr}")
+
+    @staticmethod
+    def _identity():
+        entry = pwd.getpwnam("postgres")
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
