@@ -1,0 +1,58 @@
+#include "lmtpd/frontend/body.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include "lmtpd/base/messages.h"
+
+namespace lmtpd::frontend {
+namespace {
+
+TEST(Body, StaysInlineUpToTheBound) {
+  Body body;
+  ASSERT_TRUE(body.append(std::string(kInlineBody - 1, 'a')));
+  ASSERT_TRUE(body.append("b"));
+  ASSERT_TRUE(body.seal());
+  EXPECT_TRUE(body.is_inline());
+  EXPECT_EQ(body.size(), kInlineBody);
+  EXPECT_EQ(body.inline_octets(), std::string(kInlineBody - 1, 'a') + 'b');
+  EXPECT_FALSE(body.duplicate_file());
+}
+
+TEST(Body, GoesIntoASealedFileBeyond) {
+  Body body;
+  const std::string first(kInlineBody, 'a');
+  ASSERT_TRUE(body.append(first));
+  ASSERT_TRUE(body.append("bc"));
+  ASSERT_TRUE(body.append("d"));
+  ASSERT_TRUE(body.seal());
+  EXPECT_FALSE(body.is_inline());
+  EXPECT_TRUE(body.inline_octets().empty());
+  EXPECT_EQ(body.size(), kInlineBody + 3);
+
+  const UniqueFd file = body.duplicate_file();
+  ASSERT_TRUE(file);
+  std::string content(kInlineBody + 10, '\0');
+  const ssize_t size = ::pread(file.get(), content.data(), content.size(), 0);
+  content.resize(static_cast<std::size_t>(size));
+  EXPECT_EQ(content, first + "bcd");
+  EXPECT_EQ(::fcntl(file.get(), F_GET_SEALS),
+            F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+  EXPECT_LT(::write(file.get(), "x", 1), 0);
+}
+
+TEST(Body, SaysNoSpaceWithoutADescriptor) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit none{0, limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  Body body;
+  const Result<void> result = body.append(std::string(kInlineBody + 1, 'a'));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().reason, Reason::no_space);
+}
+
+}  // namespace
+}  // namespace lmtpd::frontend

@@ -1,0 +1,226 @@
+#include "lmtpd/frontend/deliveries.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/frontend/far_end.h"
+
+namespace lmtpd::frontend {
+namespace {
+
+constexpr MailboxOwner kOne{Uid(1001), Gid(1001)};
+constexpr MailboxOwner kTwo{Uid(1002), Gid(1002)};
+const Key kKey = make_ticket_key();
+
+session::Copy copy_for(MailboxOwner owner, const std::string& headers = "H: x\n") {
+  return {seal_ticket(
+              kKey, {owner, *MailboxPath::parse("d.org/u/"), Clock::now() + std::chrono::hours(1)}),
+          headers, 99};
+}
+
+class DeliveriesTest : public testing::Test, public Deliveries::Sender {
+ protected:
+  struct Done {
+    std::uint64_t connection;
+    std::size_t copy;
+    Result<void> outcome;
+  };
+  void on_copy_done(const MessageName& message, std::size_t copy, Result<void> outcome) override {
+    done_.push_back({message.connection, copy, std::move(outcome)});
+  }
+  void on_message_done(const MessageName&) override { ++messages_done_; }
+  bool want_worker(std::string_view ticket) override {
+    if (lookup_is_there_) wanted_.push_back(read_ticket(ticket)->owner);
+    return lookup_is_there_;
+  }
+  void expel_worker(MailboxOwner owner) override { expelled_.push_back(owner); }
+
+  void start(std::uint64_t connection, std::vector<session::Copy> copies,
+             std::string_view octets = "body\n") {
+    Body body;
+    ASSERT_TRUE(body.append(octets));
+    ASSERT_TRUE(body.seal());
+    deliveries_.start({connection, 1}, std::move(body), std::move(copies));
+  }
+  void run() { run_loop(base_.get()); }
+
+  const EventBasePtr base_{event_base_new()};
+  Deliveries deliveries_{base_.get(), *this};
+  FarEnd worker_;
+  FarEnd other_worker_;
+  std::vector<Done> done_;
+  int messages_done_ = 0;
+  bool lookup_is_there_ = true;
+  std::vector<MailboxOwner> wanted_;
+  std::vector<MailboxOwner> expelled_;
+};
+
+TEST_F(DeliveriesTest, AskOnceForAWorkerAndSendWhenItIsIntroduced) {
+  start(1, {copy_for(kOne)});
+  start(2, {copy_for(kOne)});
+  EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kOne}));
+  deliveries_.introduce(kOne, worker_.open());
+  run();
+  const std::vector<Deliver> sent = worker_.receive<Deliver>();
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent[0].body, "body\n");
+  worker_.send(Outcome{.id = sent[1].deliveries[0].id, .stored = true});
+  worker_.send(
+      Outcome{.id = sent[0].deliveries[0].id, .reason = Reason::over_quota, .text = "full"});
+  run();
+  ASSERT_EQ(done_.size(), 2U);
+  EXPECT_EQ(done_[0].connection, 2U);
+  EXPECT_TRUE(done_[0].outcome);
+  EXPECT_EQ(done_[1].outcome.error().reason, Reason::over_quota);
+  EXPECT_EQ(messages_done_, 2);
+  EXPECT_TRUE(deliveries_.none());
+}
+
+TEST_F(DeliveriesTest, LetTheBodyCrossOnceToEachWorker) {
+  deliveries_.introduce(kOne, worker_.open());
+  deliveries_.introduce(kTwo, other_worker_.open());
+  start(1, {copy_for(kOne), copy_for(kOne), copy_for(kTwo)});
+  run();
+  const std::vector<Deliver> first = worker_.receive<Deliver>();
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].deliveries.size(), 2U);
+  const std::vector<Deliver> second = other_worker_.receive<Deliver>();
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_EQ(second[0].deliveries.size(), 1U);
+}
+
+TEST_F(DeliveriesTest, PassALargeBodyAsADescriptorWithinItsWindow) {
+  deliveries_.introduce(kOne, worker_.open());
+  const std::string large(kInlineBody + 1, 'x');
+  for (std::uint64_t i = 0; i < kDescriptorWindow + 1; ++i) start(i, {copy_for(kOne)}, large);
+  run();
+  const std::vector<Deliver> sent = worker_.receive<Deliver>();
+  ASSERT_EQ(sent.size(), kDescriptorWindow);
+  EXPECT_TRUE(sent[0].body.empty());
+  EXPECT_EQ(sent[0].body_size, large.size());
+  EXPECT_EQ(worker_.packet().frames()[0].descriptors.size(), 1U);
+  worker_.send(Outcome{.id = sent[0].deliveries[0].id, .stored = true});
+  run();
+  EXPECT_EQ(worker_.receive<Deliver>().size(), 1U);
+}
+
+TEST_F(DeliveriesTest, KeepWithinTheWindow) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, std::vector<session::Copy>(kDeliveryWindow + 5, copy_for(kOne)));
+  run();
+  const std::vector<Deliver> sent = worker_.receive<Deliver>();
+  ASSERT_EQ(sent.size(), 1U);
+  ASSERT_EQ(sent[0].deliveries.size(), kDeliveryWindow);
+  EXPECT_TRUE(worker_.receive<Deliver>().empty());
+  worker_.send(Outcome{.id = sent[0].deliveries[0].id, .stored = true});
+  run();
+  EXPECT_EQ(worker_.receive<Deliver>().at(0).deliveries.size(), 1U);
+}
+
+TEST_F(DeliveriesTest, SplitWhatAMessageOfTheChannelCannotHold) {
+  deliveries_.introduce(kOne, worker_.open());
+  const std::string headers(20'000, 'h');
+  start(1, std::vector<session::Copy>(20, copy_for(kOne, headers)), std::string(kInlineBody, 'x'));
+  std::size_t copies = 0;
+  for (int i = 0; i < 20; ++i) {
+    run();
+    for (const Deliver& sent : worker_.receive<Deliver>()) copies += sent.deliveries.size();
+  }
+  EXPECT_EQ(copies, 20U);
+}
+
+TEST_F(DeliveriesTest, FailWhatADeadWorkerHadAndSendTheRestToTheNext) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, std::vector<session::Copy>(kDeliveryWindow + 1, copy_for(kOne)));
+  run();
+  worker_.close();
+  run();
+  ASSERT_EQ(done_.size(), kDeliveryWindow);
+  for (const Done& one : done_) EXPECT_EQ(one.outcome.error().reason, Reason::io);
+  EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kOne}));
+  deliveries_.introduce(kOne, worker_.open());
+  run();
+  EXPECT_EQ(worker_.receive<Deliver>().at(0).deliveries.size(), 1U);
+}
+
+TEST_F(DeliveriesTest, SendNothingAfterLeavingAndSayLeft) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne)});
+  run();
+  const std::uint64_t first = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
+  worker_.send(Leaving{});
+  run();
+  EXPECT_EQ(worker_.receive<Left>().size(), 1U);
+  start(2, {copy_for(kOne)});
+  run();
+  EXPECT_TRUE(worker_.receive<Deliver>().empty());
+  EXPECT_TRUE(wanted_.empty());
+  worker_.send(Outcome{.id = first, .stored = true});
+  run();
+  ASSERT_EQ(done_.size(), 1U);
+  EXPECT_TRUE(done_[0].outcome);
+  worker_.close();
+  run();
+  EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kOne}));
+  EXPECT_EQ(done_.size(), 1U);
+}
+
+TEST_F(DeliveriesTest, ExpelAWorkerThatAnswersWhatItWasNotGiven) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne)});
+  run();
+  const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
+  // The other worker's word does not count for this one's delivery.
+  deliveries_.introduce(kTwo, other_worker_.open());
+  other_worker_.send(Outcome{.id = id, .stored = true});
+  run();
+  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kTwo}));
+  EXPECT_TRUE(done_.empty());
+  // Nor does a second word of its own.
+  worker_.send(Outcome{.id = id, .stored = true});
+  worker_.send(Outcome{.id = id, .stored = true});
+  run();
+  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kTwo, kOne}));
+  EXPECT_EQ(done_.size(), 1U);
+}
+
+TEST_F(DeliveriesTest, FailEverythingThatWaitsWhenMasterRefuses) {
+  start(1, {copy_for(kOne), copy_for(kOne)});
+  deliveries_.refuse(kOne, {Reason::overload, "too many workers"});
+  ASSERT_EQ(done_.size(), 2U);
+  EXPECT_EQ(done_[0].outcome.error().reason, Reason::overload);
+  start(2, {copy_for(kOne)});
+  EXPECT_EQ(wanted_.size(), 2U);
+}
+
+TEST_F(DeliveriesTest, AnswerAtTheDeadlineAndTakeTheLateOutcomeForNoFault) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne)});
+  start(2, {copy_for(kTwo)});
+  run();
+  const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline - std::chrono::seconds(1));
+  EXPECT_TRUE(done_.empty());
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  ASSERT_EQ(done_.size(), 2U);
+  EXPECT_EQ(done_[0].outcome.error().reason, Reason::io);
+  EXPECT_EQ(done_[1].outcome.error().reason, Reason::overload);
+  worker_.send(Outcome{.id = id, .stored = true});
+  run();
+  EXPECT_EQ(done_.size(), 2U);
+  EXPECT_TRUE(expelled_.empty());
+}
+
+TEST_F(DeliveriesTest, AskAgainForWorkersWhenLookupComesBack) {
+  lookup_is_there_ = false;
+  start(1, {copy_for(kOne)});
+  EXPECT_TRUE(wanted_.empty());
+  lookup_is_there_ = true;
+  deliveries_.expire(Clock::now());
+  EXPECT_EQ(wanted_.size(), 1U);
+  deliveries_.forget_wanted();
+  deliveries_.expire(Clock::now());
+  EXPECT_EQ(wanted_.size(), 2U);
+}
+
+}  // namespace
+}  // namespace lmtpd::frontend
