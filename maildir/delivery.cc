@@ -1,0 +1,203 @@
+#include "maildir/delivery.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cerrno>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "lmtpd/base/log.h"
+#include "maildir/disk_error.h"
+#include "maildir/mailbox.h"
+#include "maildir/message_file.h"
+
+namespace lmtpd::maildir {
+namespace {
+
+// A mailbox of the group, opened once however many of its messages the group has.
+struct GroupMailbox {
+  OpenMailbox directories;
+  FileId new_dir;
+  std::optional<MailboxState> unsynced_chain;
+};
+
+// One delivery of the group. Its outcome is a failure until the last step is done.
+struct Item {
+  const Delivery* delivery = nullptr;
+  Outcome* outcome = nullptr;
+  GroupMailbox* mailbox = nullptr;
+  std::unique_ptr<MessageFile> file;  // null: over
+
+  void end(Error error) {
+    outcome->kind = Outcome::Kind::failed;
+    outcome->error = std::move(error);
+    file.reset();
+  }
+  // False and the end of this delivery if a step failed.
+  bool passed(const Result<void>& step) {
+    if (!step) end(step.error());
+    return step.has_value();
+  }
+};
+
+// The delivery of one group, as delivery.h tells it: a method is a step for all that are left.
+class Group {
+ public:
+  Group(int base, FileId base_id, const Deliverer::Options& options, const UniqueNames& names,
+        SyncedChains& synced_chains)
+      : base_(base),
+        base_id_(base_id),
+        options_(options),
+        names_(names),
+        synced_chains_(synced_chains) {}
+
+  void add(const Delivery& delivery, Outcome& outcome) {
+    items_.push_back(Item{.delivery = &delivery, .outcome = &outcome});
+  }
+
+  void run() {
+    for (Item& item : items_) open(item);
+    each([&](Item& item) { item.passed(item.file->write(names_)); });
+    if (options_.fsync) {
+      // A lone message's fsync comes at once.
+      if (items_.size() > 1) each([](Item& item) { item.file->start_write_out(); });
+      sync_chains();
+      each([](Item& item) { item.passed(item.file->sync()); });
+    }
+    each([&](Item& item) { item.passed(item.file->publish(names_)); });
+    if (options_.fsync) sync_new_directories();
+    each([](Item& item) {
+      if (item.passed(item.file->prove())) item.outcome->kind = Outcome::Kind::stored;
+    });
+    remember_chains();
+  }
+
+ private:
+  void each(const auto& step) {
+    for (Item& item : items_) {
+      if (item.file) step(item);
+    }
+  }
+
+  void open(Item& item) {
+    const MailboxPath& path = *item.delivery->path;
+    auto known = mailboxes_.find(path);
+    if (known == mailboxes_.end()) {
+      Result<std::optional<OpenMailbox>> opened = open_mailbox(base_, path);
+      if (!opened) return item.end(opened.error());
+      if (!*opened) {
+        item.outcome->kind = Outcome::Kind::missing_mailbox;
+        return;
+      }
+      GroupMailbox mailbox{.directories = **std::move(opened)};
+      const Result<void> examined = examine(mailbox);
+      if (!examined) return item.end(examined.error());
+      known = mailboxes_.emplace(path, std::move(mailbox)).first;
+    }
+    item.mailbox = &known->second;
+    item.file =
+        std::make_unique<MessageFile>(options_.calls, *item.delivery, item.mailbox->directories);
+  }
+
+  [[nodiscard]] timespec wall_clock() const {
+    timespec now{};
+    options_.calls.clock_gettime(CLOCK_REALTIME, &now);
+    return now;
+  }
+
+  Result<void> examine(GroupMailbox& mailbox) {
+    if (!options_.fsync) return {};
+    struct stat status{};
+    if (::fstat(mailbox.directories.new_dir.get(), &status) != 0) {
+      return tl::unexpected(disk_error("stat new/", errno));
+    }
+    mailbox.new_dir = FileId{status.st_dev, status.st_ino};
+    const Result<MailboxState> state = mailbox_state(mailbox.directories.new_dir.get());
+    if (!state) return tl::unexpected(state.error());
+    if (synced_chains_.need_sync(*state, wall_clock())) mailbox.unsynced_chain = *state;
+    return {};
+  }
+
+  void sync_chains() {
+    GroupChains chains(options_.calls, base_id_);
+    std::map<FileId, Result<void>> done;
+    each([&](Item& item) {
+      if (!item.mailbox->unsynced_chain) return;
+      const auto known = done.find(item.mailbox->new_dir);
+      const Result<void> synced = known != done.end()
+                                      ? known->second
+                                      : chains.sync(item.mailbox->directories.new_dir.get());
+      done.emplace(item.mailbox->new_dir, synced);
+      item.passed(synced);
+    });
+  }
+
+  void sync_new_directories() {
+    std::map<FileId, int> errors;  // new/ -> errno of its one fsync, or 0
+    each([&](Item& item) {
+      const auto [known, first] = errors.try_emplace(item.mailbox->new_dir, 0);
+      if (first && options_.calls.fsync(item.mailbox->directories.new_dir.get()) != 0) {
+        known->second = errno;
+      }
+      if (known->second != 0) {
+        item.end(disk_error(fmt::format("fsync new/ of {}", escaped(item.delivery->path->value())),
+                            known->second));
+      }
+    });
+  }
+
+  // Only once the proof is there that the syncs before it were true.
+  void remember_chains() {
+    const timespec now = wall_clock();
+    for (const Item& item : items_) {
+      if (item.outcome->kind == Outcome::Kind::stored && item.mailbox->unsynced_chain) {
+        synced_chains_.remember(*item.mailbox->unsynced_chain, now);
+      }
+    }
+  }
+
+  int base_;
+  FileId base_id_;
+  const Deliverer::Options& options_;
+  const UniqueNames& names_;
+  SyncedChains& synced_chains_;
+  std::map<MailboxPath, GroupMailbox> mailboxes_;
+  std::vector<Item> items_;  // refer to mailboxes_
+};
+
+}  // namespace
+
+Deliverer::Deliverer(UniqueFd base, FileId base_id, Options options)
+    : base_(std::move(base)),
+      base_id_(base_id),
+      options_(std::move(options)),
+      names_(options_.host) {}
+
+Result<Deliverer> Deliverer::open(UniqueFd base, Options options) {
+  struct stat status{};
+  if (::fstat(base.get(), &status) != 0) {
+    return tl::unexpected(disk_error("stat virtual_mailbox_base", errno));
+  }
+  return Deliverer(std::move(base), FileId{status.st_dev, status.st_ino}, std::move(options));
+}
+
+std::vector<Outcome> Deliverer::deliver(std::span<const Delivery> deliveries) {
+  std::vector<Outcome> outcomes(deliveries.size());
+  for (std::size_t done = 0; done < deliveries.size();) {
+    const std::size_t size = std::min(options_.largest_group, deliveries.size() - done);
+    deliver_group(deliveries.subspan(done, size), std::span(outcomes).subspan(done, size));
+    done += size;
+  }
+  return outcomes;
+}
+
+void Deliverer::deliver_group(std::span<const Delivery> deliveries, std::span<Outcome> outcomes) {
+  Group group(base_.get(), base_id_, options_, names_, synced_chains_);
+  for (std::size_t i = 0; i < deliveries.size(); ++i) group.add(deliveries[i], outcomes[i]);
+  group.run();
+}
+
+}  // namespace lmtpd::maildir
