@@ -8,8 +8,8 @@ namespace {
 
 using Kind = AddressKey::Kind;
 
-// The internal form of an empty local part, "@domain", is the key of the catch-all, and no key at all
-// without the domain.
+// The internal form of an empty local part, "@domain", is the key of the catch-all, and no key at
+// all without the domain.
 AddressKey make_key(Kind kind, std::string_view folded_local_part, std::string_view at_domain) {
   std::string external = quote_local_part(folded_local_part);
   std::string internal;

@@ -1,7 +1,8 @@
-// lookup/address_keys.h -- an address as tables know it: its extension, and the keys it is looked up by.
+// lookup/address_keys.h -- an address as tables know it: its extension, and the keys it is looked
+// up by.
 //
-// The order of the keys is that of Postfix's mail_addr_find(3), resolution.md 2.2; what an extension is,
-// that of its split_addr(3) (2.3 there).
+// The order of the keys is that of Postfix's mail_addr_find(3), resolution.md 2.2; what an
+// extension is, that of its split_addr(3) (2.3 there).
 #pragma once
 
 #include <string>
@@ -10,8 +11,8 @@
 
 namespace lmtpd::lookup {
 
-// An address with its quoting undone. Unlike lmtpd::Address it may come from a table, which may hold
-// anything: a local part with an @, no domain.
+// An address with its quoting undone. Unlike lmtpd::Address it may come from a table, which may
+// hold anything: a local part with an @, no domain.
 struct PlainAddress {
   std::string local_part;
   std::string domain;  // empty: none
@@ -32,11 +33,11 @@ struct ExtensionRules {
 
 struct AddressKey {
   enum class Kind {
-    full,         // user+ext@domain
-    base,         // user@domain, where there is an extension
-    full_local,   // user+ext: only asked for if the domain is a local one (is_local())
-    base_local,   // user: the same
-    domain,       // @domain
+    full,        // user+ext@domain
+    base,        // user@domain, where there is an extension
+    full_local,  // user+ext: only asked for if the domain is a local one (is_local())
+    base_local,  // user: the same
+    domain,      // @domain
   };
   Kind kind;
   std::string external;  // folded, the local part quoted where that is needed

@@ -1,4 +1,5 @@
-// Postfix's way in three steps: scan tokens, group them into addresses from right to left (only at the
+// Postfix's way in three steps: scan tokens, group them into addresses from right to left (only at
+// the
 // `;` behind it does one know that a `:` begins a group), rewrite each group's tokens.
 
 #include "lookup/result_parser.h"
@@ -23,7 +24,9 @@ using Tokens = std::vector<Token>;
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 // RFC 822's specials without the backslash, and those of UNIX mail.
-bool is_special(char c) { return std::string_view("|%!()<>@,;:\".[]").find(c) != std::string_view::npos; }
+bool is_special(char c) {
+  return std::string_view("|%!()<>@,;:\".[]").find(c) != std::string_view::npos;
+}
 
 class Scanner {
  public:
@@ -133,7 +136,8 @@ class Grouper {
   }
 
  private:
-  // The place behind the nearest token before `at` that `ends`, where right_ is moved to; 0 if none.
+  // The place behind the nearest token before `at` that `ends`, where right_ is moved to; 0 if
+  // none.
   template <class Ends>
   std::size_t skip_back(std::size_t at, Ends ends) {
     while (at > 0 && !ends(tokens_[at - 1])) --at;
@@ -198,32 +202,32 @@ PlainAddress rewrite(std::span<const Token> group, const RewriteRules& rules) {
     }
   }
   std::size_t at = find_last(tokens, '@');
-  if (at == kNone) {
-    if (const std::size_t bang = find_first(tokens, '!'); bang != kNone) {
-      const std::span<const Token> all(tokens);
-      PlainAddress swapped{join(all.subspan(bang + 1)), join(all.first(bang))};
-      if (!swapped.domain.empty()) return swapped;
-    } else if (rules.percent_hack) {
-      at = find_last(tokens, '%');
-    }
-  }
+  std::size_t bang = kNone;
+  if (at == kNone) bang = find_first(tokens, '!');
+  if (at == kNone && bang == kNone && rules.percent_hack) at = find_last(tokens, '%');
+
   const std::span<const Token> all(tokens);
-  PlainAddress address{join(all.first(std::min(at, all.size()))), rules.origin};
+  if (at == kNone && bang == kNone) return {join(all), rules.origin};
+  PlainAddress address;
   if (at != kNone) {
-    address.domain = join(all.subspan(at + 1));
-    std::string& domain = address.domain;
-    if (!rules.append_domain.empty() && !domain.empty() && domain.front() != '[' &&
-        domain.find('.') == kNone) {
-      domain.append(1, '.').append(rules.append_domain);
-    }
-    if (domain.size() > 1 && domain.ends_with('.') && !domain.ends_with("..")) domain.pop_back();
+    address = {join(all.first(at)), join(all.subspan(at + 1))};
+  } else {
+    address = {join(all.subspan(bang + 1)), join(all.first(bang))};
   }
+  std::string& domain = address.domain;
+  if (!rules.append_domain.empty() && !domain.empty() && domain.front() != '[' &&
+      domain.find('.') == kNone) {
+    domain.append(1, '.').append(rules.append_domain);
+  }
+  if (domain.size() > 1 && domain.ends_with('.') && !domain.ends_with("..")) domain.pop_back();
   return address;
 }
 
 }  // namespace
 
 std::vector<PlainAddress> parse_result(std::string_view text, const RewriteRules& rules) {
+  // Postfix hands its null address on as its own sender's.
+  if (text == "<>") return {{"MAILER-DAEMON", rules.origin}};
   const Tokens tokens = Scanner(text).scan();
   std::vector<PlainAddress> addresses;
   for (const std::span<const Token> group : Grouper(tokens).group()) {
