@@ -23,8 +23,10 @@ struct Settings {
   std::string hostname;                // in greeting, LHLO reply and Received (myhostname)
   std::uint64_t size_announced = 0;    // octets: SIZE, and what is refused beyond (RFC 1870)
   std::size_t recipient_limit = 1000;  // accepted RCPTs a transaction
-  std::size_t error_limit = 20;        // 4xx and 5xx to commands, then 421
-  std::size_t hopcount_limit = 100;    // Received headers
+  // 500, 501, 502, 504 and 555 since the last message, then 421. What is said of a recipient, a
+  // message or the daemon's state does not count.
+  std::size_t error_limit = 20;
+  std::size_t hopcount_limit = 100;                             // Received headers
   std::chrono::milliseconds session_timeout{300'000};           // without a command or data
   std::chrono::milliseconds transaction_time_limit{1'800'000};  // MAIL to the dot
   bool strict_rfc821_envelopes = false;
@@ -70,6 +72,7 @@ class Backend {
   // Adds to the body. False: it was taken, but no more until on_body_ready() (or on_body_refused():
   // the body is gone and takes nothing more).
   [[nodiscard]] virtual bool append_body(std::uint64_t id, std::string_view octets) = 0;
+  // Frees it, or withdraws a start_body() or on_body_ready() that is still due.
   virtual void drop_body(std::uint64_t id) = 0;
 
   // Takes the body over and delivers a copy to each mailbox. -> on_copy_done(), once per copy, in

@@ -1,0 +1,54 @@
+// lmtpd/session/command_table.h -- the vocabulary of the protocol's one table (commands.cc).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace lmtpd::session {
+
+enum class State : std::uint8_t {
+  start,       // greeted; LHLO is due
+  ready,       // between transactions
+  mail,        // MAIL was taken; no recipient yet
+  resolving,   // RCPTs wait for their mailboxes, and all that follows them waits for their replies
+  rcpt,        // one recipient at least was taken
+  booking,     // DATA waits for a place for the body
+  data,        // the message comes in
+  body_full,   // the backend takes no more of it for now
+  delivering,  // behind the dot; replies are owed
+  closed,
+};
+
+class States {
+ public:
+  explicit constexpr States(std::uint32_t bits) : bits_(bits) {}
+  [[nodiscard]] constexpr bool has(State state) const {
+    return (bits_ >> static_cast<unsigned>(state) & 1U) != 0;
+  }
+
+ private:
+  std::uint32_t bits_;
+};
+
+template <class... S>
+[[nodiscard]] constexpr States in(S... states) {
+  return States((... | (std::uint32_t{1} << static_cast<unsigned>(states))));
+}
+
+inline constexpr States kAny = in(State::start, State::ready, State::mail, State::rcpt);
+
+enum class Args : std::uint8_t { none, optional, required };
+
+// A command may be begun while RCPTs before it wait only if it ends no group: then its reply takes
+// its place behind theirs. RFC 2920 3.1 has RSET inside of a group too; here it ends one, since it
+// forgets the recipients that wait.
+template <class Session>
+struct CommandRow {
+  std::string_view verb;
+  States legal_in;
+  Args args;
+  bool ends_group;
+  void (Session::*handler)(std::string_view argument);
+};
+
+}  // namespace lmtpd::session

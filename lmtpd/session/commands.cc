@@ -1,0 +1,176 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "lmtpd/session/path_parser.h"
+#include "lmtpd/session/session_impl.h"
+
+namespace lmtpd::session {
+namespace {
+
+constexpr std::size_t kLongestName = 255;  // octets of LHLO's argument that are kept
+
+bool has_control(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+}
+
+}  // namespace
+
+struct Session::Impl::Table {
+  static constexpr std::array kCommands{
+      //  verb       legal in                                         arguments       ends a group
+      //  handler
+      Row{"LHLO", kAny, Args::optional, true, &Impl::on_lhlo},
+      Row{"MAIL", in(State::ready), Args::required, false, &Impl::on_mail},
+      Row{"RCPT", in(State::mail, State::resolving, State::rcpt), Args::required, false,
+          &Impl::on_rcpt},
+      Row{"DATA", in(State::rcpt), Args::none, true, &Impl::on_data},
+      Row{"RSET", kAny, Args::none, true, &Impl::on_rset},
+      Row{"NOOP", kAny, Args::optional, true, &Impl::on_noop},
+      Row{"VRFY", kAny, Args::required, true, &Impl::on_vrfy},
+      Row{"QUIT", kAny, Args::none, true, &Impl::on_quit},
+      Row{"HELO", kAny, Args::optional, true, &Impl::on_wrong_greeting},
+      Row{"EHLO", kAny, Args::optional, true, &Impl::on_wrong_greeting},
+      Row{"HELP", kAny, Args::optional, true, &Impl::on_not_implemented},
+      Row{"EXPN", kAny, Args::optional, true, &Impl::on_not_implemented},
+      Row{"ETRN", kAny, Args::optional, true, &Impl::on_not_implemented},
+      Row{"TURN", kAny, Args::optional, true, &Impl::on_not_implemented},
+      Row{"STARTTLS", kAny, Args::optional, true, &Impl::on_not_implemented},
+      Row{"AUTH", kAny, Args::optional, true, &Impl::on_not_implemented},
+  };
+  static constexpr Row kUnknown{"", kAny, Args::optional, true, &Impl::on_unknown};
+  static constexpr Row kTooLong{"", kAny, Args::optional, true, &Impl::on_line_too_long};
+  static constexpr Row kBareNewline{"", kAny, Args::optional, true, &Impl::on_bare_newline};
+  static constexpr Row kNul{"", kAny, Args::optional, true, &Impl::on_nul};
+};
+
+Session::Impl::Command Session::Impl::parse(const CommandLine& line) {
+  switch (line.fault) {
+    case LineFault::too_long:
+      return {&Table::kTooLong, {}, {}};
+    case LineFault::bare_newline:
+      return {&Table::kBareNewline, {}, {}};
+    case LineFault::nul:
+      return {&Table::kNul, {}, {}};
+    case LineFault::none:
+      break;
+  }
+  // White space behind a command is tolerated (RFC 5321 4.1.1).
+  const std::string_view text = line.text.substr(0, line.text.find_last_not_of(" \t") + 1);
+  const std::string_view verb = text.substr(0, text.find(' '));
+  std::string_view argument = text.substr(verb.size());
+  argument.remove_prefix(std::min(argument.size(), argument.find_first_not_of(' ')));
+  for (const Row& row : Table::kCommands) {
+    if (equal_ignoring_case(verb, row.verb)) return {&row, verb, argument};
+  }
+  return {&Table::kUnknown, verb, argument};
+}
+
+void Session::Impl::on_lhlo(std::string_view argument) {
+  if (argument.empty() || has_control(argument)) return answer(kLhloNeedsName);
+  lhlo_name_ = argument.substr(0, kLongestName);
+  const std::array lines{settings_.hostname,
+                         std::string("PIPELINING"),
+                         std::string("ENHANCEDSTATUSCODES"),
+                         std::string("8BITMIME"),
+                         std::string("SMTPUTF8"),
+                         fmt::format("SIZE {}", settings_.size_announced)};
+  output_ += multiline_reply(250, lines);
+  state_ = State::ready;
+  enter_ready();
+}
+
+void Session::Impl::on_mail(std::string_view argument) {
+  const auto path = parse_path(argument, "FROM:", settings_.strict_rfc821_envelopes, kBadSender);
+  if (!path) return answer(path.error());
+  const auto parameters = parse_mail_parameters(path->parameters);
+  if (!parameters) return answer(parameters.error());
+  std::optional<Address> sender;
+  if (!path->mailbox.empty()) {
+    auto address = Address::parse(path->mailbox);
+    if (!address) {
+      return answer(address.error().reason == Reason::bad_utf8 ? kBadSenderUtf8 : kBadSender);
+    }
+    sender = *std::move(address);
+  }
+  if (settings_.size_announced > 0 && parameters->size > settings_.size_announced) {
+    return answer(kTooBig);
+  }
+  transaction_.emplace();
+  transaction_->id = fmt::format("{}.{}", id_, ++transactions_);
+  transaction_->started = last_activity_;
+  transaction_->sender = std::move(sender);
+  transaction_->parameters = *parameters;
+  state_ = State::mail;
+  answer(kSenderOk);
+}
+
+void Session::Impl::on_rcpt(std::string_view argument) {
+  Recipient recipient;
+  recipient.address = argument;
+  recipient.original = argument;
+  recipient.asked = last_activity_;
+  recipient.resolved = last_activity_;
+  const auto refuse = [&](const Reply& reply) {
+    refuse_recipient(recipient, reply);
+    answer_in_turn(reply);
+  };
+  if (transaction_->recipients.size() + unanswered_.size() >= settings_.recipient_limit) {
+    return refuse(kTooManyRecipients);
+  }
+  const auto path = parse_path(argument, "TO:", settings_.strict_rfc821_envelopes, kBadRecipient);
+  if (!path) return refuse(path.error());
+  recipient.address = path->mailbox;
+  recipient.original = path->mailbox;
+  auto parameters = parse_rcpt_parameters(path->parameters);
+  if (!parameters) return refuse(parameters.error());
+  const auto address = Address::parse(path->mailbox);
+  if (!address) return refuse(reply_to(address.error(), settings_.defer_over_quota));
+
+  recipient.address = address->external();
+  recipient.original = parameters->original_recipient.empty()
+                           ? recipient.address
+                           : std::move(parameters->original_recipient);
+  const std::uint64_t resolve_id = ++last_id_;
+  unanswered_.push_back({resolve_id, std::move(recipient), std::nullopt});
+  state_ = State::resolving;
+  backend_.start_resolve(resolve_id, *address);
+}
+
+void Session::Impl::refuse_recipient(const Recipient& recipient, const Reply& reply) {
+  log_recipient(recipient, recipient.address, {}, {}, reply);
+}
+
+void Session::Impl::on_data(std::string_view) {
+  transaction_->body = ++last_id_;
+  transaction_->body_is_ours = true;
+  state_ = State::booking;
+  backend_.start_body(transaction_->body, transaction_->parameters.size);
+}
+
+void Session::Impl::on_rset(std::string_view) {
+  answer(kOk);
+  enter_ready();
+}
+
+void Session::Impl::on_noop(std::string_view) { answer(kOk); }
+
+void Session::Impl::on_vrfy(std::string_view) { answer(kCannotVerify); }
+
+void Session::Impl::on_quit(std::string_view) { close(kBye); }
+
+void Session::Impl::on_wrong_greeting(std::string_view) { answer(kSayLhlo); }
+
+void Session::Impl::on_not_implemented(std::string_view) { answer(kNotImplemented); }
+
+void Session::Impl::on_unknown(std::string_view) { answer(kUnknownCommand); }
+
+void Session::Impl::on_line_too_long(std::string_view) { answer(kLineTooLong); }
+
+void Session::Impl::on_bare_newline(std::string_view) { answer(kBareNewline); }
+
+void Session::Impl::on_nul(std::string_view) { answer(kNulInCommand); }
+
+}  // namespace lmtpd::session

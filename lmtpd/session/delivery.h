@@ -1,0 +1,66 @@
+// lmtpd/session/delivery.h -- which copies a message needs, and what each recipient is told.
+//
+// Equal mailbox paths get one copy, with the addresses of the first recipient that leads there. A
+// recipient with several mailboxes gets one reply: 250 only if all of them have the message
+// (resolution.md 7.2.4).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lmtpd/base/address.h"
+#include "lmtpd/base/ticket.h"
+#include "lmtpd/session/reply.h"
+#include "lmtpd/session/session.h"
+
+namespace lmtpd::session {
+
+// An accepted RCPT.
+struct Recipient {
+  std::string address;         // as the client gave it, in its external form
+  std::string original;        // ORCPT's address, else the same
+  Clock::time_point asked;     // its RCPT came
+  Clock::time_point resolved;  // its mailboxes were known
+  std::vector<Mailbox> mailboxes;
+};
+
+class Delivery {
+ public:
+  struct Plan {
+    const Mailbox* mailbox;
+    const std::string* original;
+  };
+
+  // `recipients` outlive this.
+  explicit Delivery(const std::vector<Recipient>& recipients);
+
+  [[nodiscard]] const std::vector<Plan>& copies() const { return copies_; }
+
+  // False: there is no such copy, or its outcome is known already.
+  [[nodiscard]] bool record(std::size_t copy, Result<void> outcome, Clock::time_point now);
+
+  // The copies that recipient `recipient` waits for, by index.
+  [[nodiscard]] const std::vector<std::size_t>& copies_of(std::size_t recipient) const {
+    return copies_of_[recipient];
+  }
+  [[nodiscard]] bool settled(std::size_t recipient) const;
+  // Why `copy` was not stored; nullptr if it was, or if that is not known yet.
+  [[nodiscard]] const Error* failure(std::size_t copy) const;
+  [[nodiscard]] Clock::time_point time_of(std::size_t copy) const;
+
+  // The reply of a settled recipient. `stored` is the good one.
+  [[nodiscard]] Reply reply(std::size_t recipient, const Reply& stored,
+                            bool defer_over_quota) const;
+
+ private:
+  struct Outcome {
+    Result<void> result;
+    Clock::time_point time;
+  };
+  std::vector<Plan> copies_;
+  std::vector<std::vector<std::size_t>> copies_of_;
+  std::vector<std::optional<Outcome>> outcomes_;
+};
+
+}  // namespace lmtpd::session

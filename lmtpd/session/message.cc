@@ -1,0 +1,192 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "lmtpd/session/recipient_log.h"
+#include "lmtpd/session/session_impl.h"
+#include "lmtpd/session/trace.h"
+
+namespace lmtpd::session {
+namespace {
+
+constexpr std::size_t kLargestPiece = 64 * 1024;  // octets decoded at a time
+
+}  // namespace
+
+void Session::Impl::on_body_ready(std::uint64_t id) {
+  if (!transaction_ || transaction_->body != id || !transaction_->body_is_ours) return;
+  if (state_ == State::booking) {
+    state_ = State::data;
+    touch();
+    send(kStartData);
+  } else if (state_ == State::body_full) {
+    state_ = State::data;
+    touch();
+    if (transaction_->data.ended()) end_data();
+  }
+}
+
+void Session::Impl::on_body_refused(std::uint64_t id, const Error& error) {
+  if (!transaction_ || transaction_->body != id || !transaction_->body_is_ours) return;
+  transaction_->body_is_ours = false;
+  if (state_ == State::booking) {
+    state_ = State::rcpt;
+    touch();
+    Reply reply = kNoRoomForBody;
+    if (!error.text.empty()) reply.text = error.text;
+    answer(reply);
+    return;
+  }
+  transaction_->failure = reply_to(error, settings_.defer_over_quota);
+  if (state_ == State::body_full) {
+    state_ = State::data;
+    touch();
+    if (transaction_->data.ended()) end_data();
+  }
+}
+
+std::size_t Session::Impl::read_data(std::string_view octets) {
+  touch();
+  Transaction& transaction = *transaction_;
+  const std::size_t consumed = transaction.data.read(octets.substr(0, kLargestPiece));
+  judge_message();
+  const std::string_view output = transaction.data.output();
+  if (transaction.body_is_ours && !output.empty() &&
+      !backend_.append_body(transaction.body, output)) {
+    state_ = State::body_full;
+  } else if (transaction.data.ended()) {
+    end_data();
+  }
+  return consumed;
+}
+
+void Session::Impl::judge_message() {
+  const DataReader& data = transaction_->data;
+  if (transaction_->failure) return;
+  if (settings_.size_announced > 0 && data.received_octets() > settings_.size_announced) {
+    fail_message(kTooBig);
+  } else if (data.received_fields() >= settings_.hopcount_limit) {
+    fail_message(kTooManyHops);
+  } else if (settings_.reject_bare_newline && data.has_bare_newline()) {
+    fail_message(kBareNewlineInData);
+  }
+}
+
+void Session::Impl::fail_message(const Reply& reply) {
+  transaction_->failure = reply;
+  drop_body();
+}
+
+void Session::Impl::drop_body() {
+  if (!transaction_ || !transaction_->body_is_ours) return;
+  transaction_->body_is_ours = false;
+  backend_.drop_body(transaction_->body);
+}
+
+void Session::Impl::end_data() {
+  transaction_->dot = backend_.now();
+  if (transaction_->failure) {
+    answer_failed_message();
+  } else {
+    start_delivery();
+  }
+}
+
+void Session::Impl::answer_failed_message() {
+  for (const Recipient& recipient : transaction_->recipients) {
+    for (const Mailbox& mailbox : recipient.mailboxes) {
+      log_recipient(recipient, mailbox.delivered_to, mailbox.path, transaction_->dot,
+                    *transaction_->failure);
+    }
+    send(*transaction_->failure);
+  }
+  enter_ready();
+}
+
+void Session::Impl::start_delivery() {
+  transaction_->delivery.emplace(transaction_->recipients);
+  transaction_->body_is_ours = false;
+  state_ = State::delivering;
+  backend_.start_delivery(transaction_->body, make_copies());
+}
+
+std::vector<Copy> Session::Impl::make_copies() const {
+  const Transaction& transaction = *transaction_;
+  const std::string first = return_path_field(transaction.sender);
+  Hop hop;
+  hop.lhlo_name = lhlo_name_;
+  hop.received_from = peer_.received_from;
+  hop.hostname = settings_.hostname;
+  hop.protocol = transaction.parameters.smtputf8 ? "UTF8LMTP" : "LMTP";
+  hop.id = transaction.id;
+  if (transaction.recipients.size() == 1) hop.for_recipient = transaction.recipients[0].address;
+  hop.time = backend_.wall_clock();
+  const std::string last = received_field(hop);
+
+  std::vector<Copy> copies;
+  copies.reserve(transaction.delivery->copies().size());
+  for (const Delivery::Plan& plan : transaction.delivery->copies()) {
+    const std::string& final_address = plan.mailbox->delivered_to;
+    Copy copy;
+    copy.ticket = plan.mailbox->ticket;
+    copy.headers = first + original_to_field(*plan.original, final_address) +
+                   delivered_to_field(final_address) + last;
+    copy.wire_size = copy.headers.size() +
+                     static_cast<std::uint64_t>(std::ranges::count(copy.headers, '\n')) +
+                     transaction.data.wire_octets();
+    copies.push_back(std::move(copy));
+  }
+  return copies;
+}
+
+void Session::Impl::on_copy_done(std::uint64_t id, std::size_t copy, Result<void> outcome) {
+  if (state_ != State::delivering || transaction_->body != id) return;
+  if (!transaction_->delivery->record(copy, std::move(outcome), backend_.now())) return;
+  answer_settled_recipients();
+}
+
+void Session::Impl::answer_settled_recipients() {
+  Transaction& transaction = *transaction_;
+  const Delivery& delivery = *transaction.delivery;
+  const Reply stored(250, "2.0.0", fmt::format("Stored, id={}", transaction.id));
+  for (; transaction.answered < transaction.recipients.size() &&
+         delivery.settled(transaction.answered);
+       ++transaction.answered) {
+    const Recipient& recipient = transaction.recipients[transaction.answered];
+    const std::vector<std::size_t>& copies = delivery.copies_of(transaction.answered);
+    send(delivery.reply(transaction.answered, stored, settings_.defer_over_quota));
+    for (const std::size_t copy : copies) {
+      const Error* error = delivery.failure(copy);
+      const Reply outcome = error == nullptr     ? stored
+                            : copies.size() == 1 ? reply_to(*error, settings_.defer_over_quota)
+                                                 : deferring_reply_to(*error);
+      const Mailbox& mailbox = *delivery.copies()[copy].mailbox;
+      log_recipient(recipient, mailbox.delivered_to, mailbox.path, delivery.time_of(copy), outcome);
+    }
+  }
+  if (transaction.answered < transaction.recipients.size()) return;
+  errors_ = 0;
+  enter_ready();
+}
+
+void Session::Impl::log_recipient(const Recipient& recipient, std::string_view to,
+                                  std::string_view mailbox, Clock::time_point stored,
+                                  const Reply& reply) const {
+  const Transaction& transaction = *transaction_;
+  RecipientLine line;
+  line.id = transaction.id;
+  line.to = to;
+  line.original = recipient.original;
+  line.mailbox = mailbox;
+  line.until_rcpt = recipient.asked - transaction.started;
+  line.until_resolved = recipient.resolved - recipient.asked;
+  if (!mailbox.empty()) {
+    line.until_dot = transaction.dot - recipient.resolved;
+    line.until_stored = stored - transaction.dot;
+    line.message = {transaction.data.received_octets(), transaction.data.message_id()};
+  }
+  backend_.log(format_line(line, reply));
+}
+
+}  // namespace lmtpd::session

@@ -1,0 +1,31 @@
+// lmtpd/session/parameters.h -- the ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.1.11).
+//
+// Taken on MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531). On RCPT: ORCPT (RFC
+// 3461 4.2), though DSN is not offered, since it alone tells what the address was before Postfix
+// expanded aliases. Fails with 501 5.5.4 for a bad or repeated parameter, 555 5.5.4 for one that is
+// not known.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+
+#include "lmtpd/session/reply.h"
+
+namespace lmtpd::session {
+
+struct MailParameters {
+  std::uint64_t size = 0;  // octets, 0: not declared; UINT64_MAX stands for anything larger
+  bool eight_bit = false;  // BODY=8BITMIME
+  bool smtputf8 = false;
+};
+
+struct RcptParameters {
+  std::string original_recipient;  // ORCPT's address, decoded; empty if none, or not a mail address
+};
+
+[[nodiscard]] tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view text);
+[[nodiscard]] tl::expected<RcptParameters, FixedReply> parse_rcpt_parameters(std::string_view text);
+
+}  // namespace lmtpd::session

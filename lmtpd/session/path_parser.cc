@@ -1,0 +1,70 @@
+#include "lmtpd/session/path_parser.h"
+
+#include <algorithm>
+
+namespace lmtpd::session {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Where `stop` first stands outside of a quoted string; npos if nowhere.
+std::size_t find_unquoted(std::string_view text, char stop) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    } else if (!quoted && text[i] == stop) {
+      return i;
+    }
+  }
+  return std::string_view::npos;
+}
+
+std::string_view without_leading_spaces(std::string_view text) {
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(' ')));
+  return text;
+}
+
+// `<@a,@b:user@c>`: what stands behind the route; npos never hides a colon of a quoted local part,
+// since a path that begins with @ has its route first.
+std::string_view without_source_route(std::string_view path) {
+  if (!path.starts_with('@')) return path;
+  const std::size_t colon = path.find(':');
+  // An IPv6 literal would hold colons; no route was ever written with one.
+  return colon == std::string_view::npos ? path : path.substr(colon + 1);
+}
+
+}  // namespace
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+tl::expected<PathArgument, FixedReply> parse_path(std::string_view argument,
+                                                  std::string_view keyword, bool strict,
+                                                  const FixedReply& bad_address) {
+  if (!equal_ignoring_case(argument.substr(0, keyword.size()), keyword)) {
+    return tl::unexpected(kBadSyntax);
+  }
+  std::string_view rest = argument.substr(keyword.size());
+  if (rest.starts_with(' ') && strict) return tl::unexpected(kBadSyntax);
+  rest = without_leading_spaces(rest);
+  if (rest.empty()) return tl::unexpected(kBadSyntax);
+
+  if (!rest.starts_with('<')) {
+    if (strict) return tl::unexpected(kBadSyntax);
+    const std::size_t end = std::min(rest.size(), find_unquoted(rest, ' '));
+    return PathArgument{without_source_route(rest.substr(0, end)),
+                        without_leading_spaces(rest.substr(end))};
+  }
+  rest.remove_prefix(1);
+  const std::size_t end = find_unquoted(rest, '>');
+  if (end == std::string_view::npos) return tl::unexpected(bad_address);
+  const std::string_view behind = rest.substr(end + 1);
+  if (!behind.empty() && behind[0] != ' ') return tl::unexpected(bad_address);
+  return PathArgument{without_source_route(rest.substr(0, end)), without_leading_spaces(behind)};
+}
+
+}  // namespace lmtpd::session

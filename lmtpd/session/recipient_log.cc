@@ -1,0 +1,48 @@
+#include "lmtpd/session/recipient_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/session/path_parser.h"
+
+namespace lmtpd::session {
+namespace {
+
+// Seconds, as short as milliseconds allow: "0", "0.02", "12.5".
+std::string seconds(std::chrono::nanoseconds span) {
+  const double value =
+      std::max(0.0, std::chrono::duration_cast<std::chrono::duration<double>>(span).count());
+  std::string text = fmt::format("{:.3f}", value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+std::string_view status(const Reply& reply) {
+  if (reply.positive()) return "sent";
+  return reply.permanent() ? "bounced" : "deferred";
+}
+
+}  // namespace
+
+std::string format_line(const RecipientLine& line, const Reply& reply) {
+  std::string out = fmt::format("{}: to=<{}>, ", line.id, escaped(line.to));
+  if (!equal_ignoring_case(line.original, line.to)) {
+    out += fmt::format("orig_to=<{}>, ", escaped(line.original));
+  }
+  out += fmt::format(
+      "relay={}, delay={}, delays={}/{}/{}/{}, dsn={}, status={} ({})",
+      line.mailbox.empty() ? "none" : escaped(line.mailbox),
+      seconds(line.until_rcpt + line.until_resolved + line.until_dot + line.until_stored),
+      seconds(line.until_rcpt), seconds(line.until_resolved), seconds(line.until_dot),
+      seconds(line.until_stored), reply.enhanced, status(reply), reply_line(reply));
+  if (line.message) {
+    out += fmt::format(", size={}, message-id={}", line.message->size,
+                       escaped(line.message->message_id));
+  }
+  return out;
+}
+
+}  // namespace lmtpd::session

@@ -1,0 +1,233 @@
+#include "lmtpd/session/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/session/session_impl.h"
+
+namespace lmtpd::session {
+namespace {
+
+constexpr std::size_t kOutputLimit = 1024 * 1024;
+constexpr std::size_t kLongestVerb = 32;  // octets in the log
+
+// What no mail system sends. Replies that say something about a recipient, a message or the daemon
+// do not count, nor does 503: one refused MAIL draws it for each of a pipelined group's recipients,
+// and a table that is away must not end sessions.
+bool is_client_error(int code) {
+  return (code >= 500 && code <= 504 && code != 503) || code == 555;
+}
+
+}  // namespace
+
+Session::Impl::Impl(const Settings& settings, std::string id, Peer peer, Backend& backend)
+    : settings_(settings),
+      id_(std::move(id)),
+      peer_(std::move(peer)),
+      backend_(backend),
+      output_(fmt::format("220 {} LMTP lmtpd ready\r\n", settings_.hostname)),
+      last_activity_(backend.now()) {}
+
+bool Session::Impl::wants_input() const {
+  if (held_ || output_.size() > kOutputLimit) return false;
+  return state_ != State::booking && state_ != State::body_full && state_ != State::delivering &&
+         state_ != State::closed;
+}
+
+bool Session::Impl::idle() const {
+  return (state_ == State::start || state_ == State::ready) && reader_.empty();
+}
+
+std::size_t Session::Impl::consume(std::string_view octets) {
+  std::size_t consumed = 0;
+  while (consumed < octets.size() && wants_input()) {
+    const std::string_view rest = octets.substr(consumed);
+    consumed += state_ == State::data ? read_data(rest) : read_command(rest);
+  }
+  return consumed;
+}
+
+std::size_t Session::Impl::read_command(std::string_view octets) {
+  std::optional<CommandLine> line;
+  const std::size_t consumed = reader_.read(octets, line);
+  if (line) {
+    touch();
+    begin(*line);
+  }
+  return consumed;
+}
+
+void Session::Impl::begin(const CommandLine& line) {
+  const Command command = parse(line);
+  if (must_wait(*command.row)) {
+    held_.emplace(line.text, line.fault);
+  } else {
+    run(command);
+  }
+}
+
+bool Session::Impl::must_wait(const Row& row) const {
+  if (state_ != State::resolving) return false;
+  return row.ends_group ||
+         transaction_->recipients.size() + unanswered_.size() >= settings_.recipient_limit;
+}
+
+void Session::Impl::run(const Command& command) {
+  const Row& row = *command.row;
+  verb_ = command.verb.substr(0, kLongestVerb);
+  if (!row.legal_in.has(state_)) {
+    answer(kBadSequence);
+  } else if (row.args == Args::none && !command.argument.empty()) {
+    answer(kNeedlessArgument);
+  } else if (row.args == Args::required && command.argument.empty()) {
+    answer(kNoArgument);
+  } else {
+    (this->*row.handler)(command.argument);
+  }
+}
+
+void Session::Impl::answer(const Reply& reply) {
+  if (reply.code >= 400 && reply.code != kBadSequence.code) {
+    backend_.log(fmt::format("{}: client={}, command={}, reply=({})", id_, peer_.log_name,
+                             escaped(verb_), reply_line(reply)));
+  }
+  answer_in_turn(reply);
+}
+
+void Session::Impl::answer_in_turn(const Reply& reply) {
+  if (unanswered_.empty()) {
+    send(reply);
+  } else {
+    unanswered_.push_back({0, {}, reply});
+  }
+}
+
+void Session::Impl::send(const Reply& reply) {
+  if (is_client_error(reply.code) && ++errors_ > settings_.error_limit) {
+    close(kTooManyErrors);
+    return;
+  }
+  output_ += reply_line(reply);
+  output_ += "\r\n";
+}
+
+void Session::Impl::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes) {
+  const auto found = std::ranges::find_if(unanswered_, [&](const Unanswered& waiting) {
+    return waiting.resolve_id == id && !waiting.reply;
+  });
+  if (found == unanswered_.end()) return;
+  if (mailboxes && mailboxes->empty()) mailboxes = fail(Reason::lookup_failed, "");
+  found->recipient.resolved = backend_.now();
+  if (mailboxes) {
+    found->recipient.mailboxes = *std::move(mailboxes);
+    found->reply = kRecipientOk;
+  } else {
+    found->reply = reply_to(mailboxes.error(), settings_.defer_over_quota);
+    refuse_recipient(found->recipient, *found->reply);
+  }
+  send_waiting_replies();
+}
+
+void Session::Impl::send_waiting_replies() {
+  while (!unanswered_.empty() && unanswered_.front().reply) {
+    Unanswered first = std::move(unanswered_.front());
+    unanswered_.pop_front();
+    if (first.resolve_id != 0 && first.reply->positive()) {
+      transaction_->recipients.push_back(std::move(first.recipient));
+    }
+    send(*first.reply);
+    if (state_ == State::closed) return;
+  }
+  if (unanswered_.empty()) {
+    state_ = transaction_->recipients.empty() ? State::mail : State::rcpt;
+    touch();
+  }
+  if (!held_) return;
+  const auto [text, fault] = *held_;
+  const Command command = parse({text, fault});
+  if (must_wait(*command.row)) return;
+  held_.reset();
+  run(command);
+}
+
+void Session::Impl::close(const FixedReply& reply) {
+  const Reply last(reply.code, reply.enhanced,
+                   fmt::format("{} {}", settings_.hostname, reply.text));
+  if (!last.positive()) {
+    backend_.log(fmt::format("{}: client={}, closing ({})", id_, peer_.log_name, reply_line(last)));
+  }
+  output_ += reply_line(last);
+  output_ += "\r\n";
+  drop_body();
+  held_.reset();
+  unanswered_.clear();
+  transaction_.reset();
+  state_ = State::closed;
+}
+
+void Session::Impl::enter_ready() {
+  transaction_.reset();
+  if (state_ != State::start) state_ = State::ready;
+  touch();
+  if (stopping_) close(kShutdown);
+}
+
+Clock::time_point Session::Impl::deadline() const {
+  Clock::time_point due = Clock::time_point::max();
+  switch (state_) {
+    case State::start:
+    case State::ready:
+      return last_activity_ + settings_.session_timeout;
+    case State::mail:
+    case State::rcpt:
+    case State::data:
+      due = last_activity_ + settings_.session_timeout;
+      [[fallthrough]];
+    case State::resolving:
+    case State::booking:
+    case State::body_full:
+      return std::min(due, transaction_->started + settings_.transaction_time_limit);
+    case State::delivering:
+    case State::closed:
+      return due;
+  }
+  return due;
+}
+
+void Session::Impl::on_deadline() {
+  if (backend_.now() >= deadline()) close(kTimeout);
+}
+
+void Session::Impl::shut_down() {
+  if (state_ == State::start || state_ == State::ready) {
+    close(kShutdown);
+  } else if (state_ != State::closed) {
+    stopping_ = true;
+  }
+}
+
+Session::Session(const Settings& settings, std::string id, Peer peer, Backend& backend)
+    : impl_(std::make_unique<Impl>(settings, std::move(id), std::move(peer), backend)) {}
+Session::~Session() = default;
+
+std::size_t Session::consume(std::string_view octets) { return impl_->consume(octets); }
+std::string Session::take_output() { return impl_->take_output(); }
+bool Session::wants_input() const { return impl_->wants_input(); }
+bool Session::closing() const { return impl_->closing(); }
+bool Session::idle() const { return impl_->idle(); }
+Clock::time_point Session::deadline() const { return impl_->deadline(); }
+void Session::on_deadline() { impl_->on_deadline(); }
+void Session::shut_down() { impl_->shut_down(); }
+void Session::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes) {
+  impl_->on_resolved(id, std::move(mailboxes));
+}
+void Session::on_body_ready(std::uint64_t id) { impl_->on_body_ready(id); }
+void Session::on_body_refused(std::uint64_t id, Error error) { impl_->on_body_refused(id, error); }
+void Session::on_copy_done(std::uint64_t id, std::size_t copy, Result<void> outcome) {
+  impl_->on_copy_done(id, copy, std::move(outcome));
+}
+
+}  // namespace lmtpd::session

@@ -1,0 +1,135 @@
+// lmtpd/session/session_impl.h -- the state of a session. Its flow is session.cc, its commands are
+// commands.cc, and what happens behind 354 is message.cc.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lmtpd/session/command_reader.h"
+#include "lmtpd/session/command_table.h"
+#include "lmtpd/session/data_reader.h"
+#include "lmtpd/session/delivery.h"
+#include "lmtpd/session/parameters.h"
+#include "lmtpd/session/reply.h"
+#include "lmtpd/session/session.h"
+
+namespace lmtpd::session {
+
+class Session::Impl {
+ public:
+  Impl(const Settings& settings, std::string id, Peer peer, Backend& backend);
+
+  std::size_t consume(std::string_view octets);
+  std::string take_output() { return std::exchange(output_, {}); }
+  [[nodiscard]] bool wants_input() const;
+  [[nodiscard]] bool closing() const { return state_ == State::closed; }
+  [[nodiscard]] bool idle() const;
+  [[nodiscard]] Clock::time_point deadline() const;
+  void on_deadline();
+  void shut_down();
+  void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
+  void on_body_ready(std::uint64_t id);
+  void on_body_refused(std::uint64_t id, const Error& error);
+  void on_copy_done(std::uint64_t id, std::size_t copy, Result<void> outcome);
+
+ private:
+  using Row = CommandRow<Impl>;
+  struct Table;  // commands.cc
+
+  struct Command {
+    const Row* row;
+    std::string_view verb;
+    std::string_view argument;
+  };
+
+  // A reply that waits for its turn, and the recipient that it is about.
+  struct Unanswered {
+    std::uint64_t resolve_id = 0;  // 0: no recipient, the reply is known
+    Recipient recipient;
+    std::optional<Reply> reply;
+  };
+
+  struct Transaction {
+    std::string id;
+    Clock::time_point started;  // MAIL
+    std::optional<Address> sender;
+    MailParameters parameters;
+    std::vector<Recipient> recipients;  // accepted, in order
+
+    std::uint64_t body = 0;     // the backend's id of it
+    bool body_is_ours = false;  // to append to, to drop or to hand over
+    DataReader data;
+    std::optional<Reply> failure;  // of the message: every recipient's reply
+    Clock::time_point dot;
+    std::optional<Delivery> delivery;
+    std::size_t answered = 0;  // recipients, from the first on
+  };
+
+  // Flow: session.cc
+  std::size_t read_command(std::string_view octets);
+  void begin(const CommandLine& line);
+  void run(const Command& command);
+  [[nodiscard]] bool must_wait(const Row& row) const;
+  void answer(const Reply& reply);
+  void answer_in_turn(const Reply& reply);
+  void send(const Reply& reply);
+  void send_waiting_replies();
+  void close(const FixedReply& reply);
+  void enter_ready();
+  void touch() { last_activity_ = backend_.now(); }
+
+  // The table and its handlers: commands.cc
+  static Command parse(const CommandLine& line);
+  void on_lhlo(std::string_view argument);
+  void on_mail(std::string_view argument);
+  void on_rcpt(std::string_view argument);
+  void on_data(std::string_view argument);
+  void on_rset(std::string_view argument);
+  void on_noop(std::string_view argument);
+  void on_vrfy(std::string_view argument);
+  void on_quit(std::string_view argument);
+  void on_wrong_greeting(std::string_view argument);
+  void on_not_implemented(std::string_view argument);
+  void on_unknown(std::string_view argument);
+  void on_line_too_long(std::string_view argument);
+  void on_bare_newline(std::string_view argument);
+  void on_nul(std::string_view argument);
+  void refuse_recipient(const Recipient& recipient, const Reply& reply);
+
+  // Behind 354: message.cc
+  std::size_t read_data(std::string_view octets);
+  void judge_message();
+  void fail_message(const Reply& reply);
+  void drop_body();
+  void end_data();
+  void answer_failed_message();
+  void start_delivery();
+  [[nodiscard]] std::vector<Copy> make_copies() const;
+  void answer_settled_recipients();
+  void log_recipient(const Recipient& recipient, std::string_view to, std::string_view mailbox,
+                     Clock::time_point stored, const Reply& reply) const;
+
+  const Settings settings_;
+  const std::string id_;
+  const Peer peer_;
+  Backend& backend_;
+
+  State state_ = State::start;
+  bool stopping_ = false;  // 421 as soon as the session is between transactions
+  CommandReader reader_;
+  std::optional<std::pair<std::string, LineFault>> held_;  // a command that must_wait()
+  std::deque<Unanswered> unanswered_;
+  std::string output_;
+  std::string lhlo_name_;
+  std::optional<Transaction> transaction_;
+  std::uint64_t transactions_ = 0;
+  std::uint64_t last_id_ = 0;
+  std::size_t errors_ = 0;
+  Clock::time_point last_activity_;
+  std::string verb_;  // of the command that runs, cut; for the log
+};
+
+}  // namespace lmtpd::session
