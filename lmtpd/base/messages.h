@@ -50,7 +50,7 @@ struct Configure {
   static constexpr MessageType kType = MessageType::configure;
   std::string_view parameters;  // Parameters::serialise()
   std::uint32_t instance = 0;   // which of the frontends
-  MailboxOwner owner;           // a worker's
+  MailboxOwner owner;           // whom the role becomes
   Key key{};                    // lookup: the ticket key; a worker: the key derived for its owner
   static void fields(auto& self, auto&& field) {
     field(self.parameters, self.instance, self.owner, self.key);
