@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "lmtpd/base/unique_fd.h"
-#include "maildir/disk_error.h"
+#include "lmtpd/base/disk_error.h"
 
 namespace lmtpd::maildir {
 namespace {

@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "lmtpd/base/log.h"
-#include "maildir/disk_error.h"
+#include "lmtpd/base/disk_error.h"
 #include "maildir/mailbox.h"
 #include "maildir/message_file.h"
 

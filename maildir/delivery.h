@@ -14,7 +14,7 @@
 //
 // Runs as the mailbox owner, with a umask that leaves the owner's bits and with SIGXFSZ ignored.
 // Blocking: call it from a worker, never from an event loop. One thread at a time.
-// Fails with a Reason: no_space, no_access, io, over_quota (disk_error.h).
+// Fails with a Reason: no_space, no_access, io, over_quota (lmtpd/base/disk_error.h).
 #pragma once
 
 #include <cstdint>

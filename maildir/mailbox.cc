@@ -12,7 +12,7 @@
 #include <string>
 
 #include "lmtpd/base/log.h"
-#include "maildir/disk_error.h"
+#include "lmtpd/base/disk_error.h"
 
 namespace lmtpd::maildir {
 namespace {

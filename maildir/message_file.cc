@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "lmtpd/base/log.h"
-#include "maildir/disk_error.h"
+#include "lmtpd/base/disk_error.h"
 
 namespace lmtpd::maildir {
 namespace {

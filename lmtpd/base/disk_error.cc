@@ -1,10 +1,10 @@
-#include "maildir/disk_error.h"
+#include "lmtpd/base/disk_error.h"
 
 #include <cerrno>
 
 #include "lmtpd/base/log.h"
 
-namespace lmtpd::maildir {
+namespace lmtpd {
 
 Reason reason_of(int error) {
   switch (error) {
@@ -32,4 +32,4 @@ Error disk_error(std::string_view what, int error) {
   return Error{reason_of(error), errno_text(what, error)};
 }
 
-}  // namespace lmtpd::maildir
+}  // namespace lmtpd
