@@ -34,7 +34,7 @@ class Parameters {
 
   // The expanded value; `name` is one of parameter_table.h.
   [[nodiscard]] const std::string& value(std::string_view name) const;
-  // "FILE:LINE", or "default", for messages about the value.
+  // "FILE:LINE" for messages about the value; of a default the path of lmtpd.cf.
   [[nodiscard]] const std::string& origin(std::string_view name) const;
 
   // One a line: repeated parameters and the like. Not serialised.

@@ -1,0 +1,48 @@
+// lmtpd/base/config/values.h -- the text of one value into its type. Pure; an error says what is
+// wrong with the text and names no parameter.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "lmtpd/base/config/listen_spec.h"
+#include "lmtpd/base/config/table_ref.h"
+
+namespace lmtpd {
+
+template <class T>
+using Parsed = tl::expected<T, std::string>;
+
+// yes or no, in any case.
+[[nodiscard]] Parsed<bool> parse_yes_no(std::string_view text);
+// Decimal digits only.
+[[nodiscard]] Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t least,
+                                                 std::uint64_t most);
+// Octal digits only, at most 0777.
+[[nodiscard]] Parsed<std::uint32_t> parse_mode(std::string_view text);
+// A number and one of s, m, h, d, w (Postfix's) or ms; s where there is none.
+[[nodiscard]] Parsed<std::chrono::milliseconds> parse_time(std::string_view text,
+                                                           std::chrono::milliseconds least,
+                                                           std::chrono::milliseconds most);
+
+// Words between commas and blanks; a comma or blank within braces parts nothing.
+[[nodiscard]] Parsed<std::vector<std::string_view>> split_list(std::string_view text);
+
+[[nodiscard]] Parsed<TableRef> parse_table_ref(std::string_view word);
+[[nodiscard]] Parsed<TableList> parse_table_list(std::string_view text);
+[[nodiscard]] Parsed<MatchList> parse_match_list(std::string_view text);
+
+// `queue_directory` is where the relative path of a unix socket begins.
+[[nodiscard]] Parsed<ListenSpec> parse_listen_spec(std::string_view word,
+                                                   const std::string& queue_directory);
+[[nodiscard]] Parsed<std::vector<ListenSpec>> parse_listen_list(std::string_view text,
+                                                                const std::string& queue_directory);
+
+// An absolute path without `..`, of at most 107 octets (sun_path, unix(7)).
+[[nodiscard]] Parsed<std::string> parse_socket_path(std::string path);
+
+}  // namespace lmtpd
