@@ -33,10 +33,11 @@ void Dialogue::quit() {
 Expected<void> Dialogue::receive(std::string_view octets) {
   replies_.add(octets);
   while (true) {
-    auto reply = replies_.next();
-    if (!reply) return complain(fmt::format("{}: {}", waiting_for(), reply.error()));
-    if (!*reply) break;
-    if (auto done = on_reply(**reply); !done) return done;
+    Reply reply;
+    auto complete = replies_.next(reply);
+    if (!complete) return complain(fmt::format("{}: {}", waiting_for(), complete.error()));
+    if (!*complete) break;
+    if (auto done = on_reply(reply); !done) return done;
   }
   if (step_ != Step::kIdle) return {};
   // Told only now, so that a reply too many is not taken for the next command's.

@@ -31,8 +31,9 @@ class Histogram {
   [[nodiscard]] std::uint64_t percentile(double percent) const {
     if (count_ == 0) return 0;
     const auto wanted = std::clamp<std::uint64_t>(
-        static_cast<std::uint64_t>(std::ceil(percent / 100.0 * static_cast<double>(count_))), 1,
-        count_);
+        static_cast<std::uint64_t>(
+            std::ceil((percent / 100.0 - kRounding) * static_cast<double>(count_))),
+        1, count_);
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < buckets_.size(); ++i) {
       seen += buckets_[i];
@@ -43,6 +44,7 @@ class Histogram {
 
  private:
   static constexpr unsigned kBits = 6;
+  static constexpr double kRounding = 1e-12;  // 99.9 % of 1000 is 999, not a bit more
   static constexpr std::size_t kPerOctave = std::size_t{1} << kBits;
 
   // Values below 64 have a bucket each; above, the 6 bits behind the leading one choose it.

@@ -70,7 +70,7 @@ void Link::take_job() {
   if (exhausted_) return;
   auto next = source_.take(now_);
   if (auto* job = std::get_if<Source::Job>(&next)) {
-    job_ = std::move(*job);
+    job_ = std::make_unique<Source::Job>(std::move(*job));
     started_ = false;
     last_progress_ = now_;
   }

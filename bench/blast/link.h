@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "bench/blast/dialogue.h"
@@ -60,7 +60,7 @@ class Link final : private Dialogue::Listener {
   bool exhausted_ = false;  // the source has no more
   bool started_ = false;    // the job's MAIL is sent
   bool pipelined_ = false;
-  std::optional<Source::Job> job_;
+  std::unique_ptr<Source::Job> job_;
   std::uint64_t used_ = 0;  // messages on this connection
   Time now_;
   Time last_progress_;

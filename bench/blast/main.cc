@@ -50,29 +50,29 @@ int fail_usage(const std::string& text) {
 int run(int argc, char** argv) {
   auto options = parse_options(argc, argv);
   if (!options) return fail_usage(options.error());
-  if (!*options) {
+  if (options->help) {
     fmt::print("{}", usage());
     return 0;
   }
   const std::string name = new_run_name();
-  auto maker = MessageMaker::make(name, (*options)->size, mail_date());
+  auto maker = MessageMaker::make(name, options->size, mail_date());
   if (!maker) return fail_usage(maker.error());
   Ledger ledger;
-  if (!(*options)->ledger.empty()) {
-    auto opened = Ledger::open((*options)->ledger);
+  if (!options->ledger.empty()) {
+    auto opened = Ledger::open(options->ledger);
     if (!opened) return fail_usage(opened.error());
     ledger = std::move(*opened);
   }
   raise_descriptor_limit();
-  Source source(**options, std::move(*maker), std::move(ledger));
-  Load load(**options, source);
+  Source source(*options, std::move(*maker), std::move(ledger));
+  Load load(*options, source);
   const auto outcome = load.run();
-  const Report report{.options = **options,
+  const Report report{.options = *options,
                       .totals = source.totals(),
                       .run = name,
                       .pipelining = load.pipelining(),
                       .failure = outcome ? std::string() : outcome.error()};
-  fmt::print("{}", (*options)->json ? report.json() : report.text());
+  fmt::print("{}", options->json ? report.json() : report.text());
   if (outcome) return 0;
   std::fflush(stdout);
   fmt::print(stderr, "blast: {}\n", outcome.error());

@@ -177,13 +177,16 @@ std::string usage() {
          "Exit status: 0 all was right, 1 a wrong, missing or extra reply (named), 64 usage.\n";
 }
 
-Expected<std::optional<Options>> parse_options(int argc, char** argv) {
+Expected<Options> parse_options(int argc, char** argv) {
   Options options;
   opterr = 0;
   while (true) {
     const int letter = ::getopt_long(argc, argv, "+:c:m:s:r:t:u:f:", kLong.data(), nullptr);
     if (letter == -1) break;
-    if (letter == kHelp) return std::nullopt;
+    if (letter == kHelp) {
+      options.help = true;
+      return options;
+    }
     if (letter == '?') return complain(fmt::format("unknown option {}", argv[optind - 1]));
     if (letter == ':') return complain(fmt::format("{} wants a value", argv[optind - 1]));
     const auto done = apply(options, letter == 'u' ? 't' : letter, optarg == nullptr ? "" : optarg);

@@ -32,13 +32,13 @@ struct Options {
   bool allow_tempfail = false;
   bool json = false;
   std::string ledger;
+  bool help = false;  // nothing else counts
 };
 
 inline constexpr int kUsageError = 64;  // EX_USAGE
 
 [[nodiscard]] std::string usage();
 
-// Nothing when --help was asked for.
-[[nodiscard]] Expected<std::optional<Options>> parse_options(int argc, char** argv);
+[[nodiscard]] Expected<Options> parse_options(int argc, char** argv);
 
 }  // namespace lmtpd::blast

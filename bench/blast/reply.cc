@@ -26,7 +26,7 @@ void ReplyReader::add(std::string_view octets) {
   buffer_ += octets;
 }
 
-Expected<std::optional<Reply>> ReplyReader::next() {
+Expected<bool> ReplyReader::next(Reply& reply) {
   while (true) {
     const std::string_view rest = std::string_view(buffer_).substr(used_);
     const auto end = rest.find('\n');
@@ -34,7 +34,7 @@ Expected<std::optional<Reply>> ReplyReader::next() {
     if (length > kLongestLine) {
       return complain(fmt::format("a reply line of more than {} octets", kLongestLine));
     }
-    if (end == std::string_view::npos) return std::nullopt;
+    if (end == std::string_view::npos) return false;
     std::string_view line = rest.substr(0, end);
     used_ += end + 1;
     if (!line.ends_with('\r')) {
@@ -52,7 +52,10 @@ Expected<std::optional<Reply>> ReplyReader::next() {
     }
     partial_.code = code;
     partial_.text += line;
-    if (line.size() == 3 || line[3] == ' ') return std::exchange(partial_, Reply{});
+    if (line.size() == 3 || line[3] == ' ') {
+      reply = std::exchange(partial_, Reply{});
+      return true;
+    }
   }
 }
 

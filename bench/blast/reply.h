@@ -4,7 +4,6 @@
 // most 2048 octets; all lines of one reply have one code.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,8 +19,8 @@ struct Reply {
 class ReplyReader {
  public:
   void add(std::string_view octets);
-  // The next whole reply, or nothing yet, or what is wrong with the octets at hand.
-  [[nodiscard]] Expected<std::optional<Reply>> next();
+  // Whether a whole reply was there, which `reply` then is; or what is wrong with the octets.
+  [[nodiscard]] Expected<bool> next(Reply& reply);
   [[nodiscard]] bool empty() const { return used_ == buffer_.size() && partial_.text.empty(); }
 
  private:
