@@ -1,0 +1,52 @@
+// tests/session/dialogue.h -- dialogues as text: what the client says, what it hears, what is
+// stored.
+//
+// A file holds dialogues; each begins with a line `== title`, the title naming points of the
+// checklist. Then, a line each:
+//   # comment
+//   set NAME VALUE                       a setting of the session
+//   mailbox ADDRESS PATH[,PATH] [final=ADDRESS] [after=MS]
+//   refuse ADDRESS REASON [text=WORDS_WITH_UNDERSCORES] [after=MS]
+//   deliver PATH REASON|ok [after=MS]    what becomes of a copy
+//   body refused | full-at=N | refused-at=N
+//   C: line          sent with CR LF; escapes \r \n \t \0 \\ \xHH
+//   C[N]: line       the same N times
+//   c: octets        sent as they stand
+//   S: text          the next reply line begins with it
+//   S[N]: text       the same N times
+//   stored PATH      the next message to be delivered, followed by its lines: `| line`
+//   nothing stored   nothing that has not been named
+//   log TEXT         some line of the log holds it
+//   wait MS          the clock goes on; the deadline passes if it is due
+//   stop             shut_down()
+//   closed           after all replies the session wants to be closed
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lmtpd::session {
+
+struct DialogueLine {
+  std::size_t number;  // in its file
+  std::string text;
+};
+
+struct Dialogue {
+  std::string file;
+  std::string title;
+  std::vector<DialogueLine> lines;
+
+  // It tells the time, or stops the session, between two commands: what it says cannot be sent at
+  // once.
+  [[nodiscard]] bool is_timed() const;
+};
+
+// All of every *.txt in `folder`. Aborts if there is none.
+[[nodiscard]] std::vector<Dialogue> read_dialogues(const std::string& folder);
+
+// With escapes undone.
+[[nodiscard]] std::string unescaped(std::string_view text);
+
+}  // namespace lmtpd::session

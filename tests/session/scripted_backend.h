@@ -1,0 +1,107 @@
+// tests/session/scripted_backend.h -- a Backend that does as a test's script says, on a fake clock.
+//
+// Nothing is answered before answer_next() (or answer_due()) is called. A breach of the Backend's
+// contract by the session is kept in breaches().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lmtpd/session/session.h"
+
+namespace lmtpd::session {
+
+class ScriptedBackend final : public Backend {
+ public:
+  using Duration = std::chrono::milliseconds;
+
+  struct Resolution {
+    Result<std::vector<Mailbox>> mailboxes;
+    Duration after{0};
+  };
+  struct Outcome {
+    Result<void> result;
+    Duration after{0};
+  };
+
+  // ---- the script
+
+  // What is not named is unknown_user.
+  std::map<std::string, Resolution, std::less<>> recipients;  // by external address
+  // What is not named is stored at once.
+  std::map<std::string, Outcome, std::less<>> outcomes;  // by the path of the mailbox
+  std::optional<Error> refuse_body;                      // in answer to start_body()
+  std::size_t full_at = SIZE_MAX;    // octets at which append_body() says false, once
+  std::size_t refuse_at = SIZE_MAX;  // octets at which it does, and on_body_refused() follows
+  Duration body_after{0};
+
+  // One mailbox or several at `paths`, whose final address is `final_address` or the recipient's
+  // own.
+  void add_mailbox(std::string_view address, const std::vector<std::string>& paths,
+                   std::string_view final_address = {}, Duration after = Duration(0));
+
+  // ---- what happened
+
+  struct Stored {
+    std::string path;
+    std::string content;  // headers and body
+    std::uint64_t wire_size;
+  };
+  std::vector<std::string> resolves;      // addresses asked for
+  std::vector<std::uint64_t> body_sizes;  // as start_body() was told
+  std::vector<std::size_t> appended;      // octets of each append_body()
+  std::vector<Stored> stored;             // that were to be delivered, whatever the outcome
+  std::size_t bodies_dropped = 0;
+  std::vector<std::string> log_lines;
+  [[nodiscard]] const std::vector<std::string>& breaches() const { return breaches_; }
+
+  // ---- time
+
+  void advance(Duration span) { now_ += span; }
+  // Gives the answer that is due first, moving the clock to it. False: none is owed.
+  bool answer_next(Session& session);
+  // Gives all that are due by now.
+  void answer_due(Session& session);
+  [[nodiscard]] std::size_t owed() const { return owed_.size(); }
+
+  // ---- Backend
+  Clock::time_point now() override { return now_; }
+  std::time_t wall_clock() override { return 1763852700; }  // Sat, 22 Nov 2025 23:05:00 UTC
+  void start_resolve(std::uint64_t id, const Address& recipient) override;
+  void start_body(std::uint64_t id, std::uint64_t octets) override;
+  bool append_body(std::uint64_t id, std::string_view octets) override;
+  void drop_body(std::uint64_t id) override;
+  void start_delivery(std::uint64_t id, std::vector<Copy> copies) override;
+  void log(std::string_view line) override { log_lines.emplace_back(line); }
+
+ private:
+  enum class Kind { resolved, body_ready, body_refused, copy_done };
+  struct Answer {
+    Clock::time_point due;
+    Kind kind;
+    std::uint64_t id;
+    std::size_t copy = 0;
+    std::string key;  // address, or path
+  };
+  enum class BodyState { booking, open, full };
+  struct Body {
+    BodyState state = BodyState::booking;
+    std::string octets;
+  };
+
+  void owe(Duration after, Answer answer);
+  void give(Session& session, const Answer& answer);
+  void breach(std::string what) { breaches_.push_back(std::move(what)); }
+
+  Clock::time_point now_{std::chrono::hours(1000)};
+  std::vector<Answer> owed_;  // by time due
+  std::map<std::uint64_t, Body> bodies_;
+  std::vector<std::string> breaches_;
+};
+
+}  // namespace lmtpd::session
