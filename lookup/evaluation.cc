@@ -1,0 +1,182 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "lmtpd/base/log.h"
+#include "lookup/expansion.h"
+#include "lookup/fold.h"
+#include "lookup/resolver.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+using Outcome = Search::Outcome;
+
+bool is_refusal(Reason reason) {
+  return reason == Reason::unknown_user || reason == Reason::transport_error;
+}
+
+// What becomes of a recipient whose targets are these, once all are known (resolution.md 7.2.4).
+class Verdict {
+ public:
+  explicit Verdict(std::string recipient) : recipient_(std::move(recipient)) {}
+
+  void add(ResolvedMailbox mailbox) {
+    const auto same_path = [&](const ResolvedMailbox& other) { return other.path == mailbox.path; };
+    if (std::none_of(mailboxes_.begin(), mailboxes_.end(), same_path)) {
+      mailboxes_.push_back(std::move(mailbox));
+    }
+  }
+  // Mail for the others goes on: refused, it would be lost to all.
+  void add_dead(Error error) { dead_.push_back(std::move(error)); }
+  // Nothing is delivered. What may pass off comes before what does not.
+  void add_failure(Error error) {
+    if (!failure_ || (is_refusal(failure_->reason) && !is_refusal(error.reason))) {
+      failure_ = std::move(error);
+    }
+  }
+  void add_note(std::string note) { notes_.push_back(std::move(note)); }
+
+  Resolution take() {
+    if (failure_) return {tl::unexpected(*std::move(failure_)), std::move(notes_)};
+    if (mailboxes_.empty()) return {tl::unexpected(std::move(dead_.front())), std::move(notes_)};
+    for (const Error& error : dead_) {
+      notes_.push_back(
+          fmt::format("alias <{}>: dead target beside living ones: {}", recipient_, error.text));
+    }
+    return {std::move(mailboxes_), std::move(notes_)};
+  }
+
+ private:
+  std::string recipient_;
+  std::vector<ResolvedMailbox> mailboxes_;
+  std::vector<Error> dead_;
+  std::optional<Error> failure_;
+  std::vector<std::string> notes_;
+};
+
+class Evaluation {
+ public:
+  Evaluation(const Address& recipient, const ResolverSettings& settings, Answers& answers)
+      : recipient_{recipient.local_part(), recipient.domain()},
+        settings_(settings),
+        search_(settings, answers) {}
+
+  std::optional<Resolution> run() {
+    if (recipient_.domain.empty()) {
+      // RFC 5321 4.5.1: <postmaster> alone; no other address without a domain is anybody.
+      return is_postmaster() ? to_postmaster() : refuse();
+    }
+    std::optional<Resolution> resolution = resolve(recipient_, true);
+    if (!resolution || !is_postmaster() || resolution->mailboxes || was_alias_ ||
+        resolution->mailboxes.error().reason != Reason::unknown_user) {
+      return resolution;
+    }
+    const Search served =
+        search_.find_domain(settings_.virtual_mailbox_domains, fold(recipient_.domain));
+    switch (served.outcome) {
+      case Outcome::pending:
+        return std::nullopt;
+      case Outcome::failed:
+        return Resolution{fail(Reason::lookup_failed, served.why), {}};
+      case Outcome::found:
+        return to_postmaster();
+      default:
+        return resolution;
+    }
+  }
+
+ private:
+  [[nodiscard]] bool is_postmaster() const {
+    return settings_.postmaster_address && fold(recipient_.local_part) == "postmaster";
+  }
+  std::optional<Resolution> to_postmaster() {
+    return resolve(*settings_.postmaster_address, false);
+  }
+  [[nodiscard]] std::optional<Resolution> refuse() const {
+    return Resolution{fail(Reason::unknown_user,
+                           fmt::format("unknown user: \"{}\"", escaped(recipient_.external()))),
+                      {}};
+  }
+
+  // `start` is the recipient's own address, or the one that stands in for it.
+  std::optional<Resolution> resolve(const PlainAddress& start, bool is_recipient) {
+    std::optional<Result<std::vector<PlainAddress>>> expanded =
+        expand_aliases(start, settings_, search_);
+    if (!expanded) return std::nullopt;
+    if (!*expanded) return Resolution{tl::unexpected(std::move(expanded->error())), {}};
+
+    const std::string start_folded = fold(start.internal());
+    Verdict verdict(escaped(start.external()));
+    bool blocked = false;  // all targets ask for what they lack before the first is waited for
+    for (const PlainAddress& target : **expanded) {
+      const bool is_alias_target = !is_recipient || fold(target.internal()) != start_folded;
+      was_alias_ |= is_alias_target;
+      blocked |= !judge(target, is_alias_target, verdict);
+    }
+    if (blocked) return std::nullopt;
+    return verdict.take();
+  }
+
+  // False: answers are missing.
+  bool judge(const PlainAddress& target, bool is_alias_target, Verdict& verdict) {
+    std::optional<Result<ResolvedMailbox>> mailbox = find_mailbox(target, settings_, search_);
+    if (!mailbox) return false;
+    if (*mailbox) {
+      verdict.add(*std::move(*mailbox));
+      return true;
+    }
+    Error& error = mailbox->error();
+    if (error.reason == Reason::unknown_user && is_alias_target) {
+      return judge_unknown(target, std::move(error), verdict);
+    }
+    if (is_refusal(error.reason)) {
+      verdict.add_dead(std::move(error));
+    } else {
+      verdict.add_failure(std::move(error));
+    }
+    return true;
+  }
+
+  // A target without a mailbox is unknown in a domain of ours, and remote elsewhere.
+  bool judge_unknown(const PlainAddress& target, Error error, Verdict& verdict) {
+    Search served;
+    if (!target.domain.empty()) {
+      served = search_.find_domain(settings_.virtual_mailbox_domains, fold(target.domain));
+    }
+    switch (served.outcome) {
+      case Outcome::pending:
+        return false;
+      case Outcome::failed:
+        verdict.add_failure({Reason::lookup_failed, served.why});
+        return true;
+      case Outcome::found:
+        verdict.add_dead(std::move(error));
+        return true;
+      default:
+        break;
+    }
+    std::string text = fmt::format(
+        "alias target <{}> is not a local mailbox; let Postfix expand it (virtual_alias_maps)",
+        escaped(target.external()));
+    verdict.add_note(fmt::format("<{}>: {}", escaped(recipient_.external()), text));
+    const bool defer = settings_.remote_alias_target == RemoteAliasTarget::defer;
+    verdict.add_failure({defer ? Reason::remote_target : Reason::unknown_user, std::move(text)});
+    return true;
+  }
+
+  const PlainAddress recipient_;
+  const ResolverSettings& settings_;
+  TableSearch search_;
+  bool was_alias_ = false;
+};
+
+}  // namespace
+
+std::optional<Resolution> evaluate(const Address& recipient, const ResolverSettings& settings,
+                                   Answers& answers) {
+  return Evaluation(recipient, settings, answers).run();
+}
+
+}  // namespace lmtpd::lookup

@@ -1,0 +1,213 @@
+#include "lookup/expansion.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "lmtpd/base/address.h"
+#include "lmtpd/base/log.h"
+#include "lookup/fold.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+using Outcome = Search::Outcome;
+using Addresses = std::vector<PlainAddress>;
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+}
+
+// The text that the alias table's answer to `key` stands for.
+std::string complete(const std::string& answer, const PlainAddress& address, const AddressKey& key,
+                     std::size_t extension) {
+  if (!answer.starts_with('@')) return answer;
+  // "@otherdomain": the same user there, without the extension that the key leaves out.
+  std::string moved = address.internal();
+  if (key.leaves_extension()) {
+    moved = PlainAddress{address.local_part.substr(0, extension), address.domain}.internal();
+  }
+  moved = moved.substr(0, moved.rfind('@')) + answer;
+  const std::size_t at = moved.rfind('@');
+  return quote_local_part(std::string_view(moved).substr(0, at)) + moved.substr(at);
+}
+
+class Expansion {
+ public:
+  Expansion(const PlainAddress& address, const ResolverSettings& settings, TableSearch& search)
+      : settings_(settings), search_(search), start_(address) {
+    lines_.push_back({address, kNoAncestor});
+  }
+
+  std::optional<Result<Addresses>> run() {
+    bool blocked = false;
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      if (lines_.size() > settings_.virtual_alias_expansion_limit) {
+        if (blocked) break;
+        return limit_hit("more than virtual_alias_expansion_limit addresses");
+      }
+      std::optional<Result<void>> done = expand_line(i);
+      if (!done) {
+        // On to the other lines, whose questions can go out on the same round trip. What they come
+        // to does not count: it will be found again when this line is known.
+        blocked = true;
+      } else if (!*done && !blocked) {
+        return tl::unexpected(std::move(done->error()));
+      }
+    }
+    if (blocked) return std::nullopt;
+    Addresses addresses;
+    addresses.reserve(lines_.size());
+    for (Line& line : lines_) addresses.push_back(std::move(line.address));
+    return addresses;
+  }
+
+ private:
+  static constexpr std::size_t kNoAncestor = SIZE_MAX;
+  // An address of the result, and what it came from.
+  struct Line {
+    PlainAddress address;
+    std::size_t ancestor;
+  };
+  struct Ancestor {
+    std::string folded;
+    std::size_t ancestor;
+  };
+  // What the tables make of one address. No results: it stays.
+  struct Step {
+    Outcome outcome = Outcome::absent;
+    Addresses results;
+    std::string why;
+  };
+
+  tl::unexpected<Error> limit_hit(std::string_view what) const {
+    return fail(Reason::alias_limit,
+                fmt::format("alias expansion of <{}>: {}", escaped(start_.external()), what));
+  }
+
+  std::optional<Result<void>> expand_line(std::size_t i) {
+    for (std::uint32_t count = 0;; ++count) {
+      std::string folded = fold(lines_[i].address.internal());
+      if (self_results_.contains(folded)) return Result<void>();
+      if (count >= settings_.virtual_alias_recursion_limit) {
+        return limit_hit("deeper than virtual_alias_recursion_limit");
+      }
+      Step step = look_up(lines_[i].address);
+      if (step.outcome == Outcome::pending) return std::nullopt;
+      if (step.outcome == Outcome::failed) return fail(Reason::lookup_failed, std::move(step.why));
+      if (step.outcome != Outcome::found) return Result<void>();
+      Result<void> taken = take_results(i, std::move(folded), std::move(step.results));
+      if (!taken) return taken;
+    }
+  }
+
+  // The first result replaces the line, the others go to the end.
+  Result<void> take_results(std::size_t i, std::string folded, Addresses results) {
+    const std::size_t from = lines_[i].ancestor;
+    bool is_first = true;
+    for (PlainAddress& result : results) {
+      if (result.external().size() > settings_.virtual_alias_address_length_limit) {
+        return limit_hit("a result is longer than virtual_alias_address_length_limit");
+      }
+      const std::string result_folded = fold(result.internal());
+      if (result_folded == folded) {
+        self_results_.insert(folded);
+      } else if (!self_results_.contains(result_folded) && descends_from(from, result_folded)) {
+        return limit_hit(fmt::format("<{}> leads back to itself", escaped(result.external())));
+      }
+      Line line{std::move(result), ancestors_.size()};
+      if (is_first) {
+        lines_[i] = std::move(line);
+      } else {
+        lines_.push_back(std::move(line));
+      }
+      is_first = false;
+    }
+    ancestors_.push_back({std::move(folded), from});
+    return {};
+  }
+
+  [[nodiscard]] bool descends_from(std::size_t line, std::string_view folded) const {
+    for (; line != kNoAncestor; line = ancestors_[line].ancestor) {
+      if (ancestors_[line].folded == folded) return true;
+    }
+    return false;
+  }
+
+  Step look_up(const PlainAddress& address) {
+    if (address.domain.empty()) return {};
+    const std::vector<AddressKey> keys = address_keys(address, settings_.extension);
+    const std::string domain = fold(address.domain);
+    const Search found = settings_.alias_expansion == AliasExpansion::automatic
+                             ? find_before_mailbox(keys, domain)
+                             : search_.find_alias(keys, domain);
+    switch (found.outcome) {
+      case Outcome::found:
+        return parse(address, found);
+      case Outcome::pending:
+        search_.prefetch_alias(keys, domain);
+        search_.prefetch_value(settings_.virtual_mailbox_maps, keys, domain);
+        return {Outcome::pending, {}, {}};
+      default:
+        return {found.outcome, {}, found.why};
+    }
+  }
+
+  // The full address and then its form without extension: a mailbox is final, an alias only comes
+  // before what is less specific than it.
+  Search find_before_mailbox(std::span<const AddressKey> keys, std::string_view domain) {
+    while (!keys.empty() && keys.front().is_address()) {
+      const auto key = keys.first(1);
+      Search mailbox = search_.find_value(settings_.virtual_mailbox_maps, key, domain);
+      if (mailbox.outcome == Outcome::found) return {};
+      if (mailbox.outcome != Outcome::absent && mailbox.outcome != Outcome::dummy) return mailbox;
+      Search alias = search_.find_alias(key, domain);
+      if (alias.outcome != Outcome::absent) return alias;
+      keys = keys.subspan(1);
+    }
+    return search_.find_alias(keys, domain);
+  }
+
+  [[nodiscard]] Step parse(const PlainAddress& address, const Search& found) const {
+    const std::size_t extension = extension_start(address.local_part, settings_.extension);
+    const std::string answer = fmt::format("{}", fmt::join(found.answer->values, ","));
+    const auto unusable = [&](std::string_view what) {
+      return Step{Outcome::failed,
+                  {},
+                  fmt::format("alias <{}> {}: \"{}\"", escaped(found.key->external), what,
+                              escaped(answer))};
+    };
+    Addresses results =
+        parse_result(complete(answer, address, *found.key, extension), settings_.rewrite);
+    if (results.empty()) return unusable("leads to no address");
+    for (PlainAddress& result : results) {
+      if (has_control(result.local_part) || has_control(result.domain)) {
+        return unusable("leads to an address with a control character");
+      }
+      if (found.key->leaves_extension() && settings_.propagate_unmatched_extensions) {
+        result.local_part += address.local_part.substr(extension);
+      }
+    }
+    return {Outcome::found, std::move(results), {}};
+  }
+
+  const ResolverSettings& settings_;
+  TableSearch& search_;
+  const PlainAddress& start_;
+  std::vector<Line> lines_;
+  std::vector<Ancestor> ancestors_;
+  std::unordered_set<std::string> self_results_;  // folded: expanded into themselves
+};
+
+}  // namespace
+
+std::optional<Result<Addresses>> expand_aliases(const PlainAddress& address,
+                                                const ResolverSettings& settings,
+                                                TableSearch& search) {
+  if (settings.alias_expansion == AliasExpansion::off) return Addresses{address};
+  return Expansion(address, settings, search).run();
+}
+
+}  // namespace lmtpd::lookup

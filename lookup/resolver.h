@@ -1,0 +1,68 @@
+// lookup/resolver.h -- from a recipient to the mailboxes that its mail goes to.
+//
+// evaluate() is the rules, resolution.md 2, 3 and 7.2: a pure function of the answers. Where one is
+// missing it says so, having named all that this step needs, and is run again from its start. With
+// every answer in the cache that is one pass. Resolver runs it over the tables: an alias step costs
+// one round trip, uid and gid together one more.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lmtpd/base/address.h"
+#include "lmtpd/base/result.h"
+#include "lookup/mailbox_lookup.h"
+#include "lookup/resolver_settings.h"
+#include "lookup/table_search.h"
+
+namespace lmtpd::lookup {
+
+struct Resolution {
+  // One at least, each path once. Else unknown_user, lookup_failed, alias_limit, bad_mailbox,
+  // remote_target, transport_error or transport_retry.
+  Result<std::vector<ResolvedMailbox>> mailboxes;
+  // For the log: what the administrator should mend although mail is delivered, or cannot see from
+  // the recipient's log line.
+  std::vector<std::string> notes;
+};
+
+[[nodiscard]] std::optional<Resolution> evaluate(const Address& recipient,
+                                                 const ResolverSettings& settings,
+                                                 Answers& answers);
+
+class Resolver {
+ public:
+  class Client {
+   public:
+    virtual void on_resolution(std::uint64_t id, const Resolution& resolution) = 0;
+
+   protected:
+    ~Client() = default;
+  };
+
+  explicit Resolver(ResolverSettings settings);
+  ~Resolver();
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+  // The resolution where it is known at once. Else nullopt, and `client` is told once, later,
+  // unless abandon() comes before.
+  [[nodiscard]] std::optional<Resolution> resolve(const Address& recipient, Client& client,
+                                                  std::uint64_t id);
+  // The client is gone: nothing is told to it any more.
+  void abandon(const Client& client);
+
+  // Resolutions whose tables have not answered everything.
+  [[nodiscard]] std::size_t under_way() const { return runs_.size(); }
+
+ private:
+  class Run;
+  ResolverSettings settings_;
+  std::unordered_map<const Run*, std::unique_ptr<Run>> runs_;
+};
+
+}  // namespace lmtpd::lookup

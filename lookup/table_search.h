@@ -1,0 +1,75 @@
+// lookup/table_search.h -- asks a parameter's tables for an address's keys, as far as answers are
+// known.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lookup/address_keys.h"
+#include "lookup/resolver_settings.h"
+#include "lookup/table.h"
+
+namespace lmtpd::lookup {
+
+// Where answers come from. A rule that meets one that is not known gives up, and is run again from
+// its start when it is: so it must find the same answers again.
+class Answers {
+ public:
+  // nullptr: not known yet.
+  [[nodiscard]] virtual const Answer* need(Table& table, std::string_view key) = 0;
+  // It will probably be needed next: worth asking for on the same round trip.
+  virtual void prefetch(Table& table, std::string_view key) = 0;
+
+ protected:
+  ~Answers() = default;
+};
+
+struct Search {
+  enum class Outcome {
+    absent,
+    found,
+    dummy,    // the address itself has nothing but the literal `dummy` (resolution.md 7.2.7)
+    failed,   // `why`: a table could not be asked
+    pending,  // an answer is not known yet
+  };
+  Outcome outcome = Outcome::absent;
+  const AddressKey* key = nullptr;  // found: that answered
+  const Found* answer = nullptr;
+  std::string why;
+};
+
+// What `dummy` leaves of an answer's values.
+[[nodiscard]] std::vector<std::string_view> values_without_dummy(const Found& answer);
+
+class TableSearch {
+ public:
+  // The folded domain decides whether keys without a domain are asked for.
+  TableSearch(const ResolverSettings& settings, Answers& answers)
+      : settings_(settings), answers_(answers) {}
+
+  // The first key that any of the tables has, in its quoted form only, as alias tables are asked.
+  [[nodiscard]] Search find_alias(std::span<const AddressKey> keys, std::string_view domain);
+
+  // As mailbox, uid, gid and transport tables are asked: each key in both forms, dummies left out.
+  // A `dummy` ends the search where the key names an address, else it counts for nothing.
+  [[nodiscard]] Search find_value(const Tables& tables, std::span<const AddressKey> keys,
+                                  std::string_view domain);
+
+  // Found: the list has the domain. `domain` is folded.
+  [[nodiscard]] Search find_domain(const DomainList& list, std::string_view domain);
+
+  // All that a find_ above may ask for.
+  void prefetch_alias(std::span<const AddressKey> keys, std::string_view domain);
+  void prefetch_value(const Tables& tables, std::span<const AddressKey> keys,
+                      std::string_view domain);
+
+ private:
+  // Found: the key is to be asked for.
+  [[nodiscard]] Search applies(const AddressKey& key, std::string_view domain);
+
+  const ResolverSettings& settings_;
+  Answers& answers_;
+};
+
+}  // namespace lmtpd::lookup

@@ -1,0 +1,94 @@
+// tests/lookup/fake_table.h -- tables of rows in memory whose answers come when the test says so.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lookup/table.h"
+
+namespace lmtpd::lookup {
+
+// What waits for an answer. A round is one round trip: all that was asked before it began.
+class Rounds {
+ public:
+  struct Question {
+    Asker* asker;
+    std::uint64_t id;
+    Answer answer;
+  };
+
+  void add(Question question) { questions_.push_back(std::move(question)); }
+  [[nodiscard]] bool idle() const { return questions_.empty(); }
+  [[nodiscard]] std::size_t waiting() const { return questions_.size(); }
+
+  void play() {
+    std::vector<Question> round = std::exchange(questions_, {});
+    if (shuffle_ != nullptr) std::shuffle(round.begin(), round.end(), *shuffle_);
+    ++played_;
+    for (const Question& question : round) question.asker->on_answer(question.id, question.answer);
+  }
+  void play_all() {
+    while (!idle()) play();
+  }
+  // One answer at a time, any of those that wait.
+  void play_one_by_one(std::mt19937& random) {
+    while (!idle()) {
+      const auto at = static_cast<std::ptrdiff_t>(random() % questions_.size());
+      const Question question = questions_[static_cast<std::size_t>(at)];
+      questions_.erase(questions_.begin() + at);
+      question.asker->on_answer(question.id, question.answer);
+    }
+  }
+  void shuffle_with(std::mt19937& random) { shuffle_ = &random; }
+  [[nodiscard]] int played() const { return played_; }
+
+ private:
+  std::vector<Question> questions_;
+  std::mt19937* shuffle_ = nullptr;
+  int played_ = 0;
+};
+
+class FakeTable final : public Table {
+ public:
+  using Rows = std::vector<std::pair<std::string, std::string>>;
+
+  explicit FakeTable(std::string name, const Rows& rows = {}) : name_(std::move(name)) {
+    for (const auto& [key, value] : rows) add(key, value);
+  }
+  void add(const std::string& key, const std::string& value) { rows_[key].push_back(value); }
+  // nullptr: answers at once.
+  void answer_in(Rounds* rounds) { rounds_ = rounds; }
+  void fail() { failing_ = true; }
+
+  std::optional<Answer> lookup(std::string_view key, Asker& asker, std::uint64_t id) override {
+    ++asked_;
+    keys_.insert(std::string(key));
+    Answer answer = Absent{};
+    const auto row = rows_.find(std::string(key));
+    if (row != rows_.end()) answer = Found{row->second};
+    if (failing_) answer = Unavailable{"connection refused"};
+    if (rounds_ == nullptr) return answer;
+    rounds_->add({&asker, id, std::move(answer)});
+    return std::nullopt;
+  }
+  [[nodiscard]] const std::string& name() const override { return name_; }
+
+  [[nodiscard]] int asked() const { return asked_; }
+  [[nodiscard]] bool was_asked_for(const std::string& key) const { return keys_.contains(key); }
+
+ private:
+  std::string name_;
+  std::map<std::string, std::vector<std::string>> rows_;
+  std::set<std::string> keys_;
+  Rounds* rounds_ = nullptr;
+  bool failing_ = false;
+  int asked_ = 0;
+};
+
+}  // namespace lmtpd::lookup
