@@ -1,0 +1,97 @@
+#include "lmtpd/master/check.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/master/accounts.h"
+#include "lmtpd/master/generation.h"
+
+namespace lmtpd::master {
+namespace {
+
+// A directory for the control socket of a lookup that nobody speaks to.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() : made_(::mkdtemp(path_.data()) != nullptr) {}
+  ~ScratchDirectory() {
+    if (made_) ::rmdir(path_.data());
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+
+  [[nodiscard]] bool made() const { return made_; }
+  [[nodiscard]] std::string path() const { return path_.data(); }
+
+ private:
+  std::array<char, 24> path_{"/tmp/lmtpd-check.XXXXXX"};
+  bool made_;
+};
+
+StartResult<void> check_sockets(const Settings& settings) {
+  for (const ListenSpec& spec : settings.listen) {
+    if (spec.kind == ListenSpec::Kind::unix_socket) {
+      if (StartResult<void> checked = check_unix_place(spec.path); !checked) return checked;
+    } else if (const auto addresses = addresses_of(spec); !addresses) {
+      return tl::unexpected(addresses.error());
+    }
+  }
+  const std::string& control = settings.control_socket;
+  // Made at the start if it is missing.
+  const bool makes_directory = control.starts_with("/run/") &&
+                               ::access(control.substr(0, control.rfind('/')).c_str(), F_OK) != 0;
+  if (makes_directory) return {};
+  return check_unix_place(control);
+}
+
+void turn(Generation& generation) {
+  PollSet set;
+  generation.wait_in(set, Clock::now());
+  // Without a signalfd a child's end wakes nobody, but the end of its channel does, a moment
+  // before.
+  set.add_deadline(Clock::now() + std::chrono::milliseconds(20));
+  set.wait();
+  generation.turn(Clock::now());
+}
+
+StartResult<void> check_tables(Configuration configuration, const RolePrograms& programs) {
+  const ScratchDirectory scratch;
+  if (!scratch.made()) return system_failure(errno_text(scratch.path(), errno));
+  StartResult<UnixListener> control =
+      UnixListener::prepare(scratch.path() + "/control", {{Uid(0), Gid(0)}, 0600});
+  if (!control) return tl::unexpected(std::move(control.error()));
+  // Lookup alone: no frontend.
+  configuration.settings.frontend_processes = 0;
+  Generation generation(std::move(configuration), {{}, std::move(*control)}, programs,
+                        make_ticket_key());
+  generation.start(Clock::now());
+  while (!generation.ready() && !generation.failure()) turn(generation);
+  const std::optional<StartFailure> failure = generation.failure();
+  generation.hurry(Clock::now());
+  while (!generation.ended()) turn(generation);
+  if (failure) return tl::unexpected(*failure);
+  return {};
+}
+
+}  // namespace
+
+StartResult<void> check(Configuration configuration, const RolePrograms& programs) {
+  for (const std::string& warning : configuration.warnings) log_warning("{}", warning);
+  const std::uint32_t floor = configuration.settings.virtual_minimum_uid;
+  if (floor < first_human_uid()) {
+    log_warning(
+        "virtual_minimum_uid = {} is below UID_MIN = {} (/etc/login.defs): a table could "
+        "have mail delivered as a system user",
+        floor, first_human_uid());
+  }
+  if (StartResult<void> checked = check_sockets(configuration.settings); !checked) return checked;
+  return check_tables(std::move(configuration), programs);
+}
+
+}  // namespace lmtpd::master

@@ -1,0 +1,167 @@
+#include "lmtpd/master/configuration.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "lmtpd/base/channel.h"
+#include "lmtpd/base/config/parameters.h"
+#include "lmtpd/base/log.h"
+#include "lmtpd/master/accounts.h"
+
+namespace lmtpd::master {
+namespace {
+
+// Configure's other fields, and room to spare.
+constexpr std::size_t kLongestParameters = Channel::kMaxPayload - 1024;
+
+std::string at(const Parameters& parameters, std::string_view name, std::string_view what) {
+  return fmt::format("{}: {}: {}", parameters.origin(name), name, what);
+}
+
+StartResult<MailboxOwner> role_user(const Parameters& parameters, std::string_view name) {
+  const std::string& user = parameters.value(name);
+  const std::optional<MailboxOwner> found = find_user(user);
+  if (!found) {
+    return configuration_failure(
+        at(parameters, name,
+           fmt::format("user {} does not exist; make it with: useradd --system --user-group "
+                       "--no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin {}",
+                       user, user)));
+  }
+  if (found->uid == Uid(0) || found->gid == Gid(0)) {
+    return configuration_failure(
+        at(parameters, name, fmt::format("user {} has root's uid or gid", user)));
+  }
+  return *found;
+}
+
+StartResult<MailboxOwner> listen_owner(const Parameters& parameters, const UserGroup& names) {
+  const std::optional<MailboxOwner> user = find_user(names.user);
+  const std::optional<Gid> group = find_group(names.group);
+  if (!user) {
+    return configuration_failure(
+        at(parameters, "listen_owner", fmt::format("user {} does not exist", names.user)));
+  }
+  if (!group) {
+    return configuration_failure(
+        at(parameters, "listen_owner", fmt::format("group {} does not exist", names.group)));
+  }
+  return MailboxOwner{user->uid, *group};
+}
+
+OwnerPolicy owner_policy(const Configuration& configuration) {
+  const Settings& settings = configuration.settings;
+  OwnerPolicy policy(settings.virtual_minimum_uid);
+  policy.refuse(configuration.frontend_user.uid, "that of frontend_user");
+  policy.refuse(configuration.frontend_user.gid, "that of frontend_user");
+  policy.refuse(configuration.lookup_user.uid, "that of lookup_user");
+  policy.refuse(configuration.lookup_user.gid, "that of lookup_user");
+  // root may own the socket; uid 0 is refused anyway.
+  policy.refuse(configuration.socket_access.owner.uid, "that of listen_owner");
+  policy.refuse(configuration.socket_access.owner.gid, "that of listen_owner");
+  // A machine without Postfix has neither.
+  if (const std::optional<MailboxOwner> owner = find_user(settings.mail_owner)) {
+    policy.refuse(owner->uid, "that of Postfix's mail_owner");
+    policy.refuse(owner->gid, "that of Postfix's mail_owner");
+  }
+  if (const std::optional<Gid> group = find_group(settings.setgid_group)) {
+    policy.refuse(*group, "that of Postfix's setgid_group");
+  }
+  return policy;
+}
+
+StartResult<UniqueFd> open_mail_base(const Parameters& parameters, const std::string& path) {
+  UniqueFd base(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (base) return base;
+  return configuration_failure(
+      at(parameters, "virtual_mailbox_base",
+         errno_text(fmt::format("directory {}", path), errno) +
+             "; it has to exist, owned by root and writable by root only"));
+}
+
+// Names the parameter that leads to the file, where one does by its own text.
+std::string file_failure(const Parameters& parameters, const std::string& path,
+                         std::string_view what) {
+  for (const std::string_view name :
+       {"virtual_mailbox_maps", "virtual_alias_maps", "virtual_uid_maps", "virtual_gid_maps",
+        "virtual_mailbox_domains", "transport_maps", "mydestination"}) {
+    if (parameters.value(name).find(path) != std::string::npos) return at(parameters, name, what);
+  }
+  return std::string(what);
+}
+
+StartResult<std::vector<Configuration::OpenFile>> open_files(const Parameters& parameters,
+                                                             const Settings& settings) {
+  std::vector<Configuration::OpenFile> files;
+  for (const std::string& path : files_to_open(settings)) {
+    // O_NONBLOCK: a FIFO in a file's place would hold the start up.
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat status{};
+    if (!fd || ::fstat(fd.get(), &status) != 0) {
+      return configuration_failure(file_failure(parameters, path, errno_text(path, errno)));
+    }
+    if (!S_ISREG(status.st_mode)) {
+      return configuration_failure(
+          file_failure(parameters, path, fmt::format("{}: not a regular file", path)));
+    }
+    files.push_back({path, std::move(fd)});
+  }
+  return files;
+}
+
+}  // namespace
+
+StartResult<Configuration> Configuration::load(const std::string& file) {
+  const Result<Parameters> parameters = Parameters::load(file);
+  if (!parameters) return configuration_failure(parameters.error().text);
+  Result<Settings> settings = Settings::parse(*parameters);
+  if (!settings) return configuration_failure(settings.error().text);
+
+  Configuration made;
+  made.settings = std::move(*settings);
+  made.warnings = parameters->warnings();
+  made.parameters = parameters->serialise();
+  if (made.parameters.size() > kLongestParameters) {
+    return configuration_failure(
+        fmt::format("{}: the configuration is longer than {} octets", file, kLongestParameters));
+  }
+
+  const StartResult<MailboxOwner> frontend = role_user(*parameters, "frontend_user");
+  if (!frontend) return tl::unexpected(frontend.error());
+  const StartResult<MailboxOwner> lookup = role_user(*parameters, "lookup_user");
+  if (!lookup) return tl::unexpected(lookup.error());
+  if (frontend->uid == lookup->uid) {
+    return configuration_failure(
+        at(*parameters, "lookup_user",
+           fmt::format(
+               "{} has the uid of frontend_user: processes of one uid can take each other over",
+               made.settings.lookup_user)));
+  }
+  made.frontend_user = *frontend;
+  made.lookup_user = *lookup;
+  const StartResult<MailboxOwner> owner = listen_owner(*parameters, made.settings.listen_owner);
+  if (!owner) return tl::unexpected(owner.error());
+  made.socket_access = {*owner, made.settings.listen_mode};
+  made.owner_policy = master::owner_policy(made);
+
+  StartResult<UniqueFd> base = open_mail_base(*parameters, made.settings.virtual_mailbox_base);
+  if (!base) return tl::unexpected(std::move(base.error()));
+  made.mail_base = std::move(*base);
+  StartResult<std::vector<OpenFile>> files = open_files(*parameters, made.settings);
+  if (!files) return tl::unexpected(std::move(files.error()));
+  made.files = std::move(*files);
+  return made;
+}
+
+const char* Configuration::needs_restart(const Configuration& running) const {
+  if (frontend_user != running.frontend_user) return "frontend_user";
+  if (lookup_user != running.lookup_user) return "lookup_user";
+  if (settings.queue_directory != running.settings.queue_directory) return "queue_directory";
+  return nullptr;
+}
+
+}  // namespace lmtpd::master

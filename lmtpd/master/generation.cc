@@ -1,0 +1,406 @@
+#include "lmtpd/master/generation.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/base/messages.h"
+#include "lmtpd/master/mailbox_maker.h"
+
+namespace lmtpd::master {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kStartTime{60};
+// Without frontends nobody waits for a worker's answer; it ends what the disk is doing.
+constexpr seconds kWorkerTime{10};
+constexpr seconds kLookupTime{5};
+constexpr seconds kHurriedTime{2};
+// After a SIGKILL. What then still hangs, in the kernel, is left behind.
+constexpr seconds kKillTime{10};
+
+bool exited_with(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
+
+// A descriptor of the same file with a position of its own, since roles read on their own.
+UniqueFd reopen(int fd) {
+  return UniqueFd(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+std::vector<UniqueFd> one(UniqueFd fd) {
+  std::vector<UniqueFd> list;
+  list.push_back(std::move(fd));
+  return list;
+}
+
+}  // namespace
+
+Generation::Generation(Configuration configuration, Sockets sockets, const RolePrograms& programs,
+                       const Key& ticket_key)
+    : configuration_(std::move(configuration)),
+      sockets_(std::move(sockets)),
+      programs_(&programs),
+      ticket_key_(ticket_key),
+      on_lookup_([this](RoleProcess& role, Frame& frame) { return on_lookup(role, frame); }),
+      on_frontend_([this](RoleProcess& role, Frame& frame) { return on_frontend(role, frame); }),
+      lookup_{.title = "lookup"},
+      frontends_(configuration_.settings.frontend_processes),
+      workers_(
+          {.program = &programs.worker,
+           .policy = &configuration_.owner_policy,
+           .parameters = &configuration_.parameters,
+           .ticket_key = ticket_key,
+           .limit = configuration_.settings.worker_limit},
+          [this](std::uint32_t number) { return find_frontend(number); },
+          [this](RoleProcess& role, Frame& frame) { return on_worker(role, frame); }),
+      mailboxes_(configuration_.mail_base.get(), make_mailbox,
+                 [this](const MailboxRequests::Request& request, const Result<void>& made) {
+                   on_mailbox_done(request, made);
+                 }) {
+  for (std::size_t i = 0; i < frontends_.size(); ++i) {
+    frontends_[i].title = fmt::format("frontend {}", i);
+  }
+}
+
+// ---- starting
+
+void Generation::start(Clock::time_point now) {
+  enter(Phase::starting, now + kStartTime);
+  restart_due(now);
+}
+
+void Generation::restart_due(Clock::time_point now) {
+  if (phase_ > Phase::draining_frontends || failure_) return;
+  // A draining frontend still has recipients to look up.
+  if (!lookup_.process && now >= lookup_.start_at) start_lookup(now);
+  if (phase_ > Phase::serving) return;
+  for (std::uint32_t i = 0; i < frontends_.size(); ++i) {
+    if (!frontends_[i].process && now >= frontends_[i].start_at) start_frontend(i, now);
+  }
+}
+
+void Generation::start_lookup(Clock::time_point now) {
+  Result<std::unique_ptr<RoleProcess>> process =
+      RoleProcess::launch(programs_->lookup, lookup_.title);
+  if (!process) return launch_failed(lookup_, process.error().text, now);
+  if (Result<void> briefed = brief_lookup(**process); !briefed) {
+    return launch_failed(lookup_, briefed.error().text, now);
+  }
+  lookup_.process = std::move(*process);
+  for (std::uint32_t i = 0; i < frontends_.size(); ++i) acquaint(i);
+}
+
+Result<void> Generation::brief_lookup(RoleProcess& lookup) {
+  lookup.tell(Configure{.parameters = configuration_.parameters, .key = ticket_key_});
+  for (const Configuration::OpenFile& file : configuration_.files) {
+    UniqueFd fd = reopen(file.fd.get());
+    if (!fd) return fail(Reason::io, errno_text(file.path, errno));
+    lookup.tell(File{file.path}, one(std::move(fd)));
+  }
+  UniqueFd control(::fcntl(sockets_.control.fd(), F_DUPFD_CLOEXEC, 0));
+  if (!control) return fail(Reason::io, errno_text("control_socket: dup", errno));
+  lookup.tell(Listener{.index = 0}, one(std::move(control)));
+  lookup.tell(Start{});
+  return {};
+}
+
+void Generation::start_frontend(std::uint32_t number, Clock::time_point now) {
+  Slot& slot = frontends_[number];
+  Result<std::unique_ptr<RoleProcess>> process =
+      RoleProcess::launch(programs_->frontend, slot.title);
+  if (!process) return launch_failed(slot, process.error().text, now);
+  if (Result<void> briefed = brief_frontend(**process, number); !briefed) {
+    return launch_failed(slot, briefed.error().text, now);
+  }
+  slot.process = std::move(*process);
+  acquaint(number);
+}
+
+Result<void> Generation::brief_frontend(RoleProcess& frontend, std::uint32_t number) {
+  frontend.tell(Configure{.parameters = configuration_.parameters, .instance = number});
+  for (const Listeners::Share& share : sockets_.listeners) {
+    UniqueFd fd(::fcntl(share.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!fd) return fail(Reason::io, errno_text("a listening socket's dup", errno));
+    frontend.tell(Listener{.index = share.index}, one(std::move(fd)));
+  }
+  frontend.tell(Start{});
+  return {};
+}
+
+// A channel between lookup and that frontend, if both are there.
+void Generation::acquaint(std::uint32_t frontend) {
+  RoleProcess* asker = find_frontend(frontend);
+  if (asker == nullptr || !lookup_.process || !lookup_.process->alive()) return;
+  std::optional<std::pair<UniqueFd, UniqueFd>> pair = make_channel_pair();
+  if (!pair) {
+    // Without each other they are of no use; their restart tries again.
+    log_error("{}", errno_text("a channel to lookup", errno));
+    asker->kill();
+    return;
+  }
+  asker->introduce({.kind = static_cast<std::uint8_t>(PeerKind::lookup)}, std::move(pair->first));
+  lookup_.process->introduce(
+      {.kind = static_cast<std::uint8_t>(PeerKind::frontend), .instance = frontend},
+      std::move(pair->second));
+}
+
+void Generation::launch_failed(Slot& slot, const std::string& why, Clock::time_point now) {
+  const Backoff::Duration wait = slot.backoff.after_death({});
+  log_error("{}: {}; again in {} ms", slot.title, why, wait.count());
+  slot.start_at = now + wait;
+}
+
+bool Generation::ready() const {
+  return lookup_.process && lookup_.process->ready() &&
+         std::ranges::all_of(
+             frontends_, [](const Slot& slot) { return slot.process && slot.process->ready(); });
+}
+
+StartResult<void> Generation::publish() {
+  StartResult<void> published = sockets_.control.publish();
+  if (published) phase_ = Phase::serving;
+  return published;
+}
+
+std::string Generation::not_ready() const {
+  std::string list;
+  const auto check = [&list](const Slot& slot) {
+    if (slot.process && slot.process->ready()) return;
+    list += (list.empty() ? "" : ", ") + slot.title;
+  };
+  check(lookup_);
+  for (const Slot& slot : frontends_) check(slot);
+  return list;
+}
+
+void Generation::check_start(Clock::time_point now) {
+  if (phase_ != Phase::starting || failure_ || ready() || now < deadline_) return;
+  failure_ = StartFailure{
+      EXIT_FAILURE, fmt::format("not ready within {} s: {}", kStartTime.count(), not_ready())};
+}
+
+// ---- what the roles say
+
+bool Generation::on_ready(RoleProcess& role, Frame& frame) {
+  if (role.ready() || !decode<Ready>(frame.payload)) return false;
+  role.set_ready();
+  return true;
+}
+
+bool Generation::on_lookup(RoleProcess& role, Frame& frame) {
+  if (!frame.descriptors.empty()) return false;
+  switch (static_cast<MessageType>(frame.type)) {
+    case MessageType::ready:
+      return on_ready(role, frame);
+    case MessageType::start_worker:
+      return role.ready() && on_start_worker(frame);
+    default:
+      return false;
+  }
+}
+
+bool Generation::on_frontend(RoleProcess& role, Frame& frame) {
+  if (!frame.descriptors.empty()) return false;
+  switch (static_cast<MessageType>(frame.type)) {
+    case MessageType::ready:
+      return on_ready(role, frame);
+    case MessageType::expel_worker:
+      return role.ready() && on_expel_worker(frame);
+    default:
+      return false;
+  }
+}
+
+bool Generation::on_worker(RoleProcess& role, Frame& frame) {
+  if (!frame.descriptors.empty()) return false;
+  switch (static_cast<MessageType>(frame.type)) {
+    case MessageType::ready:
+      return on_ready(role, frame);
+    case MessageType::make_mailbox:
+      return role.ready() && on_make_mailbox(role, frame);
+    default:
+      return false;
+  }
+}
+
+bool Generation::on_start_worker(Frame& frame) {
+  const std::optional<StartWorker> message = decode<StartWorker>(frame.payload);
+  if (!message || message->frontend >= frontends_.size()) return false;
+  workers_.want(message->frontend, message->owner, Clock::now());
+  return true;
+}
+
+bool Generation::on_expel_worker(Frame& frame) {
+  const std::optional<ExpelWorker> message = decode<ExpelWorker>(frame.payload);
+  if (!message) return false;
+  workers_.expel(message->owner);
+  return true;
+}
+
+bool Generation::on_make_mailbox(RoleProcess& role, Frame& frame) {
+  const std::optional<MakeMailbox> message = decode<MakeMailbox>(frame.payload);
+  const std::optional<MailboxOwner> owner = workers_.owner_of(role);
+  if (!message || !owner || mailboxes_.open_of(role.pid()) >= kDeliveryWindow) return false;
+  const Clock::time_point now = Clock::now();
+  const std::optional<Ticket> ticket = open_ticket_as_maker(ticket_key_, message->ticket, now);
+  if (!ticket || ticket->owner != *owner) {
+    log_error("{} (pid {}): mailbox not made: the ticket is forged, another's, or expired",
+              role.title(), role.pid());
+    role.tell(MailboxMade{
+        .id = message->id, .reason = Reason::no_access, .text = "the ticket does not allow it"});
+    return true;
+  }
+  mailboxes_.add({*owner, role.pid(), message->id, ticket->path}, now);
+  return true;
+}
+
+void Generation::on_mailbox_done(const MailboxRequests::Request& request,
+                                 const Result<void>& made) {
+  if (made) {
+    log_info("mailbox {} made for {}:{}", escaped(request.path.value()), request.owner.uid.value(),
+             request.owner.gid.value());
+  } else {
+    log_warning("mailbox {} not made for {}:{}: {}", escaped(request.path.value()),
+                request.owner.uid.value(), request.owner.gid.value(), escaped(made.error().text));
+  }
+  RoleProcess* worker = workers_.find(request.owner, request.worker);
+  if (worker == nullptr) return;
+  MailboxMade answer{.id = request.id, .made = made.has_value()};
+  if (!made) {
+    answer.reason = made.error().reason;
+    answer.text = made.error().text;
+  }
+  worker->tell(answer);
+}
+
+// ---- each turn
+
+void Generation::wait_in(PollSet& set, Clock::time_point now) {
+  if (phase_ != Phase::serving) set.add_deadline(killed_ ? deadline_ + kKillTime : deadline_);
+  const auto wait_slot = [&](Slot& slot, const RoleProcess::OnFrame& on_frame, Phase last) {
+    if (slot.process) {
+      slot.process->wait_in(set, on_frame);
+    } else if (phase_ <= last && !failure_) {
+      set.add_deadline(slot.start_at);
+    }
+  };
+  wait_slot(lookup_, on_lookup_, Phase::draining_frontends);
+  for (Slot& slot : frontends_) wait_slot(slot, on_frontend_, Phase::serving);
+  workers_.wait_in(set, now);
+  mailboxes_.wait_in(set);
+}
+
+void Generation::turn(Clock::time_point now) {
+  reap(lookup_, now);
+  for (Slot& slot : frontends_) reap(slot, now);
+  workers_.reap(now);
+  mailboxes_.reap();
+  restart_due(now);
+  workers_.advance(now);
+  mailboxes_.advance(now);
+  check_start(now);
+  advance_drain(now);
+  if (lookup_.process) lookup_.process->flush();
+  for (const Slot& slot : frontends_) {
+    if (slot.process) slot.process->flush();
+  }
+  workers_.flush();
+}
+
+void Generation::reap(Slot& slot, Clock::time_point now) {
+  if (!slot.process) return;
+  const std::optional<int> status = slot.process->reap();
+  if (!status) return;
+  const std::unique_ptr<RoleProcess> dead = std::move(slot.process);
+  if (phase_ == Phase::starting && !dead->ready() && exited_with(*status, EX_CONFIG)) {
+    failure_ = StartFailure{EX_CONFIG, fmt::format("{} refused the configuration", dead->title())};
+    return;
+  }
+  if (dead->stopping()) {
+    if (*status != 0) {
+      log_warning("{} (pid {}) {} as it ended", dead->title(), dead->pid(), status_text(*status));
+    }
+    return;
+  }
+  const bool restarts =
+      phase_ <= Phase::serving || (phase_ == Phase::draining_frontends && &slot == &lookup_);
+  if (!restarts) {
+    log_error("{} (pid {}) {}", dead->title(), dead->pid(), status_text(*status));
+    return;
+  }
+  const Backoff::Duration wait = slot.backoff.after_death(now - dead->launched());
+  slot.start_at = now + wait;
+  log_error("{} (pid {}) {}; started again in {} ms", dead->title(), dead->pid(),
+            status_text(*status), wait.count());
+}
+
+RoleProcess* Generation::find_frontend(std::uint32_t number) const {
+  RoleProcess* process = frontends_[number].process.get();
+  return process != nullptr && process->alive() ? process : nullptr;
+}
+
+bool Generation::frontends_gone() const {
+  return std::ranges::all_of(frontends_, [](const Slot& slot) { return !slot.process; });
+}
+
+// ---- ending
+
+void Generation::enter(Phase phase, Clock::time_point deadline) {
+  phase_ = phase;
+  deadline_ = deadline;
+  killed_ = false;
+}
+
+void Generation::stop(Clock::time_point now) {
+  if (phase_ > Phase::serving) return;
+  enter(Phase::draining_frontends, now + configuration_.settings.drain_time);
+  sockets_.listeners.clear();
+  for (const Slot& slot : frontends_) {
+    if (slot.process) slot.process->stop();
+  }
+}
+
+void Generation::hurry(Clock::time_point now) {
+  stop(now);
+  hurried_ = true;
+  deadline_ = std::min(deadline_, now + kHurriedTime);
+}
+
+void Generation::kill_phase() {
+  killed_ = true;
+  const auto kill_slot = [](const Slot& slot) {
+    if (!slot.process) return;
+    log_warning("{} (pid {}) did not end in time: killed", slot.title, slot.process->pid());
+    slot.process->kill();
+  };
+  if (phase_ == Phase::draining_frontends) std::ranges::for_each(frontends_, kill_slot);
+  if (phase_ == Phase::draining_workers && !workers_.empty()) {
+    log_warning("workers did not end in time: killed");
+    workers_.kill();
+  }
+  if (phase_ == Phase::draining_lookup) kill_slot(lookup_);
+}
+
+void Generation::advance_drain(Clock::time_point now) {
+  if (phase_ < Phase::draining_frontends || phase_ == Phase::ended) return;
+  if (now >= deadline_ && !killed_) kill_phase();
+  const bool given_up = killed_ && now >= deadline_ + kKillTime;
+  if (phase_ == Phase::draining_frontends && (frontends_gone() || given_up)) {
+    workers_.stop();
+    enter(Phase::draining_workers, now + (hurried_ ? kHurriedTime : kWorkerTime));
+  } else if (phase_ == Phase::draining_workers &&
+             ((workers_.empty() && mailboxes_.empty()) || given_up)) {
+    if (lookup_.process) lookup_.process->stop();
+    enter(Phase::draining_lookup, now + (hurried_ ? kHurriedTime : kLookupTime));
+  } else if (phase_ == Phase::draining_lookup && (!lookup_.process || given_up)) {
+    if (given_up) log_error("lookup (pid {}) hangs and is left behind", lookup_.process->pid());
+    enter(Phase::ended, now);
+  }
+}
+
+}  // namespace lmtpd::master

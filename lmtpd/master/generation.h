@@ -1,0 +1,125 @@
+// lmtpd/master/generation.h -- {frontends, lookup, workers} of one reading of the configuration.
+//
+// It starts its roles, introduces them to each other, restarts those that die, answers what they
+// ask, and ends them in order: frontends, which answer the transactions under way and need the
+// others for it, then workers, then lookup. A role that says what it may not say is killed, as its
+// death is survived anyway. Two generations run beside each other during a reload; they share the
+// listening sockets and the ticket key, which stand outside.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lmtpd/base/ticket.h"
+#include "lmtpd/master/backoff.h"
+#include "lmtpd/master/configuration.h"
+#include "lmtpd/master/listeners.h"
+#include "lmtpd/master/mailbox_requests.h"
+#include "lmtpd/master/poll_set.h"
+#include "lmtpd/master/role_process.h"
+#include "lmtpd/master/role_program.h"
+#include "lmtpd/master/start_failure.h"
+#include "lmtpd/master/unix_listener.h"
+#include "lmtpd/master/worker_pool.h"
+
+namespace lmtpd::master {
+
+class Generation {
+ public:
+  struct Sockets {
+    std::vector<Listeners::Share> listeners;  // the frontends'
+    UnixListener control;                     // lookup's
+  };
+
+  // `programs` outlive it.
+  Generation(Configuration configuration, Sockets sockets, const RolePrograms& programs,
+             const Key& ticket_key);
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
+
+  void start(Clock::time_point now);
+  // Lookup and every frontend serve. From then on it is published: control_socket leads to it.
+  [[nodiscard]] bool ready() const;
+  [[nodiscard]] StartResult<void> publish();
+  // Why it cannot become ready: a role found the configuration wrong, or time is up.
+  [[nodiscard]] const std::optional<StartFailure>& failure() const { return failure_; }
+
+  // In order, within drain_time.
+  void stop(Clock::time_point now);
+  // No more waiting for clients: what does not end at once is killed.
+  void hurry(Clock::time_point now);
+  [[nodiscard]] bool ended() const { return phase_ == Phase::ended; }
+
+  void wait_in(PollSet& set, Clock::time_point now);
+  // After the turn's messages: ends of processes, time, and then the answers.
+  void turn(Clock::time_point now);
+
+  [[nodiscard]] const Configuration& configuration() const { return configuration_; }
+
+ private:
+  enum class Phase {
+    starting,
+    serving,
+    draining_frontends,
+    draining_workers,
+    draining_lookup,
+    ended
+  };
+  // A role that is always there: its process, or when the next one starts.
+  struct Slot {
+    std::string title;
+    std::unique_ptr<RoleProcess> process;
+    Backoff backoff;
+    Clock::time_point start_at{};
+  };
+
+  void start_lookup(Clock::time_point now);
+  void start_frontend(std::uint32_t number, Clock::time_point now);
+  [[nodiscard]] Result<void> brief_lookup(RoleProcess& lookup);
+  [[nodiscard]] Result<void> brief_frontend(RoleProcess& frontend, std::uint32_t number);
+  void acquaint(std::uint32_t frontend);
+  void launch_failed(Slot& slot, const std::string& why, Clock::time_point now);
+  void reap(Slot& slot, Clock::time_point now);
+
+  // What each role may say; false: it may not.
+  [[nodiscard]] bool on_lookup(RoleProcess& role, Frame& frame);
+  [[nodiscard]] bool on_frontend(RoleProcess& role, Frame& frame);
+  [[nodiscard]] bool on_worker(RoleProcess& role, Frame& frame);
+  [[nodiscard]] static bool on_ready(RoleProcess& role, Frame& frame);
+  [[nodiscard]] bool on_start_worker(Frame& frame);
+  [[nodiscard]] bool on_expel_worker(Frame& frame);
+  [[nodiscard]] bool on_make_mailbox(RoleProcess& role, Frame& frame);
+  void on_mailbox_done(const MailboxRequests::Request& request, const Result<void>& made);
+
+  [[nodiscard]] RoleProcess* find_frontend(std::uint32_t number) const;
+  [[nodiscard]] bool frontends_gone() const;
+  [[nodiscard]] std::string not_ready() const;
+  void check_start(Clock::time_point now);
+  void restart_due(Clock::time_point now);
+  void advance_drain(Clock::time_point now);
+  void enter(Phase phase, Clock::time_point deadline);
+  void kill_phase();
+
+  Configuration configuration_;
+  Sockets sockets_;
+  const RolePrograms* programs_;
+  Key ticket_key_;
+
+  Phase phase_ = Phase::starting;
+  Clock::time_point deadline_{};  // of the phase, but for serving
+  bool killed_ = false;           // the phase's deadline passed
+  bool hurried_ = false;
+  std::optional<StartFailure> failure_;
+
+  RoleProcess::OnFrame on_lookup_;
+  RoleProcess::OnFrame on_frontend_;
+  Slot lookup_;
+  std::vector<Slot> frontends_;
+  WorkerPool workers_;
+  MailboxRequests mailboxes_;
+};
+
+}  // namespace lmtpd::master

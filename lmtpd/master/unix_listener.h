@@ -1,0 +1,56 @@
+// lmtpd/master/unix_listener.h -- one listening unix socket with an owner, a mode and a name.
+//
+// No client ever sees a half-made socket: it is bound beside its place under a temporary name, with
+// its owner, mode and backlog, and publish() renames it over what was there. Only a socket is
+// replaced. A directory that is not root's alone (Postfix's private/ belongs to postfix) is worked
+// in as the socket's owner, so that what its owner does there cannot lead root astray.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "lmtpd/base/types.h"
+#include "lmtpd/base/unique_fd.h"
+#include "lmtpd/master/start_failure.h"
+
+namespace lmtpd::master {
+
+struct SocketAccess {
+  MailboxOwner owner;
+  mode_t mode;
+};
+
+// Fails if `path` cannot become a socket: no directory, or something else than a socket is there.
+// Changes nothing.
+[[nodiscard]] StartResult<void> check_unix_place(const std::string& path);
+
+class UnixListener {
+ public:
+  // `path` is absolute. Listening, non-blocking, not yet at its place.
+  [[nodiscard]] static StartResult<UnixListener> prepare(const std::string& path,
+                                                         const SocketAccess& access);
+  UnixListener(UnixListener&& other) noexcept = default;
+  UnixListener& operator=(UnixListener&&) = delete;
+  // Removes the name if it still leads to this socket.
+  ~UnixListener();
+
+  [[nodiscard]] StartResult<void> publish();
+
+  [[nodiscard]] int fd() const { return socket_.get(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  UnixListener() = default;
+
+  std::string path_;
+  std::string place_;  // the last component of path_
+  std::string name_;   // what the socket is called in directory_ now
+  UniqueFd directory_;
+  MailboxOwner actor_;
+  UniqueFd socket_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+}  // namespace lmtpd::master
