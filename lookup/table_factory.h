@@ -9,22 +9,21 @@
 #include <event2/event.h>
 
 #include <chrono>
-#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lmtpd/base/result.h"
+#include "lookup/file_reader.h"
 #include "lookup/table.h"
 
 namespace lmtpd::lookup {
 
 class ConfiguredTable;
 class PgsqlServer;
-
-// The text of a file that a table reference names, or why it cannot be had.
-using FileReader = std::function<Result<std::string>(const std::string& path)>;
+class TableFile;
 
 struct TableContext {
   event_base* base;
@@ -46,16 +45,27 @@ class TableFactory {
   // lookup_failed and a text that names file, line and parameter.
   [[nodiscard]] Result<std::unique_ptr<Table>> make_table(std::string_view reference);
 
+  // The connections to PostgreSQL, for statistics.
+  [[nodiscard]] const std::vector<std::unique_ptr<PgsqlServer>>& servers() const {
+    return servers_;
+  }
+
   // Makes the table and has its database prepare its query once. Runs the event loop until that is
   // answered: for `lmtpd -t` and before service begins, never from a callback.
   [[nodiscard]] Result<void> check(std::string_view reference);
 
  private:
-  Result<std::unique_ptr<ConfiguredTable>> make(std::string_view reference, int depth);
-  Result<std::unique_ptr<ConfiguredTable>> make_pgsql(std::string name, const std::string& path,
-                                                      int depth);
-  Result<std::unique_ptr<ConfiguredTable>> make_sqlite(std::string name, const std::string& path,
-                                                       int depth);
+  using Made = Result<std::unique_ptr<ConfiguredTable>>;
+  Made make(std::string_view reference, int depth);
+  Made make_pgsql(std::string name, const std::string& path, int depth);
+  Made make_sqlite(std::string name, const std::string& path, int depth);
+  Made make_text_file(std::string name, const std::string& path);
+  // Puts the file's `domain` list in front of the table.
+  Made filtered(const TableFile& file, const std::string& domain_list,
+                std::unique_ptr<ConfiguredTable> table, int depth);
+  Result<PgsqlServer*> server_for(const TableFile& file);
+  Result<TableFile> read_parameters(const std::string& path,
+                                    std::span<const std::string_view> known);
 
   TableContext context_;
   std::vector<std::unique_ptr<PgsqlServer>> servers_;

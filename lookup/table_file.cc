@@ -29,14 +29,14 @@ Result<TableFile> TableFile::parse(std::string path, std::string_view text,
     }
     if (name.empty()) return bad_line(line.number, "missing parameter name before '='");
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-      log_warning("{}, line {}: {}: unknown parameter, ignored", file.path_, line.number,
-                  escaped(name, 60));
+      file.warnings_.push_back(fmt::format("{}, line {}: {}: unknown parameter, ignored",
+                                           file.path_, line.number, escaped(name, 60)));
       continue;
     }
     const auto old = file.parameters_.find(name);
     if (old != file.parameters_.end()) {
-      log_warning("{}, line {}: {}: given again, replaces line {}", file.path_, line.number, name,
-                  old->second.line);
+      file.warnings_.push_back(fmt::format("{}, line {}: {}: given again, replaces line {}",
+                                           file.path_, line.number, name, old->second.line));
     }
     file.parameters_.insert_or_assign(
         std::string(name), Parameter{line.number, std::string(trimmed(whole.substr(equals + 1)))});

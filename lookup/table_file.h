@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lmtpd/base/result.h"
 
@@ -22,6 +23,7 @@ class TableFile {
 
   [[nodiscard]] bool has(std::string_view name) const { return parameters_.contains(name); }
   [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
   // The value, or `otherwise` where the file does not have the parameter.
   [[nodiscard]] std::string text(std::string_view name, std::string_view otherwise = "") const;
@@ -41,6 +43,7 @@ class TableFile {
   explicit TableFile(std::string path) : path_(std::move(path)) {}
 
   std::string path_;
+  std::vector<std::string> warnings_;
   std::map<std::string, Parameter, std::less<>> parameters_;
 };
 

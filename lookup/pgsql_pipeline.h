@@ -1,0 +1,105 @@
+// lookup/pgsql_pipeline.h -- one connection to PostgreSQL, in pipeline mode.
+//
+// Every statement has a Sync of its own, so that one that fails leaves its neighbours alone, and
+// all that is given to one send() is on its way before the first answer is read. A query is
+// prepared once a connection, in front of its first use. Prepared statements whose result type has
+// changed under them, or that the server no longer knows, are prepared anew. A query that
+// PostgreSQL does not take with parameters is sent as text from then on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lmtpd/base/result.h"
+#include "lmtpd/event/event_ptr.h"
+#include "lookup/pgsql_handles.h"
+#include "lookup/pgsql_query.h"
+
+namespace lmtpd::lookup {
+
+class PgsqlPipeline {
+ public:
+  class Owner {
+   public:
+    // The outcome of one query. Must not destroy the pipeline, nor call send().
+    virtual void on_values(PgsqlQuery query, Result<std::vector<std::string>> values) = 0;
+    // The query must be sent again; the same rules.
+    virtual void on_send_again(PgsqlQuery query) = 0;
+    // The connection is of no use any more. May destroy the pipeline. Called once, from the loop.
+    virtual void on_lost(std::vector<PgsqlQuery> unanswered, std::string why, bool timed_out) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // `number` tells this connection from those before it. A query that has no answer after
+  // `query_timeout` ends the connection.
+  PgsqlPipeline(event_base* base, PgConnPtr connection, std::uint64_t number,
+                std::chrono::milliseconds query_timeout, Owner& owner);
+  PgsqlPipeline(const PgsqlPipeline&) = delete;
+  PgsqlPipeline& operator=(const PgsqlPipeline&) = delete;
+
+  void send(std::vector<PgsqlQuery> queries);
+
+  // Answers of that statement's queries go to nobody; it may be destroyed.
+  void forget(const PgsqlStatement& statement);
+
+  [[nodiscard]] std::size_t in_flight() const { return sent_.size(); }
+  // Whether the server has answered anything.
+  [[nodiscard]] bool has_answered() const { return has_answered_; }
+
+ private:
+  enum class Kind : std::uint8_t { prepare, check, query };
+  struct Failure {
+    std::string sqlstate;
+    std::string source;  // the server's function that raised it
+    std::string text;
+  };
+  struct Sent {
+    Kind kind;
+    PgsqlQuery query;  // of Kind::prepare only the statement
+    unsigned version;
+    bool as_text;
+    std::chrono::steady_clock::time_point deadline;
+    std::optional<Failure> failure{};
+    std::vector<std::string> values{};
+  };
+
+  static void on_readable(evutil_socket_t, short, void* self) noexcept;
+  static void on_writable(evutil_socket_t, short, void* self) noexcept;
+  static void on_timer(evutil_socket_t, short, void* self) noexcept;
+
+  bool send_query(PgsqlQuery query);
+  bool send_prepare(PgsqlStatement& statement);
+  bool send_with_parameters(const PgsqlQuery& query);
+  bool send_as_text(Sent& sent);
+  void push(Kind kind, PgsqlQuery query);
+  [[nodiscard]] std::optional<std::string> text_of(const PgsqlQuery& query) const;
+  void cork(bool on);
+  void flush();
+  void break_off();
+  void read();
+  void take(PGresult* result);
+  void finish(Sent sent);
+  void finish_prepare(const Sent& sent);
+  void finish_failed(Sent sent);
+  void lose(std::string why, bool timed_out);
+
+  std::uint64_t number_;
+  std::chrono::milliseconds query_timeout_;
+  Owner& owner_;
+  PgConnPtr connection_;
+  std::deque<Sent> sent_;
+  std::string broken_;  // why on_lost() is due
+  bool has_answered_ = false;
+  // On the connection's socket, so they go first.
+  EventPtr readable_;
+  EventPtr writable_;
+  EventPtr timer_;
+};
+
+}  // namespace lmtpd::lookup

@@ -1,0 +1,200 @@
+#include "lookup/pgsql_server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+using std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr auto kFirstBackoff = 100ms;
+constexpr auto kLongestBackoff = 2000ms;
+// A connection that ends before, without an answer, counts as a round without success.
+constexpr auto kProvenAfter = 5s;
+constexpr auto kLogInterval = 60s;
+// More than all sessions' windows together; beyond that something is wrong.
+constexpr std::size_t kMostQueries = 20'000;
+
+std::string names(const std::vector<PgsqlHost>& hosts) {
+  std::string text;
+  for (const PgsqlHost& host : hosts) text += (text.empty() ? "" : ", ") + host.shown;
+  return text;
+}
+
+}  // namespace
+
+PgsqlServer::PgsqlServer(event_base* base, PgsqlLogin login, std::vector<PgsqlHost> hosts,
+                         std::chrono::milliseconds connect_timeout,
+                         std::chrono::milliseconds query_timeout)
+    : login_(std::move(login)),
+      shown_(names(hosts)),
+      base_(base),
+      connect_timeout_(connect_timeout),
+      query_timeout_(query_timeout),
+      dialer_(base, std::move(hosts), connect_timeout, *this),
+      random_(std::random_device()()),
+      turn_end_(event_new(base, -1, 0, on_turn_end, this)),
+      wait_(event_new(base, -1, 0, on_wait_over, this)),
+      backoff_(event_new(base, -1, 0, on_backoff_over, this)) {
+  dialer_.start();
+}
+
+void PgsqlServer::on_turn_end(evutil_socket_t, short, void* self) noexcept {
+  static_cast<PgsqlServer*>(self)->send_waiting();
+}
+void PgsqlServer::on_wait_over(evutil_socket_t, short, void* self) noexcept {
+  static_cast<PgsqlServer*>(self)->drop_overdue();
+}
+void PgsqlServer::on_backoff_over(evutil_socket_t, short, void* self) noexcept {
+  auto* server = static_cast<PgsqlServer*>(self);
+  server->backing_off_ = false;
+  server->dialer_.start();
+}
+
+std::optional<std::string> PgsqlServer::ask(PgsqlQuery query) {
+  if (backing_off_) return last_failure_;
+  if (waiting_.size() + (pipeline_ ? pipeline_->in_flight() : 0) >= kMostQueries) {
+    return fmt::format("{} lookups wait for the database already", kMostQueries);
+  }
+  query.deadline = steady_clock::now() + connect_timeout_;
+  waiting_.push_back(std::move(query));
+  if (pipeline_) {
+    event_active(turn_end_.get(), EV_TIMEOUT, 1);
+  } else {
+    watch_waiting();
+  }
+  return std::nullopt;
+}
+
+void PgsqlServer::send_waiting() {
+  if (!pipeline_ || waiting_.empty()) return;
+  std::vector<PgsqlQuery> queries(std::make_move_iterator(waiting_.begin()),
+                                  std::make_move_iterator(waiting_.end()));
+  waiting_.clear();
+  statistics_.queries += queries.size();
+  ++statistics_.bursts;
+  pipeline_->send(std::move(queries));
+}
+
+void PgsqlServer::watch_waiting() {
+  if (waiting_.empty() || evtimer_pending(wait_.get(), nullptr) != 0) return;
+  const auto earliest = std::min_element(
+      waiting_.begin(), waiting_.end(),
+      [](const PgsqlQuery& a, const PgsqlQuery& b) { return a.deadline < b.deadline; });
+  const timeval wait = to_timeval(earliest->deadline - steady_clock::now());
+  event_add(wait_.get(), &wait);
+}
+
+void PgsqlServer::drop_overdue() {
+  if (pipeline_) return;
+  const auto now = steady_clock::now();
+  const auto overdue = std::stable_partition(waiting_.begin(), waiting_.end(),
+                                             [&](const PgsqlQuery& q) { return q.deadline > now; });
+  std::deque<PgsqlQuery> dropped(std::make_move_iterator(overdue),
+                                 std::make_move_iterator(waiting_.end()));
+  waiting_.erase(overdue, waiting_.end());
+  watch_waiting();
+  refuse(std::move(dropped), fmt::format("no connection to {} within {} s", shown_,
+                                         std::chrono::duration<double>(connect_timeout_).count()));
+}
+
+void PgsqlServer::on_connected(PgConnPtr connection, const std::string& host) {
+  if (failed_rounds_ > 0 || statistics_.connections == 0) {
+    log_info("connected to PostgreSQL at {}", host);
+  }
+  connected_at_ = steady_clock::now();
+  next_log_ = {};
+  PgsqlPipeline::Owner& owner = *this;
+  pipeline_ = std::make_unique<PgsqlPipeline>(base_, std::move(connection),
+                                              ++statistics_.connections, query_timeout_, owner);
+  send_waiting();
+}
+
+void PgsqlServer::on_no_connection(std::string why) {
+  last_failure_ = std::move(why);
+  ++failed_rounds_;
+  log_failure("no connection");
+  dial_or_back_off();
+}
+
+void PgsqlServer::on_values(PgsqlQuery query, Result<std::vector<std::string>> values) {
+  failed_rounds_ = 0;
+  query.receiver->on_values(query, std::move(values));
+}
+
+void PgsqlServer::on_send_again(PgsqlQuery query) {
+  waiting_.push_front(std::move(query));
+  event_active(turn_end_.get(), EV_TIMEOUT, 1);
+}
+
+void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, bool timed_out) {
+  const bool proven =
+      pipeline_->has_answered() || steady_clock::now() - connected_at_ >= kProvenAfter;
+  pipeline_.reset();
+  last_failure_ = std::move(why);
+  failed_rounds_ = proven ? 0 : failed_rounds_ + 1;
+  if (proven && !timed_out) {
+    log_info("connection to PostgreSQL at {} lost: {}", shown_, last_failure_);
+  } else {
+    log_failure("connection given up");
+  }
+  std::deque<PgsqlQuery> given_up;
+  const auto deadline = steady_clock::now() + connect_timeout_;
+  for (auto query = unanswered.rbegin(); query != unanswered.rend(); ++query) {
+    if (timed_out || query->times_sent > 1) {
+      given_up.push_front(std::move(*query));
+      continue;
+    }
+    query->deadline = deadline;
+    waiting_.push_front(std::move(*query));
+  }
+  const std::string text = last_failure_;
+  dial_or_back_off();
+  refuse(std::move(given_up), text);
+}
+
+// Starts the next round; after one without success only when the back-off is over, and nothing
+// waits until then.
+void PgsqlServer::dial_or_back_off() {
+  if (failed_rounds_ == 0) {
+    dialer_.start();
+    return watch_waiting();
+  }
+  backing_off_ = true;
+  const auto longest = std::min<std::chrono::milliseconds>(
+      kFirstBackoff * (1 << std::min(failed_rounds_ - 1, 10)), kLongestBackoff);
+  std::uniform_int_distribution<std::int64_t> span(longest.count() / 2, longest.count());
+  const timeval wait = to_timeval(std::chrono::milliseconds(span(random_)));
+  event_add(backoff_.get(), &wait);
+  event_del(wait_.get());
+  const std::string text = last_failure_;
+  refuse(std::exchange(waiting_, {}), text);
+}
+
+void PgsqlServer::log_failure(const std::string& what) {
+  const auto now = steady_clock::now();
+  if (now < next_log_) return;
+  next_log_ = now + kLogInterval;
+  log_warning("PostgreSQL at {}: {}: {}", shown_, what, last_failure_);
+}
+
+// Receivers may ask again at once.
+void PgsqlServer::refuse(std::deque<PgsqlQuery> queries, const std::string& why) {
+  for (const PgsqlQuery& query : queries) {
+    query.receiver->on_values(query, fail(Reason::lookup_failed, why));
+  }
+}
+
+void PgsqlServer::forget(const PgsqlStatement& statement) {
+  std::erase_if(waiting_, [&](const PgsqlQuery& q) { return q.statement == &statement; });
+  if (pipeline_) pipeline_->forget(statement);
+}
+
+}  // namespace lmtpd::lookup

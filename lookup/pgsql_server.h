@@ -1,0 +1,91 @@
+// lookup/pgsql_server.h -- what all tables with one PgsqlLogin share: a connection, and the lookups
+// that use it or wait for it.
+//
+// Lookups of one turn of the loop leave together. A connection that is lost is dialled again at
+// once, and after a round without success with a back-off (100 ms to 2 s, random in its upper
+// half). A lookup that comes while no connection is up waits for the round under way, at most
+// db_connect_timeout; during the back-off it fails at once. One whose connection breaks is sent
+// once more on the next. One that has no answer after db_query_timeout ends the connection, and all
+// that wait on it fail.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "lookup/pgsql_dialer.h"
+#include "lookup/pgsql_pipeline.h"
+
+namespace lmtpd::lookup {
+
+class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Owner {
+ public:
+  struct Statistics {
+    std::uint64_t connections = 0;
+    std::uint64_t queries = 0;  // sent, those sent again included
+    std::uint64_t bursts = 0;   // times that some were sent
+  };
+
+  // Dials once the loop runs. `hosts` is parse_pgsql_hosts(login).
+  PgsqlServer(event_base* base, PgsqlLogin login, std::vector<PgsqlHost> hosts,
+              std::chrono::milliseconds connect_timeout, std::chrono::milliseconds query_timeout);
+  PgsqlServer(const PgsqlServer&) = delete;
+  PgsqlServer& operator=(const PgsqlServer&) = delete;
+
+  [[nodiscard]] const PgsqlLogin& login() const { return login_; }
+  [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+  // A name for a statement among this server's.
+  [[nodiscard]] std::uint64_t next_statement() { return ++last_statement_; }
+
+  // Takes the query, whose receiver is told once, from the loop; or says why it fails at once.
+  [[nodiscard]] std::optional<std::string> ask(PgsqlQuery query);
+
+  // Queries of that statement are dropped, their receiver is not told.
+  void forget(const PgsqlStatement& statement);
+
+ private:
+  static void on_turn_end(evutil_socket_t, short, void* self) noexcept;
+  static void on_wait_over(evutil_socket_t, short, void* self) noexcept;
+  static void on_backoff_over(evutil_socket_t, short, void* self) noexcept;
+
+  void on_connected(PgConnPtr connection, const std::string& host) override;
+  void on_no_connection(std::string why) override;
+  void on_values(PgsqlQuery query, Result<std::vector<std::string>> values) override;
+  void on_send_again(PgsqlQuery query) override;
+  void on_lost(std::vector<PgsqlQuery> unanswered, std::string why, bool timed_out) override;
+
+  void send_waiting();
+  void drop_overdue();
+  void watch_waiting();
+  void dial_or_back_off();
+  void log_failure(const std::string& what);
+  static void refuse(std::deque<PgsqlQuery> queries, const std::string& why);
+
+  PgsqlLogin login_;
+  std::string shown_;  // the hosts, for the log
+  event_base* base_;
+  std::chrono::milliseconds connect_timeout_;
+  std::chrono::milliseconds query_timeout_;
+
+  PgsqlDialer dialer_;
+  std::unique_ptr<PgsqlPipeline> pipeline_;
+  std::chrono::steady_clock::time_point connected_at_{};
+  std::deque<PgsqlQuery> waiting_;
+  bool backing_off_ = false;
+  int failed_rounds_ = 0;
+  std::string last_failure_;
+  std::chrono::steady_clock::time_point next_log_{};
+  std::minstd_rand random_;
+  std::uint64_t last_statement_ = 0;
+  Statistics statistics_;
+  EventPtr turn_end_;
+  EventPtr wait_;
+  EventPtr backoff_;
+};
+
+}  // namespace lmtpd::lookup
