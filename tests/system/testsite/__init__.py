@@ -9,6 +9,7 @@ from .daemon import Lmtpd
 from .directory import REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port, wait_until
 from .dovecot import PrivateDovecot
 from .lmtp import Lmtp, Reply
+from .maildir import Stored, stored
 from .postfix import PrivatePostfix
 from .postgres import PrivatePostgres
 from .tables import Tables
@@ -22,9 +23,11 @@ __all__ = [
     "REPOSITORY",
     "Reply",
     "SiteDirectory",
+    "Stored",
     "Tables",
     "build_directory",
     "ensure_users",
     "free_port",
+    "stored",
     "wait_until",
 ]

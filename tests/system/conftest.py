@@ -1,0 +1,107 @@
+"""Fixtures: the parts of the site, once per file; daemons of a test's own come from make_daemon."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from testsite import (Lmtpd, PrivatePostfix, PrivatePostgres, SiteDirectory, Tables,  # noqa: E402
+                      build_directory, ensure_users)
+
+
+def pytest_configure():
+    if os.geteuid() != 0:
+        pytest.exit("the system tests start lmtpd, which starts as root: run them as root", 77)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failure shows the logs of the daemons that the test used."""
+    report = (yield).get_result()
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            for part in value.made if name == "make_daemon" else [value]:
+                if isinstance(part, (Lmtpd, PrivatePostfix)):
+                    text = part.log_text()[-20000:]
+                    report.sections.append((f"log of {part.log}", text))
+
+
+@pytest.fixture(scope="session")
+def site():
+    ensure_users()
+    directory = SiteDirectory()
+    yield directory
+    if not os.environ.get("LMTPD_KEEP_SITE"):
+        directory.remove()
+
+
+@pytest.fixture(scope="session")
+def build():
+    return build_directory()
+
+
+@pytest.fixture(scope="session")
+def postgres(site):
+    server = PrivatePostgres(site)
+    try:
+        yield server.create()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def mail_base(site):
+    return site.make("home", mode=0o711)
+
+
+@pytest.fixture(scope="session")
+def tables(site, postgres):
+    return Tables(site.make("tables"), postgres)
+
+
+class DaemonMaker:
+    """make_daemon(name="x", start=True, **parameters): a daemon that ends with its scope."""
+
+    def __init__(self, site, mail_base, tables):
+        self.site = site
+        self.mail_base = mail_base
+        self.tables = tables
+        self.made = []
+
+    def __call__(self, start=True, programs=None, queue_directory=None, **parameters):
+        name = f"daemon{sum(1 for entry in self.site.path.iterdir() if entry.name.startswith('daemon'))}"
+        if queue_directory is None:
+            queue_directory = self.site.make(name + "-queue")
+            # Postfix's own private/ is postfix's, not root's.
+            self.site.make(f"{name}-queue/private", owner="postfix", mode=0o700)
+        daemon = Lmtpd(self.site, self.mail_base, queue_directory,
+                       {**self.tables.parameters(), **parameters}, name=name, programs=programs)
+        self.made.append(daemon)
+        return daemon.start() if start else daemon
+
+    def stop(self):
+        errors = []
+        for daemon in self.made:
+            try:
+                daemon.stop()
+            except (AssertionError, TimeoutError) as error:
+                errors.append(str(error))
+        assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def make_daemon(site, mail_base, tables):
+    maker = DaemonMaker(site, mail_base, tables)
+    yield maker
+    maker.stop()
+
+
+@pytest.fixture(scope="module")
+def daemon(site, mail_base, tables):
+    """One daemon for the tests of a file that leave it as it was."""
+    maker = DaemonMaker(site, mail_base, tables)
+    yield maker()
+    maker.stop()

@@ -1,0 +1,90 @@
+"""PostgreSQL stopped: what is cached is delivered, the rest waits (451 4.3.0), nothing bounces."""
+
+import pytest
+
+from testsite import stored, wait_until
+
+MESSAGE = b"Subject: database\n\nbody\n"
+
+
+@pytest.fixture
+def running(postgres):
+    """The database runs again after the test, whatever happened in it."""
+    yield postgres
+    if postgres.process is None:
+        postgres.start()
+
+
+def replies(daemon, address):
+    """The RCPT's reply and, where it was taken, the one after the dot."""
+    outcome = daemon.deliver(address, MESSAGE)
+    return [*outcome.recipients, *outcome.final]
+
+
+def test_cached_recipients_go_on_and_others_are_told_to_come_again(running, make_daemon, mail_base):
+    daemon = make_daemon()
+    assert [reply.code for reply in replies(daemon, "user@domain.org")] == [250, 250]
+    before = len(stored(mail_base / "domain.org/mails/user"))
+    running.stop()
+    assert [reply.code for reply in replies(daemon, "user@domain.org")] == [250, 250]
+    assert len(stored(mail_base / "domain.org/mails/user")) == before + 1
+    for address in ("foo@foo.org", "user2@domain.org", "nobody@domain.org", "x@elsewhere.example"):
+        (reply,) = replies(daemon, address)
+        assert (reply.code, reply.enhanced) == (451, "4.3.0"), (address, reply)
+
+
+def test_it_recovers_by_itself_within_seconds(running, make_daemon, mail_base):
+    daemon = make_daemon()
+    running.stop()
+    (reply,) = replies(daemon, "foo@foo.org")
+    assert (reply.code, reply.enhanced) == (451, "4.3.0")
+    running.start()
+    before = len(stored(mail_base / "foo.org/mails/user"))
+
+    def recovered():
+        answers = replies(daemon, "foo@foo.org")
+        assert not [reply for reply in answers if reply.code >= 500], answers
+        return [reply.code for reply in answers] == [250, 250]
+    wait_until(recovered, "delivery after the database came back", timeout=10, interval=0.2)
+    assert len(stored(mail_base / "foo.org/mails/user")) == before + 1
+    (unknown,) = replies(daemon, "nobody@foo.org")
+    assert (unknown.code, unknown.enhanced) == (550, "5.1.1")
+
+
+def test_a_restart_between_two_transactions_is_not_noticed(running, make_daemon):
+    """The connections are dead, the server is there: at most a moment of 451."""
+    daemon = make_daemon(cache_size="0")
+    assert [reply.code for reply in replies(daemon, "user@foo.org")] == [250, 250]
+    running.restart()
+
+    def delivered():
+        answers = [reply.code for reply in replies(daemon, "user@foo.org")]
+        assert answers in ([250, 250], [451]), answers
+        return answers == [250, 250]
+    wait_until(delivered, "delivery after the restart", timeout=10, interval=0.1)
+
+
+def test_it_starts_without_the_database(running, make_daemon):
+    running.stop()
+    daemon = make_daemon()
+    (reply,) = replies(daemon, "user@domain.org")
+    assert (reply.code, reply.enhanced) == (451, "4.3.0")
+    running.start()
+    wait_until(lambda: [reply.code for reply in replies(daemon, "user@domain.org")] == [250, 250],
+               "delivery once the database runs", timeout=10, interval=0.2)
+
+
+@pytest.mark.parametrize("broken", ["users", "postfix_mailboxes", "postfix_virtual"])
+def test_a_query_that_fails_is_no_unknown_user(running, make_daemon, broken):
+    daemon = make_daemon()
+    running.sql(f"REVOKE SELECT ON {broken} FROM mailreader")
+    try:
+        for address in ("user@domain.org", "nobody@domain.org"):
+            first = replies(daemon, address)[0]
+            if first.code == 550:
+                # Its mailbox and alias tables answered: they have no such address.
+                assert (address, broken) == ("nobody@domain.org", "users")
+            else:
+                assert (first.code, first.enhanced) == (451, "4.3.0"), (address, first)
+    finally:
+        running.sql(f"GRANT SELECT ON {broken} TO mailreader")

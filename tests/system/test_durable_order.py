@@ -1,0 +1,162 @@
+"""strace proves the order: write, fsync(file), link, fsync(new/), unlink(tmp), reply.
+
+A 250 after the dot means that the message is on disk (RFC 2033 4.2); an operation counts as done before
+another only if its result was there before the other began.
+"""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from testsite.daemon import status
+from testsite.trace import Trace
+
+MESSAGE = b"Subject: traced\n\nbody\n"
+
+
+@pytest.fixture
+def warm(daemon):
+    """The workers run, the mailboxes are there, and their chains were synced."""
+    outcome = daemon.deliver(["user@domain.org", "user2@domain.org", "user@foo.org"], MESSAGE)
+    assert [reply.code for reply in outcome.final] == [250] * 3
+    return daemon
+
+
+def of(calls, name, pattern=""):
+    return [call for call in calls if re.fullmatch(name, call.name) and re.search(pattern, call.arguments)
+            and not call.result.startswith("-")]
+
+
+def messages(calls):
+    """The tmp/ names that were linked into new/, and the calls on each."""
+    found = []
+    for link in of(calls, "linkat?"):
+        directory, name = re.match(r'\d+<(\S+)/tmp>, "([^"]+)", \d+<\1/new>', link.arguments).groups()
+        path = re.escape(f"{directory}/tmp/{name}")
+        found.append({
+            "directory": directory,
+            "writes": of(calls, "p?writev?(64)?", rf"^\d+<{path}>"),
+            "fsync": of(calls, "fsync|fdatasync", rf"^\d+<{path}>"),
+            "link": link,
+            "fsync new": of(calls, "fsync", rf"^\d+<{re.escape(directory)}/new>"),
+            "unlink": of(calls, "unlinkat", rf'^\d+<{re.escape(directory)}/tmp>, "{re.escape(name)}"'),
+        })
+    return found
+
+
+def assert_before(first, second):
+    assert first.ended < second.started, f"not before:\n  {first}\n  {second}"
+
+
+def test_a_lone_delivery(warm, site):
+    worker, frontend = warm.worker(1002), warm.role("frontend")[0]
+    with Trace(site.path, [worker, frontend]) as trace:
+        outcome = warm.deliver("user@foo.org", MESSAGE)
+    assert outcome.final[0].code == 250
+    calls = [call for call in trace.calls if call.pid == worker]
+    (message,) = messages(calls)
+    assert message["writes"] and message["fsync"] and len(message["unlink"]) == 1
+    for write in message["writes"]:
+        assert_before(write, message["fsync"][0])
+    assert_before(message["fsync"][0], message["link"])
+    after = [sync for sync in message["fsync new"] if sync.started > message["link"].ended]
+    assert after, "new/ was not synced after the link"
+    assert_before(after[0], message["unlink"][0])
+    # The worker says nothing between the first octet written and the proof, and the frontend's 250
+    # comes after what the worker says then.
+    said = [call for call in of(calls, "sendmsg") if call.started > message["writes"][0].started]
+    assert said
+    assert_before(message["unlink"][0], said[0])
+    (reply,) = of([call for call in trace.calls if call.pid == frontend],
+                  "write|writev|sendmsg|sendto", r'"250 2\.0\.0')
+    assert_before(message["unlink"][0], reply)
+
+
+def test_several_at_once_share_their_syncs(warm, site):
+    """Eight transactions wait for the worker; it takes them as one group."""
+    recipients = ["user@domain.org", "user2@domain.org"] * 4
+    worker = warm.worker(1001)
+    clients = [warm.client() for _ in recipients]
+    with Trace(site.path, [worker]) as trace:
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            for client, recipient in zip(clients, recipients):
+                client.envelope("sender@remote.example", [recipient])
+                client.send(MESSAGE.replace(b"\n", b"\r\n") + b".\r\n")
+            # Nothing tells that the frontend has passed on the last of them: the worker, which would,
+            # is stopped.
+            time.sleep(0.5)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        for client in clients:
+            assert client.reply().code == 250
+            client.close()
+    group = messages(trace.calls)
+    assert len(group) == len(recipients)
+    assert len({message["directory"] for message in group}) == 2
+
+    first_link = min((message["link"] for message in group), key=lambda call: call.started)
+    last_link = max((message["link"] for message in group), key=lambda call: call.ended)
+    first_unlink = min((message["unlink"][0] for message in group), key=lambda call: call.started)
+    first_sync = min((message["fsync"][0] for message in group), key=lambda call: call.started)
+    for message in group:
+        for write in message["writes"]:
+            assert_before(write, first_sync)  # all are written first, so that they go out together
+        assert_before(message["fsync"][0], first_link)
+        synced = [sync for sync in message["fsync new"] if sync.started > last_link.ended]
+        assert len(synced) == 1, "each new/ is synced once, after all links"
+        assert_before(synced[0], first_unlink)
+    said = [call for call in of(trace.calls, "sendmsg") if call.started > first_sync.started]
+    for message in group:
+        assert_before(message["unlink"][0], said[0])
+
+
+def test_directories_made_on_the_way_are_synced_before_the_reply(make_daemon, postgres, site, mail_base):
+    """A name is durable once the directory that holds it is, up to what was there before."""
+    daemon = make_daemon()
+    postgres.sql("""INSERT INTO users (userid, uid, gid, home)
+        VALUES ('deep@domain.org', 1001, 1001, 'domain.org/deep/down/box')""")
+    daemon.deliver("user@domain.org", MESSAGE)
+    worker = daemon.worker(1001)
+    # The helper that makes the mailbox is forked by master.
+    with Trace(site.path, [daemon.master, worker], Trace.SYSCALLS + ",mkdir,mkdirat") as trace:
+        assert daemon.deliver("deep@domain.org", MESSAGE).final[0].code == 250
+    (message,) = messages(trace.calls)
+    above = [mail_base / "domain.org/deep/down", mail_base / "domain.org/deep", mail_base / "domain.org"]
+    whole = of(trace.calls, "syncfs")
+    for directory in above:
+        syncs = of(trace.calls, "fsync", rf"^\d+<{re.escape(str(directory))}>") + whole
+        assert syncs, f"{directory} was not synced"
+        said = [call for call in of(trace.calls, "sendmsg")
+                if call.pid == worker and call.started > message["unlink"][0].ended]
+        assert min(sync.ended for sync in syncs) < said[0].started
+
+
+def test_the_worker_is_the_recipient_and_cannot_be_root_again(warm):
+    for uid in (1001, 1002):
+        now = status(warm.worker(uid))
+        assert now["Uid"].split() == [str(uid)] * 4
+        assert now["Gid"].split() == [str(uid)] * 4
+        assert now["Groups"].split() == []
+        for capabilities in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            assert int(now[capabilities], 16) == 0, capabilities
+        assert now["NoNewPrivs"].strip() == "1"
+
+
+def test_the_other_roles_dropped_too(warm):
+    for role in ("frontend", "lookup"):
+        (pid,) = warm.role(role)
+        now = status(pid)
+        assert "0" not in now["Uid"].split() + now["Gid"].split(), role
+        assert now["Groups"].split() == [], role
+        assert int(now["CapPrm"], 16) == int(now["CapEff"], 16) == 0, role
+        assert now["NoNewPrivs"].strip() == "1", role
+
+
+def test_every_message_was_proven(daemon, mail_base):
+    """Nothing stays in tmp/."""
+    assert daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
+    assert list(mail_base.rglob("tmp/*")) == []

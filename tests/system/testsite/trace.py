@@ -1,0 +1,74 @@
+"""What processes asked of the kernel, in order: strace(1) attached to them, and its output parsed."""
+
+import re
+import signal
+import subprocess
+from typing import NamedTuple
+
+from .directory import stop_process, wait_until
+
+LINE = re.compile(r"^(\d+) +(.*)$")
+CALL = re.compile(r"^(\w+)\((.*)\) += (-?\d+|\?)")
+
+
+class Call(NamedTuple):
+    pid: int
+    name: str
+    arguments: str
+    result: str
+    started: int  # the line on which it begins
+    ended: int    # the line on which its result stands
+
+
+class Trace:
+    """with Trace(directory, pids) as trace: ...; then trace.calls"""
+
+    SYSCALLS = ("write,writev,pwrite64,pwritev,sendmsg,sendto,fsync,fdatasync,syncfs,sync_file_range,"
+                "link,linkat,rename,renameat,renameat2,unlink,unlinkat")
+
+    def __init__(self, directory, pids, syscalls=SYSCALLS):
+        self.output = directory / f"strace.{'.'.join(map(str, pids))}"
+        self.command = ["strace", "-f", "-y", "-s", "256", "-e", "trace=" + syscalls,
+                        "-o", self.output]
+        for pid in pids:
+            self.command += ["-p", str(pid)]
+        self.pids = pids
+        self.calls = []
+        self.process = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: all(_is_traced(pid) for pid in self.pids), f"strace traces {self.pids}")
+        return self
+
+    def __exit__(self, *_):
+        stop_process(self.process, signal.SIGINT)
+        self.process.stderr.close()
+        self.calls = list(parse(self.output.read_text(errors="replace")))
+
+
+def parse(text):
+    """Calls that were cut in two by another process's line are one again."""
+    unfinished = {}
+    for number, line in enumerate(text.splitlines()):
+        found = LINE.match(line)
+        if not found:
+            continue
+        pid, rest = int(found.group(1)), found.group(2)
+        started = number
+        if rest.endswith("<unfinished ...>"):
+            unfinished[pid] = (number, rest.removesuffix("<unfinished ...>").rstrip())
+            continue
+        resumed = re.match(r"^<\.\.\. \w+ resumed>(.*)$", rest)
+        if resumed:
+            started, begun = unfinished.pop(pid)
+            rest = begun + resumed.group(1)
+        call = CALL.match(rest)
+        if call:
+            yield Call(pid, call.group(1), call.group(2), call.group(3), started, number)
+
+
+def _is_traced(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return any(line.startswith("TracerPid:") and line.split()[1] != "0" for line in status)
