@@ -1,0 +1,518 @@
+#include "lookup/resolver.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/lookup/fake_table.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+// A site as that of seed-setup: mailbox rows and dummies in one view, users also in the alias view.
+class Resolving : public testing::Test, public Resolver::Client {
+ protected:
+  Resolving() {
+    settings_.virtual_alias_maps = {&alias_};
+    settings_.virtual_mailbox_maps = {&mailbox_};
+    settings_.virtual_uid_maps = {&uid_};
+    settings_.virtual_gid_maps = {&gid_};
+    settings_.virtual_mailbox_domains = {{false, "", &mailbox_}};
+    settings_.local_domains = {{false, "host.test", nullptr}};
+    settings_.rewrite.origin = "host.test";
+    mailbox_.add("d.org", "dummy");
+    user("user@d.org");
+    user("user2@d.org");
+  }
+  void user(const std::string& address, const std::string& uid = "1001",
+            const std::string& gid = "1002") {
+    mailbox_.add(address, "boxes/" + address + "/");
+    uid_.add(address, uid);
+    gid_.add(address, gid);
+  }
+  void on_resolution(std::uint64_t id, const Resolution& resolution) override {
+    heard_.emplace_back(id, resolution);
+  }
+  Resolution resolution_of(const std::string& recipient) {
+    const Result<Address> address = Address::parse(recipient);
+    Resolver resolver(settings_);
+    const std::optional<Resolution> resolution = resolver.resolve(*address, *this, 0);
+    EXPECT_TRUE(resolution) << "not at once";
+    return *resolution;
+  }
+  // Delivered-To of each mailbox, or why not.
+  std::string resolve(const std::string& recipient) {
+    const Resolution resolution = resolution_of(recipient);
+    if (!resolution.mailboxes) return name_of(resolution.mailboxes.error().reason);
+    std::string text;
+    for (const ResolvedMailbox& mailbox : *resolution.mailboxes) {
+      text += (text.empty() ? "" : " ") + mailbox.delivered_to;
+    }
+    return text;
+  }
+  static std::string name_of(Reason reason) {
+    switch (reason) {
+      case Reason::unknown_user:
+        return "unknown";
+      case Reason::lookup_failed:
+        return "lookup failed";
+      case Reason::alias_limit:
+        return "alias limit";
+      case Reason::bad_mailbox:
+        return "bad mailbox";
+      case Reason::remote_target:
+        return "remote";
+      case Reason::transport_error:
+        return "transport error";
+      case Reason::transport_retry:
+        return "transport retry";
+      default:
+        return "?";
+    }
+  }
+  void answer_in(Rounds& rounds) {
+    for (FakeTable* table : {&alias_, &mailbox_, &uid_, &gid_, &transport_})
+      table->answer_in(&rounds);
+  }
+  // Of a resolution with nothing in the cache.
+  int round_trips(const std::string& recipient) {
+    Rounds rounds;
+    answer_in(rounds);
+    Resolver resolver(settings_);
+    EXPECT_FALSE(resolver.resolve(*Address::parse(recipient), *this, 0));
+    rounds.play_all();
+    EXPECT_EQ(heard_.size(), 1U);
+    return rounds.played();
+  }
+  int questions() const {
+    return alias_.asked() + mailbox_.asked() + uid_.asked() + gid_.asked() + transport_.asked();
+  }
+
+  FakeTable alias_{"fake:alias"}, mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"},
+      transport_{"fake:transport"};
+  ResolverSettings settings_;
+  std::vector<std::pair<std::uint64_t, Resolution>> heard_;
+};
+
+// ---- 7.2.1, alias_expansion
+
+TEST_F(Resolving, AutoEndsAtAMailboxBeforeItsAlias) {
+  alias_.add("user@d.org", "user2@d.org");
+  EXPECT_EQ(resolve("user@d.org"), "user@d.org");
+  settings_.alias_expansion = AliasExpansion::full;
+  EXPECT_EQ(resolve("user@d.org"), "user2@d.org");
+  settings_.alias_expansion = AliasExpansion::off;
+  EXPECT_EQ(resolve("user@d.org"), "user@d.org");
+}
+
+TEST_F(Resolving, AutoTakesTheAliasOfTheFullAddressBeforeTheMailboxOfTheShorter) {
+  alias_.add("user+ext@d.org", "user2@d.org");
+  EXPECT_EQ(resolve("user+ext@d.org"), "user2@d.org");
+  EXPECT_EQ(resolve("user+other@d.org"), "user+other@d.org");
+}
+
+TEST_F(Resolving, AutoShieldsUsersFromTheCatchAll) {
+  alias_.add("@d.org", "user2@d.org");
+  EXPECT_EQ(resolve("user@d.org"), "user@d.org");
+  EXPECT_EQ(resolve("user+x@d.org"), "user+x@d.org");
+  EXPECT_EQ(resolve("anybody@d.org"), "user2@d.org");
+}
+
+TEST_F(Resolving, AutoWritesTheRowsSpellingAndTheClientsExtension) {
+  EXPECT_EQ(resolve("USER+Ext@D.ORG"), "user+Ext@d.org");
+  user("@all.org");
+  EXPECT_EQ(resolve("AnyBody@All.Org"), "AnyBody@All.Org");  // no row spells this one
+}
+
+TEST_F(Resolving, OffFollowsNoAlias) {
+  settings_.alias_expansion = AliasExpansion::off;
+  alias_.add("alias@d.org", "user@d.org");
+  EXPECT_EQ(resolve("alias@d.org"), "unknown");
+  EXPECT_EQ(alias_.asked(), 0);
+}
+
+// ---- 2.2 to 2.4
+
+TEST_F(Resolving, AsksForBareLocalPartsInLocalDomainsOnly) {
+  alias_.add("abuse", "user@d.org");
+  EXPECT_EQ(resolve("abuse@host.test"), "user@d.org");
+  EXPECT_EQ(resolve("abuse+x@HOST.test"), "user+x@d.org");
+  EXPECT_EQ(resolve("abuse@d.org"), "unknown");
+}
+
+TEST_F(Resolving, AsksListsOfLocalDomainsInTables) {
+  FakeTable domains("fake:domains", {{"local.org", "anything"}});
+  settings_.local_domains = {{true, "d.org", nullptr}, {false, "", &domains}};
+  alias_.add("abuse", "user@d.org");
+  EXPECT_EQ(resolve("abuse@local.org"), "user@d.org");
+  EXPECT_EQ(resolve("abuse@other.org"), "unknown");
+  EXPECT_EQ(resolve("abuse@d.org"), "unknown");
+  EXPECT_FALSE(domains.was_asked_for("d.org"));
+  domains.fail();
+  EXPECT_EQ(resolve("abuse@other.org"), "lookup failed");
+  EXPECT_EQ(resolve("user@d.org"), "user@d.org");  // was not in question
+}
+
+TEST_F(Resolving, PropagatesTheExtensionThatNoRowMatched) {
+  alias_.add("two@d.org", "user@d.org, user2@d.org");
+  EXPECT_EQ(resolve("two+X@d.org"), "user+X@d.org user2+X@d.org");
+  settings_.propagate_unmatched_extensions = false;
+  EXPECT_EQ(resolve("two+X@d.org"), "user@d.org user2@d.org");
+}
+
+TEST_F(Resolving, MovesAUserToAnotherDomainOnce) {
+  alias_.add("@old.org", "@d.org");
+  alias_.add("user2@older.org", "@d.org");
+  EXPECT_EQ(resolve("user+x@old.org"), "user+x@d.org");
+  EXPECT_EQ(resolve("user2+x@older.org"), "user2+x@d.org");
+}
+
+TEST_F(Resolving, JoinsTheValuesOfSeveralRows) {
+  alias_.add("two@d.org", "user@d.org");
+  alias_.add("two@d.org", "user2@d.org");
+  EXPECT_EQ(resolve("two@d.org"), "user@d.org user2@d.org");
+}
+
+TEST_F(Resolving, RefusesAResultThatCouldBreakAHeader) {
+  alias_.add("evil@d.org", "\"user\nX-Header: y\"@d.org");
+  EXPECT_EQ(resolve("evil@d.org"), "lookup failed");
+  alias_.add("bytes@d.org",
+             "us\xff"
+             "er@d.org");
+  EXPECT_EQ(resolve("bytes@d.org"), "lookup failed");
+}
+
+// ---- 1.7
+
+TEST_F(Resolving, TriesAKeyInEveryTableBeforeTheNextKey) {
+  FakeTable second("fake:second", {{"user3@d.org", "user@d.org"}});
+  alias_.add("@d.org", "user2@d.org");
+  settings_.virtual_alias_maps = {&alias_, &second};
+  EXPECT_EQ(resolve("user3@d.org"), "user@d.org");
+  EXPECT_EQ(resolve("user4@d.org"), "user2@d.org");
+  alias_.fail();  // the search ends at the first table that cannot answer
+  EXPECT_EQ(resolve("user3@d.org"), "lookup failed");
+}
+
+// ---- 2.5
+
+TEST_F(Resolving, DetectsLoopsButNotBranchesThatMeet) {
+  alias_.add("a@l.org", "b@l.org, user@d.org");
+  alias_.add("b@l.org", "c@l.org");
+  alias_.add("c@l.org", "a@l.org");
+  EXPECT_EQ(resolve("a@l.org"), "alias limit");
+  EXPECT_LT(alias_.asked(), 40);
+
+  alias_.add("top@l.org", "left@l.org, right@l.org");
+  alias_.add("left@l.org", "user@d.org");
+  alias_.add("right@l.org", "user@d.org");
+  EXPECT_EQ(resolve("top@l.org"), "user@d.org");
+
+  alias_.add("keep@l.org", "keep@l.org, back@l.org");  // a self-result ends its own expansion
+  alias_.add("back@l.org", "keep@l.org");
+  user("keep@l.org");
+  settings_.alias_expansion = AliasExpansion::full;
+  EXPECT_EQ(resolve("keep@l.org"), "keep@l.org");
+}
+
+TEST_F(Resolving, EndsWhatGrowsWithoutEnd) {
+  alias_.add("grow@l.org", "grow+x@l.org");  // longer at each step: no address comes twice
+  EXPECT_EQ(resolve("grow@l.org"), "alias limit");
+  alias_.add("wide@l.org", "wide1@l.org, wide2@l.org");
+  settings_.virtual_alias_expansion_limit = 1;
+  EXPECT_EQ(resolve("wide@l.org"), "alias limit");
+  settings_.virtual_alias_expansion_limit = 1000;
+  settings_.virtual_alias_address_length_limit = 5;
+  EXPECT_EQ(resolve("wide@l.org"), "alias limit");
+}
+
+TEST_F(Resolving, HoldsTheRecursionLimit) {
+  for (int i = 0; i < 20; ++i) {
+    alias_.add("c" + std::to_string(i) + "@l.org", "c" + std::to_string(i + 1) + "@l.org");
+  }
+  alias_.add("c20@l.org", "user@d.org");
+  EXPECT_EQ(resolve("c0@l.org"), "user@d.org");
+  settings_.virtual_alias_recursion_limit = 20;
+  EXPECT_EQ(resolve("c0@l.org"), "alias limit");
+}
+
+// ---- 7.2.3 and 7.2.4
+
+TEST_F(Resolving, DefersOrRejectsARecipientWithARemoteTarget) {
+  alias_.add("mixed@d.org", "user@d.org, someone@remote.example");
+  const Resolution resolution = resolution_of("mixed@d.org");
+  ASSERT_FALSE(resolution.mailboxes);
+  EXPECT_EQ(resolution.mailboxes.error().reason, Reason::remote_target);
+  EXPECT_EQ(resolution.mailboxes.error().text,
+            "alias target <someone@remote.example> is not a local mailbox; let Postfix expand it "
+            "(virtual_alias_maps)");
+  ASSERT_EQ(resolution.notes.size(), 1U);
+  EXPECT_NE(resolution.notes[0].find("<mixed@d.org>"), std::string::npos);
+  settings_.remote_alias_target = RemoteAliasTarget::reject;
+  EXPECT_EQ(resolve("mixed@d.org"), "unknown");
+}
+
+TEST_F(Resolving, NeverTakesTheRecipientItselfForRemote) {
+  EXPECT_EQ(resolve("someone@remote.example"), "unknown");
+  settings_.alias_expansion = AliasExpansion::full;
+  alias_.add("self@remote.example", "self@remote.example");
+  EXPECT_EQ(resolve("self@remote.example"), "unknown");
+}
+
+TEST_F(Resolving, DeliversToLivingTargetsAndNotesTheDead) {
+  alias_.add("both@d.org", "nobody@d.org, user@d.org");
+  const Resolution resolution = resolution_of("both@d.org");
+  ASSERT_TRUE(resolution.mailboxes);
+  ASSERT_EQ(resolution.mailboxes->size(), 1U);
+  ASSERT_EQ(resolution.notes.size(), 1U);
+  EXPECT_NE(resolution.notes[0].find("nobody@d.org"), std::string::npos);
+  alias_.add("dead@d.org", "nobody@d.org");
+  EXPECT_EQ(resolve("dead@d.org"), "unknown");
+}
+
+TEST_F(Resolving, FailsTheRecipientForABrokenTarget) {
+  user("root@d.org", "0");
+  alias_.add("both@d.org", "root@d.org, user@d.org");
+  EXPECT_EQ(resolve("both@d.org"), "bad mailbox");
+}
+
+TEST_F(Resolving, NamesEachPathOnce) {
+  mailbox_.add("other@d.org", "/boxes//user@d.org/");
+  uid_.add("other@d.org", "1001");
+  gid_.add("other@d.org", "1002");
+  alias_.add("both@d.org", "other@d.org, user@d.org");
+  EXPECT_EQ(resolve("both@d.org"), "other@d.org");
+}
+
+// ---- 3.3, 7.2.7, 7.2.8
+
+TEST_F(Resolving, TakesNoBrokenIds) {
+  int number = 0;
+  for (const auto& [uid, gid] :
+       std::vector<std::pair<std::string, std::string>>{{"", "1"},
+                                                        {"0", "1"},
+                                                        {"-2", "1"},
+                                                        {"1001x", "1"},
+                                                        {" 1001", "1"},
+                                                        {"0x3e9", "1"},
+                                                        {"99", "1"},
+                                                        {"4294967295", "1"},
+                                                        {"4294968297", "1"},
+                                                        {"1e3", "1"},
+                                                        {"1001,1002", "1"},
+                                                        {"+1001", "1"},
+                                                        {"1001", "0"},
+                                                        {"1001", "-1"},
+                                                        {"1001", "junk"},
+                                                        {"1001", "4294967296"}}) {
+    const std::string address = "u" + std::to_string(number++) + "@d.org";
+    user(address, uid, gid);
+    EXPECT_EQ(resolve(address), "bad mailbox") << uid << ":" << gid;
+  }
+  user("floor@d.org", "100", "1");
+  EXPECT_EQ(resolve("floor@d.org"), "floor@d.org");
+}
+
+TEST_F(Resolving, TakesNoMissingNorDoubleNorRefusedIds) {
+  mailbox_.add("nouid@d.org", "x/");
+  gid_.add("nouid@d.org", "1");
+  EXPECT_EQ(resolve("nouid@d.org"), "bad mailbox");
+  uid_.add("user2@d.org", "1001");
+  EXPECT_EQ(resolve("user2@d.org"), "bad mailbox");
+  settings_.refused_uids = {1001};
+  EXPECT_EQ(resolve("user@d.org"), "bad mailbox");
+  settings_.refused_uids = {};
+  settings_.refused_gids = {1002};
+  EXPECT_EQ(resolve("user@d.org"), "bad mailbox");
+}
+
+TEST_F(Resolving, FindsUidAndGidUnderTheirOwnKeys) {
+  mailbox_.add("boxed@v.org", "v/boxed/");
+  uid_.add("@v.org", "2001");
+  gid_.add("boxed@v.org", "2002");
+  const Resolution resolution = resolution_of("boxed@v.org");
+  ASSERT_TRUE(resolution.mailboxes);
+  EXPECT_EQ(resolution.mailboxes->front().owner, (MailboxOwner{Uid(2001), Gid(2002)}));
+}
+
+TEST_F(Resolving, NeverTakesADummyForAMailbox) {
+  mailbox_.add("user@d.org", "dummy");  // a transport row keyed by an address, 3.7
+  EXPECT_EQ(resolve("user@d.org"), "user@d.org");
+  mailbox_.add("ghost@d.org", "dummy");
+  EXPECT_EQ(resolve("ghost@d.org"), "bad mailbox");
+  EXPECT_EQ(resolve("ghost+x@d.org"), "bad mailbox");
+  mailbox_.add("@trap.org", "dummy");
+  EXPECT_EQ(resolve("anybody@trap.org"), "unknown");
+  EXPECT_EQ(resolve("d.org@host.test"), "unknown");
+  EXPECT_EQ(resolve("\"\"@d.org"), "unknown");
+}
+
+TEST_F(Resolving, NeedsOneMailboxRowThatIsAPath) {
+  mailbox_.add("user@d.org", "boxes/elsewhere/");
+  EXPECT_EQ(resolve("user@d.org"), "bad mailbox");
+  int number = 0;
+  for (const char* value : {"/", "no-slash", "../up/", "a/../b/", "."}) {
+    const std::string address = "p" + std::to_string(number++) + "@d.org";
+    mailbox_.add(address, value);
+    uid_.add(address, "1001");
+    gid_.add(address, "1001");
+    EXPECT_EQ(resolve(address), "bad mailbox") << value;
+  }
+}
+
+// ---- section 8, ISPmail and its like
+
+TEST_F(Resolving, MakesThePathOfATemplateWhereTheRowOnlySaysYes) {
+  settings_.mailbox_path_template = "%d/%u/Maildir/";
+  FakeTable fixed("static:5000");
+  for (const char* address : {"joe@i.org", "sub+x@i.org", "@all.org", "path@i.org", "echo@i.org"}) {
+    uid_.add(address, "5000");
+    gid_.add(address, "5000");
+  }
+  mailbox_.add("joe@i.org", "1");
+  mailbox_.add("echo@i.org", "Echo@i.org");
+  mailbox_.add("path@i.org", "given/path/");
+  mailbox_.add("@all.org", "1");
+  const auto path = [&](const std::string& recipient) {
+    const Resolution resolution = resolution_of(recipient);
+    return resolution.mailboxes ? resolution.mailboxes->front().path.value()
+                                : resolution.mailboxes.error().text;
+  };
+  EXPECT_EQ(path("Joe@I.org"), "i.org/joe/Maildir");
+  EXPECT_EQ(path("joe+ext@i.org"), "i.org/joe/Maildir");
+  EXPECT_EQ(path("echo@i.org"), "i.org/echo/Maildir");
+  EXPECT_EQ(path("path@i.org"), "given/path");
+  EXPECT_EQ(path("Any+x@all.org"), "all.org/any/Maildir");
+  for (const char* hostile : {"a/b@all.org", "..@all.org", ".@all.org", "../../etc@all.org"}) {
+    EXPECT_EQ(resolve(hostile), "bad mailbox") << hostile;
+  }
+}
+
+// ---- 7.2.6
+
+TEST_F(Resolving, RefusesForTransportRowsOfErrorsOnly) {
+  settings_.transport_maps = {&transport_};
+  EXPECT_EQ(resolve("user@d.org"), "user@d.org");
+  transport_.add("d.org", "lmtp:unix:private/dovecot-lmtp");
+  EXPECT_EQ(resolve("user@d.org"), "user@d.org");
+  transport_.add("user@d.org", "error:5.2.1 account closed");
+  const Resolution closed = resolution_of("user+x@d.org");
+  EXPECT_EQ(closed.mailboxes.error().reason, Reason::transport_error);
+  EXPECT_EQ(closed.mailboxes.error().text, "5.2.1 account closed");
+  transport_.add("user2@d.org", "retry:");
+  const Resolution retry = resolution_of("user2@d.org");
+  EXPECT_EQ(retry.mailboxes.error().reason, Reason::transport_retry);
+  EXPECT_EQ(retry.mailboxes.error().text, "4.0.0 Address is undeliverable");
+  transport_.add(".sub.org", "error:no status");
+  user("u@a.b.sub.org");
+  EXPECT_EQ(resolution_of("u@a.b.sub.org").mailboxes.error().text, "5.0.0 no status");
+  transport_.fail();
+  EXPECT_EQ(resolve("user2@d.org"), "lookup failed");
+}
+
+// ---- checklist B23, B24
+
+TEST_F(Resolving, SendsPostmasterWhereTheAdministratorSays) {
+  EXPECT_EQ(resolve("postmaster"), "unknown");
+  EXPECT_EQ(resolve("Postmaster@d.org"), "unknown");
+  settings_.postmaster_address = PlainAddress{"user", "d.org"};
+  EXPECT_EQ(resolve("PostMaster"), "user@d.org");
+  EXPECT_EQ(resolve("Postmaster@D.org"), "user@d.org");
+  EXPECT_EQ(resolve("postmaster@not-ours.example"), "unknown");
+  EXPECT_EQ(resolve("other"), "unknown");
+  alias_.add("postmaster@d.org", "user2@d.org");
+  EXPECT_EQ(resolve("postmaster@d.org"), "user2@d.org");
+}
+
+// ---- failures are never unknown users
+
+TEST_F(Resolving, NeverTakesAFailureForAnUnknownUser) {
+  alias_.add("alias@d.org", "user@d.org");
+  alias_.add("remote@d.org", "x@remote.example");
+  for (const AliasExpansion mode :
+       {AliasExpansion::automatic, AliasExpansion::full, AliasExpansion::off}) {
+    settings_.alias_expansion = mode;
+    for (FakeTable* table : {&alias_, &mailbox_, &uid_, &gid_}) {
+      const FakeTable saved = *table;
+      table->fail();
+      for (const char* recipient :
+           {"user@d.org", "nobody@d.org", "alias@d.org", "remote@d.org", "nobody@nowhere.org"}) {
+        const int before = table->asked();
+        const std::string reply = resolve(recipient);
+        if (table->asked() > before) {
+          EXPECT_EQ(reply, "lookup failed") << recipient << " without " << table->name();
+        }
+      }
+      *table = saved;
+    }
+  }
+}
+
+// ---- round trips (design.md 5)
+
+TEST_F(Resolving, CostsARoundTripAnAliasStepAndOneForTheIds) {
+  EXPECT_EQ(round_trips("user@d.org"), 2);
+}
+TEST_F(Resolving, CostsNoMoreForAnExtension) { EXPECT_EQ(round_trips("user+ext@d.org"), 2); }
+TEST_F(Resolving, CostsOneRoundTripForAnUnknownUser) { EXPECT_EQ(round_trips("nobody@d.org"), 1); }
+TEST_F(Resolving, CostsARoundTripForEachStepOfTheLongestLine) {
+  alias_.add("a@d.org", "b@d.org, user2@d.org");
+  alias_.add("b@d.org", "c@d.org, d@d.org, user2@d.org");
+  alias_.add("c@d.org", "user@d.org");
+  alias_.add("d@d.org", "user2@d.org");
+  EXPECT_EQ(round_trips("a@d.org"), 5);
+}
+TEST_F(Resolving, CostsNoMoreWithFullExpansionAndTransports) {
+  settings_.alias_expansion = AliasExpansion::full;
+  settings_.transport_maps = {&transport_};
+  alias_.add("user@d.org", "user@d.org");
+  EXPECT_EQ(round_trips("user+ext@d.org"), 2);
+}
+
+TEST_F(Resolving, AsksForNothingBeyondTheAnswerWhenAllIsKnown) {
+  EXPECT_EQ(resolve("user@d.org"), "user@d.org");
+  EXPECT_EQ(questions(), 3);  // mailbox, uid, gid
+}
+
+TEST_F(Resolving, AsksEachKeyOnce) {
+  Rounds rounds;
+  answer_in(rounds);
+  alias_.add("two@d.org", "user@d.org, user@d.org, two@d.org");
+  Resolver resolver(settings_);
+  EXPECT_FALSE(resolver.resolve(*Address::parse("two@d.org"), *this, 0));
+  rounds.play_all();
+  // two@ and user@: full and @domain key in alias and mailbox; the second's ids.
+  EXPECT_EQ(alias_.asked(), 3);
+  EXPECT_EQ(mailbox_.asked(), 3);
+}
+
+TEST_F(Resolving, DoesNotWaitForAnswersThatNothingDependsOn) {
+  Rounds fast;
+  Rounds slow;
+  alias_.answer_in(&slow);
+  mailbox_.answer_in(&fast);
+  Resolver resolver(settings_);
+  EXPECT_FALSE(resolver.resolve(*Address::parse("user@d.org"), *this, 5));
+  fast.play_all();
+  ASSERT_EQ(heard_.size(), 1U);
+  EXPECT_EQ(heard_[0].first, 5U);
+  EXPECT_TRUE(heard_[0].second.mailboxes);
+  EXPECT_EQ(resolver.under_way(), 1U);
+  slow.play_all();
+  EXPECT_EQ(heard_.size(), 1U);
+  EXPECT_EQ(resolver.under_way(), 0U);
+}
+
+TEST_F(Resolving, TellsNothingToAClientThatIsGone) {
+  Rounds rounds;
+  answer_in(rounds);
+  Resolver resolver(settings_);
+  EXPECT_FALSE(resolver.resolve(*Address::parse("user@d.org"), *this, 5));
+  resolver.abandon(*this);
+  rounds.play_all();
+  EXPECT_TRUE(heard_.empty());
+  EXPECT_EQ(resolver.under_way(), 0U);
+}
+
+}  // namespace
+}  // namespace lmtpd::lookup
