@@ -1,0 +1,105 @@
+// lmtpd-worker -- delivers as one (uid, gid). Started by lmtpd, as root, which it stops to be here.
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include "lmtpd/base/channel.h"
+#include "lmtpd/base/config/parameters.h"
+#include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/log.h"
+#include "lmtpd/base/privileges.h"
+#include "lmtpd/base/role_start.h"
+#include "lmtpd/delivery/worker.h"
+#include "maildir/delivery.h"
+
+namespace lmtpd::delivery {
+namespace {
+
+// A role that cannot begin as it should does not serve; master starts it again with back-off.
+template <class T>
+T must(Result<T> result) {
+  if (!result) {
+    log_error("{}", result.error().text);
+    std::exit(EXIT_FAILURE);
+  }
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+void set_signals() {
+  // A broken channel is seen where it is written; a file size limit is EFBIG.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  // Sent to the whole process group or unit: the end in order is master's to say (Stop), or its
+  // own.
+  std::signal(SIGHUP, SIG_IGN);
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_IGN);
+}
+
+Settings settings_of(const RoleStart& start) {
+  return must(Settings::parse(must(Parameters::deserialise(start.parameters))));
+}
+
+Result<UniqueFd> open_mail_base(const std::string& path) {
+  UniqueFd base(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!base) {
+    return fail(Reason::io, errno_text(fmt::format("virtual_mailbox_base {}", path), errno));
+  }
+  return base;
+}
+
+// The most messages of one group: of the descriptors that the hard limit allows, each takes three,
+// and a fourth if its body is a memfd; channels and the like get the rest.
+std::size_t take_all_descriptors() {
+  constexpr rlim_t kRest = 256;
+  constexpr rlim_t kEach = 4;
+  constexpr rlim_t kLargest = 4096;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  if (limit.rlim_cur <= kRest + kEach) return 1;
+  return std::min((limit.rlim_cur - kRest) / kEach, kLargest);
+}
+
+[[noreturn]] void run_worker() {
+  set_signals();
+  ::umask(0077);
+  ::tzset();  // reads /etc/localtime, which is out of reach later
+  Channel control{UniqueFd(kControlFd)};
+  const RoleStart start = must(receive_role_start(control));
+  const Settings settings = settings_of(start);
+  open_log("worker", settings.log);
+  UniqueFd mail_base = must(open_mail_base(settings.virtual_mailbox_base));
+  const std::size_t largest_group = take_all_descriptors();
+
+  must(become(start.owner));
+  must(forbid_new_privileges());
+  if (must(confine_to(mail_base.get())) == Confinement::not_available) {
+    log_warning(
+        "this kernel has no Landlock of ABI 2 or more: the worker of uid {} goes on without",
+        start.owner.uid.value());
+  }
+
+  Worker worker(
+      std::move(control), {start.owner, start.key},
+      must(maildir::Deliverer::open(
+          std::move(mail_base),
+          {.host = settings.myhostname, .fsync = settings.fsync, .largest_group = largest_group})));
+  worker.run();
+  std::exit(EXIT_SUCCESS);
+}
+
+}  // namespace
+}  // namespace lmtpd::delivery
+
+int main() { lmtpd::delivery::run_worker(); }

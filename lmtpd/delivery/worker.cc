@@ -1,0 +1,317 @@
+#include "lmtpd/delivery/worker.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "lmtpd/base/disk_error.h"
+#include "lmtpd/base/log.h"
+
+namespace lmtpd::delivery {
+namespace {
+
+// Kept between turns: a burst's memory is given back.
+constexpr std::size_t kPacketsKept = 16;
+
+std::string unexpected(const Frame& frame) {
+  return fmt::format("unexpected message of type {} with {} octets and {} descriptors", frame.type,
+                     frame.payload.size(), frame.descriptors.size());
+}
+
+// The frame as a message that has `descriptors` of them; nullopt if it is none.
+template <class Message>
+std::optional<Message> message_of(const Frame& frame, std::size_t descriptors) {
+  if (frame.descriptors.size() != descriptors) return std::nullopt;
+  return decode<Message>(frame.payload);
+}
+
+short events_of(const Channel& channel) {
+  return static_cast<short>(channel.has_unsent() ? POLLIN | POLLOUT : POLLIN);
+}
+
+}  // namespace
+
+void Worker::run() {
+  control_.send(Ready{});
+  flush();
+  while (!is_done()) {
+    wait();
+    read_control();
+    read_links();
+    deliver();
+    refuse(missing_.take_expired(Clock::now()),
+           Error{Reason::io, "the missing mailbox was not made in time"});
+    flush();
+    end_turn();
+  }
+}
+
+bool Worker::is_done() const {
+  if (!leaving_) return false;
+  if (end_ && Clock::now() >= *end_) return true;
+  return missing_.empty() && std::all_of(links_.begin(), links_.end(), [](const auto& link) {
+           return link.second.frontend.is_over();
+         });
+}
+
+void Worker::wait() {
+  std::vector<pollfd> waited;
+  // poll(2) passes over a negative descriptor.
+  waited.push_back({master_gone_ ? -1 : control_.fd(), events_of(control_), 0});
+  for (auto& [number, link] : links_) {
+    Channel& channel = link.frontend.channel();
+    waited.push_back({channel.fd(), events_of(channel), 0});
+  }
+  if (::poll(waited.data(), waited.size(), milliseconds_to_wait()) < 0) {
+    if (errno != EINTR && errno != ENOMEM) {
+      log_error("{}", errno_text("poll", errno));
+      std::abort();
+    }
+    for (pollfd& channel : waited) channel.revents = 0;
+  }
+  control_readable_ = waited[0].revents != 0;
+  std::size_t place = 0;
+  for (auto& [number, link] : links_) link.readable = waited[++place].revents != 0;
+}
+
+int Worker::milliseconds_to_wait() const {
+  std::optional<Clock::time_point> until = missing_.next_deadline();
+  if (end_) until = until ? std::min(*until, *end_) : *end_;
+  if (!until) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - Clock::now()).count();
+  return static_cast<int>(std::max<decltype(left)>(left, 0));
+}
+
+Packet& Worker::free_packet() {
+  if (packets_used_ == packets_.size()) packets_.emplace_back();
+  return packets_[packets_used_];
+}
+
+// ---- master
+
+void Worker::read_control() {
+  while (!master_gone_ && control_readable_) {
+    Packet& packet = free_packet();
+    const Channel::Status status = control_.receive(packet);
+    if (status == Channel::Status::would_block) return;
+    if (status == Channel::Status::closed) return lose_master();
+    for (Frame& frame : packet.frames()) {
+      if (!on_control(frame)) {
+        log_error("control channel: {}", unexpected(frame));
+        return lose_master();
+      }
+    }
+  }
+}
+
+bool Worker::on_control(Frame& frame) {
+  switch (static_cast<MessageType>(frame.type)) {
+    case MessageType::introduce: {
+      const auto message = message_of<Introduce>(frame, 1);
+      if (!message || message->kind != static_cast<std::uint8_t>(PeerKind::frontend)) return false;
+      introduce(*message, std::move(frame.descriptors[0]));
+      return true;
+    }
+    case MessageType::mailbox_made: {
+      const auto message = message_of<MailboxMade>(frame, 0);
+      if (!message || !missing_.is_number(message->id)) return false;
+      on_mailbox_made(*message);
+      return true;
+    }
+    case MessageType::stop:
+      if (!message_of<Stop>(frame, 0)) return false;
+      take_leave();
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Worker::introduce(const Introduce& message, UniqueFd socket) {
+  // The frontend was restarted: its old sessions are gone, and nobody waits for their outcomes.
+  std::erase_if(links_, [&](const auto& link) {
+    return link.second.frontend.instance() == message.instance;
+  });
+  const auto added =
+      links_.try_emplace(++last_link_, FrontendLink(message.instance, std::move(socket))).first;
+  if (leaving_) added->second.frontend.take_leave();
+}
+
+void Worker::on_mailbox_made(const MailboxMade& message) {
+  HeldJobs jobs = missing_.take(message.id);
+  if (!message.made) {
+    refuse(jobs, Error{message.reason, std::string(message.text)});
+    return;
+  }
+  for (HeldJob& held : jobs) held.set_mailbox_made();
+  made_.splice(made_.end(), jobs);
+}
+
+void Worker::lose_master() {
+  master_gone_ = true;
+  refuse(missing_.take_all(), Error{Reason::io, "the mailbox is missing, and master is gone"});
+  end_ = Clock::now() + kLastWait;
+  take_leave();
+}
+
+void Worker::take_leave() {
+  leaving_ = true;
+  for (auto& [number, link] : links_) link.frontend.take_leave();
+}
+
+// ---- frontends
+
+void Worker::read_links() {
+  for (auto link = links_.begin(); link != links_.end();) {
+    const LinkNumber number = link->first;
+    if (!link->second.readable || read_link(number, link->second.frontend)) {
+      ++link;
+    } else {
+      link = links_.erase(link);
+    }
+  }
+}
+
+// False: the channel is over.
+bool Worker::read_link(LinkNumber number, FrontendLink& link) {
+  while (true) {
+    Packet& packet = free_packet();
+    const Channel::Status status = link.channel().receive(packet);
+    if (status == Channel::Status::would_block) return true;
+    if (status == Channel::Status::closed) return false;
+    ++packets_used_;
+    for (Frame& frame : packet.frames()) {
+      const Result<void> taken = on_frame(number, link, frame);
+      if (!taken) {
+        log_warning("channel to frontend {} closed: {}", link.instance(), taken.error().text);
+        return false;
+      }
+    }
+  }
+}
+
+Result<void> Worker::on_frame(LinkNumber number, FrontendLink& link, Frame& frame) {
+  switch (static_cast<MessageType>(frame.type)) {
+    case MessageType::deliver: {
+      const std::optional<Deliver> message = decode<Deliver>(frame.payload);
+      if (!message) break;
+      Result<void> accepted = link.accept(*message, frame.descriptors);
+      if (!accepted) return accepted;
+      int body_fd = -1;
+      if (!frame.descriptors.empty()) {
+        bodies_.push_back(std::move(frame.descriptors[0]));
+        body_fd = bodies_.back().get();
+      }
+      add_jobs(number, link, *message, body_fd);
+      return {};
+    }
+    case MessageType::left: {
+      const auto message = message_of<Left>(frame, 0);
+      if (!message) break;
+      return link.accept(*message);
+    }
+    default:
+      break;
+  }
+  return fail(Reason::io, unexpected(frame));
+}
+
+void Worker::add_jobs(LinkNumber number, FrontendLink& link, const Deliver& message, int body_fd) {
+  const Clock::time_point now = Clock::now();
+  for (const Delivery& delivery : message.deliveries) {
+    std::optional<Ticket> ticket =
+        open_ticket_as_worker(identity_.key, identity_.owner, delivery.ticket, now);
+    if (!ticket) {
+      log_warning("delivery {} of frontend {}: ticket refused", delivery.id, link.instance());
+      link.answer_failed(delivery.id, Error{Reason::io, "ticket refused"});
+      continue;
+    }
+    jobs_.push_back(Job{.link = number,
+                        .id = delivery.id,
+                        .path = std::move(ticket->path),
+                        .ticket = delivery.ticket,
+                        .headers = delivery.headers,
+                        .body = message.body,
+                        .body_fd = body_fd,
+                        .body_size = message.body_size,
+                        .wire_size = delivery.wire_size});
+  }
+}
+
+// ---- the group
+
+void Worker::deliver() {
+  for (const HeldJob& held : made_) jobs_.push_back(held.job());
+  std::erase_if(jobs_, [&](const Job& job) { return !links_.contains(job.link); });
+  std::vector<maildir::Delivery> group;
+  group.reserve(jobs_.size());
+  for (const Job& job : jobs_) {
+    group.push_back({.path = &job.path,
+                     .headers = job.headers,
+                     .body = job.body,
+                     .body_fd = job.body_fd,
+                     .body_size = job.body_size,
+                     .wire_size = job.wire_size});
+  }
+  const std::vector<maildir::Outcome> outcomes = deliverer_.deliver(group);
+  for (std::size_t i = 0; i < jobs_.size(); ++i) finish(jobs_[i], outcomes[i]);
+}
+
+void Worker::finish(const Job& job, const maildir::Outcome& outcome) {
+  FrontendLink& link = links_.at(job.link).frontend;
+  switch (outcome.kind) {
+    case maildir::Outcome::Kind::stored:
+      return link.answer_stored(job.id);
+    case maildir::Outcome::Kind::failed:
+      return link.answer_failed(job.id, outcome.error);
+    case maildir::Outcome::Kind::missing_mailbox: {
+      const Result<void> held = hold_for_mailbox(job);
+      if (!held) link.answer_failed(job.id, held.error());
+      return;
+    }
+  }
+}
+
+Result<void> Worker::hold_for_mailbox(const Job& job) {
+  const std::string mailbox = "mailbox " + escaped(job.path.value());
+  if (job.mailbox_made) return fail(Reason::no_access, mailbox + " was made and is missing again");
+  if (master_gone_) return fail(Reason::io, mailbox + " is missing, and master is gone");
+  UniqueFd body;
+  if (job.body_fd >= 0) {
+    body = UniqueFd(::fcntl(job.body_fd, F_DUPFD_CLOEXEC, 0));
+    if (!body) return tl::unexpected(disk_error("hold a message for missing " + mailbox, errno));
+  }
+  const std::optional<std::uint64_t> request = missing_.add(job, std::move(body), Clock::now());
+  if (request) control_.send(MakeMailbox{.id = *request, .ticket = job.ticket});
+  return {};
+}
+
+void Worker::refuse(const HeldJobs& jobs, const Error& error) {
+  for (const HeldJob& held : jobs) {
+    const auto link = links_.find(held.job().link);
+    if (link != links_.end()) link->second.frontend.answer_failed(held.job().id, error);
+  }
+}
+
+void Worker::flush() {
+  // Master first: what ends with it is answered below.
+  if (!master_gone_ && control_.flush() == Channel::Status::closed) lose_master();
+  for (auto link = links_.begin(); link != links_.end();) {
+    const bool closed = link->second.frontend.channel().flush() == Channel::Status::closed;
+    link = closed ? links_.erase(link) : std::next(link);
+  }
+}
+
+void Worker::end_turn() {
+  jobs_.clear();
+  made_.clear();
+  bodies_.clear();
+  packets_used_ = 0;
+  if (packets_.size() > kPacketsKept) packets_.resize(kPacketsKept);
+}
+
+}  // namespace lmtpd::delivery

@@ -1,0 +1,99 @@
+// lmtpd/delivery/worker.h -- the worker: delivers for one (uid, gid), as that user.
+//
+// A turn of its loop reads all that the channels hold, delivers that as one group
+// (maildir/delivery.h) and sends each frontend its outcomes in one packet. A lone delivery so waits
+// for nobody.
+//
+//   frontend --Deliver--> worker --Outcome--> frontend
+//                           |
+//                           +--MakeMailbox--> master --MailboxMade--> worker   (where it is
+//                           missing)
+//
+// Every delivery has a ticket, which only lookup can make and which names this owner; the path to
+// deliver to is the ticket's. A frontend that breaks the rules loses its channel, and what it had
+// asked for on it is not delivered: its client never got an answer, and asks again.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "lmtpd/base/channel.h"
+#include "lmtpd/base/messages.h"
+#include "lmtpd/base/ticket.h"
+#include "lmtpd/delivery/frontend_link.h"
+#include "lmtpd/delivery/missing_mailboxes.h"
+#include "maildir/delivery.h"
+
+namespace lmtpd::delivery {
+
+class Worker {
+ public:
+  struct Identity {
+    MailboxOwner owner;
+    Key key{};  // derived for the owner
+  };
+
+  Worker(Channel control, const Identity& identity, maildir::Deliverer deliverer)
+      : control_(std::move(control)), identity_(identity), deliverer_(std::move(deliverer)) {}
+
+  // Returns once master said Stop, or is gone, and what was under way is answered.
+  void run();
+
+  // How long the frontends get to answer Leaving once master is gone. While master lives, it
+  // decides.
+  static constexpr std::chrono::seconds kLastWait{10};
+
+ private:
+  struct Link {
+    FrontendLink frontend;
+    bool readable = true;  // a new one may hold its first message
+  };
+
+  void wait();
+  [[nodiscard]] int milliseconds_to_wait() const;
+  [[nodiscard]] Packet& free_packet();
+
+  void read_control();
+  [[nodiscard]] bool on_control(Frame& frame);
+  void introduce(const Introduce& message, UniqueFd socket);
+  void on_mailbox_made(const MailboxMade& message);
+  void lose_master();
+  void take_leave();
+
+  void read_links();
+  [[nodiscard]] bool read_link(LinkNumber number, FrontendLink& link);
+  [[nodiscard]] Result<void> on_frame(LinkNumber number, FrontendLink& link, Frame& frame);
+  void add_jobs(LinkNumber number, FrontendLink& link, const Deliver& message, int body_fd);
+
+  void deliver();
+  void finish(const Job& job, const maildir::Outcome& outcome);
+  [[nodiscard]] Result<void> hold_for_mailbox(const Job& job);
+  void refuse(const HeldJobs& jobs, const Error& error);
+  void flush();
+  void end_turn();
+  [[nodiscard]] bool is_done() const;
+
+  Channel control_;
+  Identity identity_;
+  maildir::Deliverer deliverer_;
+  std::map<LinkNumber, Link> links_;
+  LinkNumber last_link_ = 0;
+  MissingMailboxes missing_;
+  bool leaving_ = false;
+  bool master_gone_ = false;
+  std::optional<Clock::time_point> end_;  // of the last wait
+
+  // Of one turn.
+  bool control_readable_ = false;
+  std::vector<Packet> packets_;  // the first packets_used_ hold what jobs_ refer to
+  std::size_t packets_used_ = 0;
+  std::vector<UniqueFd> bodies_;  // as do these memfds
+  HeldJobs made_;                 // and these, whose mailboxes are there now
+  std::vector<Job> jobs_;
+};
+
+}  // namespace lmtpd::delivery
