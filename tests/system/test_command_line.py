@@ -1,0 +1,111 @@
+"""lmtpd -t and -n, its errors, and lmtpctl."""
+
+import socket
+
+import pytest
+
+from testsite.daemon import SANITIZER_OPTIONS
+
+MESSAGE = b"Subject: command line\n\nbody\n"
+
+
+def test_t_finds_a_good_site_good(make_daemon):
+    daemon = make_daemon(start=False)
+    done = daemon.run("-t")
+    assert done.returncode == 0, done.stderr
+
+
+def test_n_prints_what_differs(make_daemon):
+    daemon = make_daemon(start=False, session_timeout="77s", frontend_processes="1")
+    done = daemon.run("-n")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "session_timeout = 77s" in lines
+    assert f"virtual_mailbox_base = {daemon.mail_base}" in lines
+    assert not [line for line in lines if line.startswith("frontend_processes")]
+
+
+@pytest.mark.parametrize("line, words", [
+    ("no_such_parameter = 1", ["no_such_parameter"]),
+    ("session_timeout = soon", ["session_timeout", "soon"]),
+    ("worker_limit", ["worker_limit"]),
+    ("virtual_uid_maps = mysql:/etc/uids.cf", ["virtual_uid_maps", "mysql"]),
+    ("listen = inet:127.0.0.1:25", ["listen", "25"]),
+])
+def test_an_error_names_file_line_and_parameter(make_daemon, line, words):
+    daemon = make_daemon(start=False)
+    with open(daemon.configuration, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    number = len(daemon.configuration.read_text().splitlines())
+    for arguments in (["-t"], []):
+        done = daemon.run(*arguments)
+        assert done.returncode == 78
+        for word in [f"{daemon.configuration}:{number}", *words]:
+            assert word in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("parameter, value, words", [
+    ("queue_directory", "/nonexistent/queue", ["/nonexistent/queue/private"]),
+    ("listen_owner", "nosuchuser:postfix", ["nosuchuser"]),
+    ("frontend_user", "nosuchuser", ["nosuchuser"]),
+    ("virtual_mailbox_base", "/nonexistent/home", ["/nonexistent/home"]),
+    ("virtual_mailbox_maps", "pgsql:/nonexistent/mailboxes.cf", ["/nonexistent/mailboxes.cf"]),
+])
+def test_what_is_missing_is_named(make_daemon, parameter, value, words):
+    daemon = make_daemon(start=False, **{parameter: value})
+    done = daemon.run()
+    assert done.returncode != 0
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+def test_t_finds_a_broken_template(make_daemon, site, tables):
+    broken = site.path / "broken.cf"
+    broken.write_text(tables.path("uids").read_text().replace("select_field=uid", "select_field=uidd"))
+    daemon = make_daemon(start=False, virtual_uid_maps=f"pgsql:{broken}")
+    done = daemon.run("-t")
+    assert done.returncode != 0
+    assert str(broken) in done.stderr and "uidd" in done.stderr, done.stderr
+
+
+def test_lmtpctl_resolve(make_daemon):
+    daemon = make_daemon()
+    found = daemon.ctl("resolve", "foo@foo.org")
+    assert found.returncode == 0, found.stderr
+    assert "foo.org/mails/user" in found.stdout and "1002" in found.stdout
+    unknown = daemon.ctl("resolve", "nobody@foo.org")
+    assert "550 5.1.1" in unknown.stdout + unknown.stderr
+
+
+def test_the_control_socket_is_roots(make_daemon):
+    daemon = make_daemon()
+    info = daemon.control_socket.stat()
+    assert (info.st_uid, info.st_mode & 0o777) == (0, 0o600)
+
+
+def test_the_configuration_of_postfix_is_enough(make_daemon, site, tables, mail_base):
+    """postfix_config_directory: every parameter that lmtpd.cf leaves out comes from main.cf."""
+    etc = site.make("etc-postfix")
+    (etc / "main.cf").write_text(
+        f"config = {tables.directory}\nvirtual_mailbox_base = {mail_base}\n"
+        + "".join(f"{name} = {value.replace(str(tables.directory), '$config')}\n"
+                  for name, value in tables.parameters().items()))
+    daemon = make_daemon(start=False, postfix_config_directory=str(etc), virtual_mailbox_base=None,
+                         **{name: None for name in tables.parameters()})
+    daemon.start()
+    assert daemon.deliver("foo@foo.org", MESSAGE).final[0].code == 250
+
+
+def test_systemd_socket_activation(make_daemon, site):
+    """With systemd's socket lmtpd neither binds nor unlinks."""
+    path = site.path / "activated"
+    daemon = make_daemon(start=False)
+    daemon.socket_path = path
+    options = [f"--setenv={name}={value}" for name, value in SANITIZER_OPTIONS.items()]
+    daemon.start(wrapper=["systemd-socket-activate", *options, f"--listen={path}"], ready=False)
+    with daemon.client() as client:
+        assert client.deliver("s@remote.example", ["user@foo.org"], MESSAGE).final[0].code == 250
+    daemon.stop()
+    assert path.exists()
+    with socket.socket(socket.AF_UNIX) as gone, pytest.raises(ConnectionRefusedError):
+        gone.connect(str(path))

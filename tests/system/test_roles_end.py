@@ -1,0 +1,131 @@
+"""Roles die and are replaced; the daemon ends in order. Nothing that was acknowledged is lost."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from testsite import stored, wait_until
+
+MESSAGE = b"Subject: ends\n\nbody\n"
+
+
+def test_sigterm_leaves_nothing_behind(make_daemon):
+    daemon = make_daemon()
+    daemon.deliver(["user@domain.org", "user@foo.org"], MESSAGE)
+    assert set(daemon.children().values()) == {"lmtpd-frontend", "lmtpd-lookup", "lmtpd-worker"}
+    assert daemon.stop() == 0
+    assert not daemon.socket_path.exists()
+
+
+def test_sigterm_in_data_lets_the_message_be_finished(make_daemon, mail_base):
+    daemon = make_daemon()
+    before = len(stored(mail_base / "domain.org/mails/user"))
+    client = daemon.client()
+    idle = daemon.client()
+    assert client.envelope("s@remote.example", ["user@domain.org"])[2].code == 354
+    client.send(b"Subject: not yet done\r\n\r\n")
+    os.kill(daemon.master, signal.SIGTERM)
+    # Between transactions a session is told at once (RFC 5321 3.8).
+    reply = idle.reply()
+    assert (reply.code, reply.enhanced) == (421, "4.3.2")
+    assert idle.at_end()
+    client.send(b"the end\r\n.\r\n")
+    assert client.reply().code == 250
+    assert client.reply().code == 421
+    assert client.at_end()
+    assert daemon.stop() == 0
+    assert len(stored(mail_base / "domain.org/mails/user")) == before + 1
+
+
+@pytest.mark.parametrize("role", ["worker", "lookup", "frontend"])
+def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base):
+    daemon = make_daemon()
+    assert daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
+    before = len(stored(mail_base / "domain.org/mails/user"))
+    (pid,) = daemon.role(role)
+    os.kill(pid, signal.SIGKILL)
+    taken = 0
+
+    def delivered():
+        nonlocal taken
+        try:
+            outcome = daemon.deliver("user@domain.org", MESSAGE)
+        except ConnectionError:
+            assert role == "frontend"
+            return False
+        replies = [reply for reply in (*outcome.recipients, *outcome.final) if reply.code != 250]
+        assert not [reply for reply in replies if reply.code != 451], replies
+        taken += len(outcome.final) - len([reply for reply in outcome.final if reply.code != 250])
+        return not replies
+    wait_until(delivered, f"delivery after the {role}'s death", timeout=15, interval=0.1)
+    assert pid not in daemon.children()
+    assert len(stored(mail_base / "domain.org/mails/user")) == before + taken
+    daemon.wait_log(rf"{role}.*signal 9")
+
+
+@pytest.mark.parametrize("role", ["worker", "lookup", "frontend"])
+def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, role, mail_base):
+    """Each message has a mark of its own; every 250 that was read has its file, once."""
+    daemon = make_daemon()
+    daemon.deliver("user@foo.org", MESSAGE)
+    acknowledged, sent = [], []
+    stop = threading.Event()
+
+    def send(number):
+        count = 0
+        while not stop.is_set():
+            try:
+                with daemon.client() as client:
+                    while not stop.is_set():
+                        count += 1
+                        mark = f"{role}-{number}-{count}"
+                        sent.append(mark)
+                        outcome = client.deliver("s@remote.example", ["user@foo.org"],
+                                                 f"X-Mark: {mark}\n\nbody\n".encode())
+                        if [reply.code for reply in outcome.final] == [250]:
+                            acknowledged.append(mark)
+            except (OSError, AssertionError):
+                pass
+
+    senders = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    for sender in senders:
+        sender.start()
+    try:
+        for _ in range(3):
+            have = len(acknowledged)
+            wait_until(lambda: len(acknowledged) > have + 20, f"deliveries around the {role}'s deaths",
+                       timeout=30)
+            for pid in daemon.role(role):
+                os.kill(pid, signal.SIGKILL)
+        have = len(acknowledged)
+        wait_until(lambda: len(acknowledged) > have + 20, "deliveries after the last death", timeout=30)
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join()
+    marks = [mark for message in stored(mail_base / "foo.org/mails/user")
+             for mark in message.header("X-Mark") if mark.startswith(role)]
+    assert sorted(set(acknowledged) - set(marks)) == []
+    assert len(marks) == len(set(marks))
+    assert set(marks) <= set(sent)
+
+
+def test_children_end_when_master_is_killed(make_daemon):
+    """No role lives on without master."""
+    daemon = make_daemon()
+    daemon.deliver("user@foo.org", MESSAGE)
+    children = list(daemon.children())
+    os.kill(daemon.master, signal.SIGKILL)
+    daemon.process.wait(10)
+    wait_until(lambda: not [pid for pid in children if os.path.exists(f"/proc/{pid}/exe")
+                            and _runs(pid)], "the roles are gone", timeout=20)
+
+
+def _runs(pid):
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+        return True
+    except OSError:
+        return False

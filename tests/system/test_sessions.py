@@ -1,0 +1,188 @@
+"""What a client sees of one session, on the whole daemon."""
+
+import re
+import socket
+
+import pytest
+
+from testsite import Lmtp, free_port, stored
+from testsite.lmtp import dotted
+
+MESSAGE = b"From: sender@remote.example\nMessage-ID: <one@remote.example>\nSubject: hello\n\nbody\n"
+
+
+def newest(mail_base, mailbox="domain.org/mails/user"):
+    return max(stored(mail_base / mailbox), key=lambda message: message.mtime_ns)
+
+
+def test_greeting_and_keywords(daemon):
+    with Lmtp(daemon.socket_path) as client:
+        assert client.greeting.code == 220
+        assert client.greeting.text.startswith("mx.host.test ")
+        reply = client.lhlo()
+        assert reply.lines[0].split()[0] == "mx.host.test"
+        keywords = [line.split()[0] for line in reply.lines[1:]]
+        assert {"PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "SIZE"} <= set(keywords)
+        assert client.quit().code == 221
+
+
+def test_helo_and_ehlo_are_refused(daemon):
+    with Lmtp(daemon.socket_path) as client:
+        assert client.command("HELO client.test").code == 500
+        assert client.command("EHLO client.test").code == 500
+        assert client.lhlo().code == 250
+
+
+def test_headers_of_the_stored_message(daemon, mail_base):
+    daemon.deliver("foo@foo.org", MESSAGE)
+    message = newest(mail_base, "foo.org/mails/user")
+    lines = message.octets.split(b"\n")
+    assert lines[0] == b"Return-Path: <sender@remote.example>"
+    assert lines[1] == b"X-Original-To: foo@foo.org"
+    assert lines[2] == b"Delivered-To: user@foo.org"
+    assert re.match(rb"Received: from client\.test \(", lines[3])
+    assert b" with LMTP" in message.octets
+    assert message.octets.endswith(b"\n" + MESSAGE)
+    daemon.deliver("user@foo.org", MESSAGE)
+    assert newest(mail_base, "foo.org/mails/user").header("X-Original-To") == []
+
+
+def test_the_log_has_a_line_for_each_recipient(make_daemon):
+    daemon = make_daemon()
+    daemon.deliver(["foo@foo.org", "user@domain.org", "nobody@domain.org"], MESSAGE)
+    lines = [line for line in daemon.log_text().splitlines() if "status=" in line]
+    sent = [line for line in lines if "status=sent" in line]
+    assert len(sent) == 2
+    for line in sent:
+        assert re.search(r"to=<user@(foo|domain)\.org>, .*delay=[\d.]+, delays=[\d.]+(/[\d.]+){3}, "
+                         r"dsn=2\.0\.0, status=sent \(", line), line
+        assert "message-id=<one@remote.example>" in line
+        assert re.search(r"size=\d+", line)
+    assert [line for line in sent if "orig_to=<foo@foo.org>" in line]
+    refused = [line for line in lines if "to=<nobody@domain.org>" in line]
+    assert len(refused) == 1 and "dsn=5.1.1" in refused[0] and "status=bounced" in refused[0]
+
+
+def test_the_null_sender(daemon, mail_base):
+    daemon.deliver("user@domain.org", MESSAGE, sender="")
+    assert newest(mail_base).header("Return-Path") == ["<>"]
+
+
+def test_eight_bit_and_dots_arrive_as_they_were(daemon, mail_base):
+    body = "Subject: Grüße\n\n".encode() + bytes(set(range(1, 256)) - {10, 13}) + b"\n.\n..a\n"
+    daemon.deliver("user@domain.org", body, parameters=" BODY=8BITMIME")
+    assert newest(mail_base).octets.endswith(b"\n" + body)
+
+
+@pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 10 * 1024 * 1024])
+def test_bodies_of_every_size(daemon, mail_base, size):
+    """Beside a message of 64 KiB a body changes its way from role to role."""
+    head = b"Subject: size\n\n"
+    body = head + (b"0123456789abcde\n" * (size // 16 + 1))[:max(size - 1, 0)] + b"\n" * (size > 0)
+    outcome = daemon.deliver(["user@domain.org", "user2@domain.org", "user@foo.org"], body,
+                             parameters=f" SIZE={len(body)}")
+    assert [reply.code for reply in outcome.final] == [250] * 3
+    for mailbox in ("domain.org/mails/user", "domain.org/mails/user2", "foo.org/mails/user"):
+        message = newest(mail_base, mailbox)
+        assert message.octets.endswith(b"\n" + body), (mailbox, size)
+        assert message.sizes == (len(message.octets), len(message.octets) + message.octets.count(b"\n"))
+
+
+def test_recipients_of_mixed_fate(daemon, mail_base):
+    before = len(stored(mail_base / "foo.org/mails/user"))
+    with daemon.client() as client:
+        outcome = client.deliver("sender@remote.example", [
+            "nobody@foo.org", "user@foo.org", "x y@foo.org", "user2@domain.org", "user@elsewhere.example",
+        ], MESSAGE)
+    assert [reply.code for reply in outcome.recipients] == [550, 250, 553, 250, 550]
+    assert [reply.enhanced for reply in outcome.recipients] == ["5.1.1", "2.1.5", "5.1.3", "2.1.5", "5.1.1"]
+    assert [str(reply)[:9] for reply in outcome.final] == ["250 2.0.0"] * 2
+    assert len(stored(mail_base / "foo.org/mails/user")) == before + 1
+
+
+def test_the_same_recipient_twice_is_answered_twice_and_delivered_once(daemon, mail_base):
+    before = len(stored(mail_base / "foo.org/mails/user"))
+    outcome = daemon.deliver(["user@foo.org", "foo@foo.org", "USER@foo.org"], MESSAGE)
+    assert [reply.code for reply in outcome.final] == [250] * 3
+    assert len(stored(mail_base / "foo.org/mails/user")) == before + 1
+
+
+def test_no_valid_recipient(daemon):
+    with daemon.client() as client:
+        outcome = client.deliver("sender@remote.example", ["nobody@foo.org"], MESSAGE)
+        assert outcome.data.code == 503
+        assert client.command("RSET").code == 250
+        assert client.deliver("sender@remote.example", ["user@foo.org"], MESSAGE).final[0].code == 250
+
+
+def test_several_transactions_of_one_session(daemon, mail_base):
+    before = len(stored(mail_base / "domain.org/mails/user2"))
+    with daemon.client() as client:
+        for _ in range(20):
+            assert client.deliver("s@remote.example", ["user2@domain.org"], MESSAGE).final[0].code == 250
+        assert client.quit().code == 221
+    assert len(stored(mail_base / "domain.org/mails/user2")) == before + 20
+
+
+def test_a_client_that_leaves_in_its_data_has_sent_nothing(daemon, mail_base):
+    before = {mailbox: len(stored(mail_base / "domain.org/mails" / mailbox)) for mailbox in ("user", "user2")}
+    client = daemon.client()
+    assert client.envelope("sender@remote.example", ["user@domain.org"])[2].code == 354
+    client.send(b"Subject: never\r\n\r\nhalf a mess")
+    client.close()
+    daemon.deliver("user2@domain.org", MESSAGE)  # what came before is done
+    now = {mailbox: len(stored(mail_base / "domain.org/mails" / mailbox)) for mailbox in ("user", "user2")}
+    assert now == {"user": before["user"], "user2": before["user2"] + 1}
+
+
+def test_smuggling_makes_no_second_message(daemon, mail_base):
+    """Only CRLF.CRLF ends the data (CVE-2023-51764 and its like)."""
+    for ending in (b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r.\r\n", b"\r\n.\r"):
+        before = len(stored(mail_base / "domain.org/mails/user"))
+        with daemon.client() as client:
+            assert client.envelope("s@remote.example", ["user@domain.org"])[2].code == 354
+            client.send(b"Subject: smuggled\r\n\r\nfirst" + ending
+                        + b"MAIL FROM:<evil@remote.example>\r\nRCPT TO:<user@foo.org>\r\nDATA\r\n"
+                        + b"second\r\n.\r\n")
+            client.reply()
+            assert client.command("NOOP").code == 250
+        found = stored(mail_base / "domain.org/mails/user")
+        assert len(found) == before + 1, ending
+        assert b"evil@remote.example" in max(found, key=lambda message: message.mtime_ns).octets
+
+
+def test_tcp_and_several_listeners(make_daemon, mail_base):
+    port = free_port()
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}")
+    with Lmtp(("127.0.0.1", port)) as client:
+        client.lhlo()
+        assert client.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
+    assert "127.0.0.1" in newest(mail_base).header("Received")[0]
+    assert daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
+
+
+def test_the_socket_has_the_owner_and_mode_of_the_configuration(daemon):
+    info = daemon.socket_path.stat()
+    import grp
+    import pwd
+    assert (pwd.getpwuid(info.st_uid).pw_name, grp.getgrgid(info.st_gid).gr_name) == ("postfix", "postfix")
+    assert info.st_mode & 0o7777 == 0o660
+
+
+def test_a_stale_socket_is_replaced_and_a_file_is_not(make_daemon):
+    first = make_daemon(start=False)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(first.socket_path))
+    first.start()
+    assert first.deliver("user@domain.org", MESSAGE).final[0].code == 250
+
+    second = make_daemon(start=False)
+    second.socket_path.write_text("precious")
+    with pytest.raises(RuntimeError):
+        second.start()
+    assert second.socket_path.read_text() == "precious"
+    second.process = None
+
+
+def test_dotted_is_rfc_5321():
+    assert dotted(b".a\n..\nb") == b"..a\r\n...\r\nb\r\n.\r\n"
