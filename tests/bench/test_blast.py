@@ -1,4 +1,4 @@
-"""blast must fail, and say why, at every wrong, missing or extra reply, and succeed at a right one."""
+"""blast must fail, and say why, at each wrong, missing or extra reply, and accept a right server."""
 import json
 import os
 import subprocess

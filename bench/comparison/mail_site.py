@@ -1,0 +1,64 @@
+"""The users of a comparison: a uid and gid for each of ten domains, in a PostgreSQL of its own."""
+
+import os
+import pathlib
+import sys
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tests" / "system"))
+
+from testsite import Lmtpd as LmtpdDaemon  # noqa: E402,F401
+from testsite import PrivatePostgres, SiteDirectory, Tables, wait_until  # noqa: E402,F401
+from testsite.directory import stop_process  # noqa: E402,F401
+
+FIRST_UID = 20000
+
+
+class MailSite:
+    """user `{n}user@d{d}.example` for every n and d; homes in d{d}.example/mails/{n}user."""
+
+    def __init__(self, domains, users):
+        self.domains = domains
+        self.users = users
+        self.directory = SiteDirectory("lmtpd-bench")
+        self.postgres = PrivatePostgres(self.directory)
+        self.tables = Tables(self.directory.make("tables"), self.postgres)
+
+    def __enter__(self):
+        try:
+            self.postgres.create()
+            self.postgres.sql(f"""
+                INSERT INTO transport SELECT 'd'||d||'.example', 'lmtp:unix:private/dovecot-lmtp'
+                    FROM generate_series(1, {self.domains}) d;
+                INSERT INTO users (userid, uid, gid, home)
+                    SELECT n||'user@d'||d||'.example', {FIRST_UID} + d, {FIRST_UID} + d,
+                           'd'||d||'.example/mails/'||n||'user'
+                    FROM generate_series(1, {self.domains}) d, generate_series(1, {self.users}) n;
+                ANALYZE;""")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.postgres.stop()
+        self.directory.remove()
+
+    def pattern(self, users=None):
+        return f"{{1-{users or self.users}}}user@d{{1-{self.domains}}}.example"
+
+    def domain_names(self):
+        return [f"d{domain}.example" for domain in range(1, self.domains + 1)]
+
+    def prepare(self, mail_base):
+        """The domains' directories, of the domains' owners: Dovecot makes homes as the user."""
+        mail_base.chmod(0o711)
+        for number, name in enumerate(self.domain_names(), 1):
+            for directory in (mail_base / name, mail_base / name / "mails"):
+                directory.mkdir()
+                os.chown(directory, FIRST_UID + number, FIRST_UID + number)
+                directory.chmod(0o711)
+
+    @staticmethod
+    def mailbox_template(mail_base):
+        return f"{mail_base}/{{domain}}/mails/{{local}}"
