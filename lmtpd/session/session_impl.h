@@ -18,6 +18,30 @@
 
 namespace lmtpd::session {
 
+// A reply that waits for its turn, and the recipient that it is about.
+struct Unanswered {
+  std::uint64_t resolve_id = 0;  // 0: no recipient, the reply is known
+  Recipient recipient;
+  std::optional<Reply> reply;
+};
+
+// From MAIL to the last reply behind the dot.
+struct Transaction {
+  std::string id;
+  Clock::time_point started;  // MAIL
+  std::optional<Address> sender;
+  MailParameters parameters;
+  std::vector<Recipient> recipients;  // accepted, in order
+
+  std::uint64_t body = 0;     // the backend's id of it
+  bool body_is_ours = false;  // to append to, to drop or to hand over
+  DataReader data;
+  std::optional<Reply> failure;  // of the message: every recipient's reply
+  Clock::time_point dot;
+  std::optional<Delivery> delivery;
+  std::size_t answered = 0;  // recipients, from the first on
+};
+
 class Session::Impl {
  public:
   Impl(const Settings& settings, std::string id, Peer peer, Backend& backend);
@@ -43,29 +67,6 @@ class Session::Impl {
     const Row* row;
     std::string_view verb;
     std::string_view argument;
-  };
-
-  // A reply that waits for its turn, and the recipient that it is about.
-  struct Unanswered {
-    std::uint64_t resolve_id = 0;  // 0: no recipient, the reply is known
-    Recipient recipient;
-    std::optional<Reply> reply;
-  };
-
-  struct Transaction {
-    std::string id;
-    Clock::time_point started;  // MAIL
-    std::optional<Address> sender;
-    MailParameters parameters;
-    std::vector<Recipient> recipients;  // accepted, in order
-
-    std::uint64_t body = 0;     // the backend's id of it
-    bool body_is_ours = false;  // to append to, to drop or to hand over
-    DataReader data;
-    std::optional<Reply> failure;  // of the message: every recipient's reply
-    Clock::time_point dot;
-    std::optional<Delivery> delivery;
-    std::size_t answered = 0;  // recipients, from the first on
   };
 
   // Flow: session.cc

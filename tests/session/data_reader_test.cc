@@ -1,0 +1,172 @@
+#include "lmtpd/session/data_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+
+#include "tests/session/reference_data.h"
+
+namespace lmtpd::session {
+namespace {
+
+using namespace std::string_literals;
+
+struct Read {
+  std::string stored;
+  std::size_t consumed = 0;
+  DataReader reader;
+};
+
+Read read_all(std::string_view octets, std::size_t piece = SIZE_MAX) {
+  Read result;
+  while (!octets.empty() && !result.reader.ended()) {
+    const std::size_t taken = result.reader.read(octets.substr(0, piece));
+    EXPECT_GT(taken, 0U);
+    octets.remove_prefix(taken);
+    result.consumed += taken;
+    result.stored += result.reader.output();
+  }
+  return result;
+}
+
+TEST(Data, NoFalseEndEndsIt) {  // H1-H11, H14
+  const std::string false_ends[] = {
+      "\n.\n",     "\r.\r",      "\r.\n",      "\n.\r",        "\n.\r\n",
+      "\r\n.\n",   "\r.\r\n",    "\r\n.\r",    "\r\n\0.\r\n"s, "\r\n.\0\r\n"s,
+      "\r\n.\r\r", "\r\n.\r\rx", "\r\n. \r\n", "\r\n.\t\r\n",  "\r\n..\r\n",
+      "\n\r.\r\n", "\r\r.\r\n",  "\r\n.\n.\r", "\r\n\r.\r\n",  "\r\n.\r.\r\n",
+  };
+  for (const std::string& sequence : false_ends) {
+    for (const std::string& before : {""s, "Subject: x\r\n\r\ntext"s}) {
+      for (const std::string& behind : {""s, "MAIL FROM:<x@y>\r\n"s}) {
+        const std::string octets = before + sequence + behind;
+        EXPECT_FALSE(read_all(octets).reader.ended()) << ::testing::PrintToString(octets);
+        EXPECT_FALSE(read_all(octets, 1).reader.ended()) << ::testing::PrintToString(octets);
+      }
+    }
+  }
+}
+
+TEST(Data, EndsAtTheOnlyEndThereIs) {  // H13, H14, C8
+  for (const std::string& octets : {".\r\n"s, "x\r\n.\r\n"s, "x\r\r\n.\r\n"s, "\r\n.\r\n"s}) {
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, SIZE_MAX}) {
+      const Read read = read_all(octets + "QUIT\r\n", piece);
+      EXPECT_TRUE(read.reader.ended());
+      EXPECT_EQ(read.consumed, octets.size());
+    }
+  }
+}
+
+TEST(Data, UnstuffsDotsBehindCrLfOnly) {  // D1
+  EXPECT_EQ(read_all("x:\r\n\r\n..x\r\n.y\r\n...\r\n.\r\n").stored, "x:\n\n.x\ny\n..\n");
+  EXPECT_EQ(read_all("..x\r\n.\r\n").stored, ".x\n");
+  EXPECT_EQ(read_all("a\n..x\r\n.\r\n").stored, "a\n..x\n");
+  EXPECT_EQ(read_all("a\r..x\r\n.\r\n").stored, "a\r..x\n");
+}
+
+TEST(Data, AgreesWithTheReferenceHoweverItIsCut) {  // H19
+  constexpr std::string_view kAlphabet("\r\n.x", 4);
+  for (unsigned length = 0; length <= 8; ++length) {
+    for (unsigned code = 0; code < 1U << 2 * length; ++code) {  // every sequence of these
+      std::string octets;
+      for (unsigned i = 0; i < length; ++i) octets += kAlphabet[code >> 2 * i & 3];
+      octets += "\r\n.\r\nQUIT";
+      const auto expected = reference_data(octets);
+      ASSERT_TRUE(expected);
+      for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, SIZE_MAX}) {
+        const Read read = read_all(octets, piece);
+        ASSERT_TRUE(read.reader.ended());
+        ASSERT_EQ(read.stored, expected->stored) << ::testing::PrintToString(octets);
+        ASSERT_EQ(read.consumed, expected->consumed);
+        ASSERT_EQ(read.reader.received_octets(), expected->wire.size());
+        ASSERT_EQ(read.reader.wire_octets(), wire_size(expected->stored));
+        ASSERT_EQ(read.reader.has_bare_newline(), expected->bare_newline);
+      }
+    }
+  }
+}
+
+TEST(Data, AgreesWithTheReferenceOnLongTexts) {
+  std::mt19937 random(20251122);
+  constexpr std::string_view kPieces[] = {"\r\n", "\r\n.", "\r", "\n", ".", "text of a line", "\0"};
+  for (int round = 0; round < 300; ++round) {
+    std::string octets = "Subject: x\r\n\r\n";
+    for (int i = 0; i < 200; ++i) octets += kPieces[random() % std::size(kPieces)];
+    octets += "\r\n.\r\n";
+    const auto expected = reference_data(octets);
+    ASSERT_TRUE(expected);
+    const Read read = read_all(octets, 1 + random() % 100);
+    ASSERT_EQ(read.stored, expected->stored);
+    ASSERT_EQ(read.reader.received_octets(), expected->wire.size());
+    ASSERT_EQ(read.reader.wire_octets(), wire_size(expected->stored));
+  }
+}
+
+TEST(Data, KeepsEveryOtherOctet) {  // D2, J2, C4
+  std::string all;
+  for (int c = 0; c < 256; ++c) {
+    if (c != '\r' && c != '\n') all += static_cast<char>(c);
+  }
+  const std::string line = all + std::string(100'000, 'x');
+  EXPECT_EQ(read_all("x:\r\n\r\n" + line + "\r\n.\r\n").stored, "x:\n\n" + line + "\n");
+}
+
+TEST(Header, ReturnPathIsLeftOut) {  // D3
+  EXPECT_EQ(read_all("Return-Path: <a>\r\nA: b\r\n\r\nReturn-Path: c\r\n.\r\n").stored,
+            "A: b\n\nReturn-Path: c\n");
+  EXPECT_EQ(read_all("A: b\r\nRETURN-path  :<a>\r\n more\r\n\tand more\r\nB: c\r\n.\r\n").stored,
+            "A: b\nB: c\n");
+  EXPECT_EQ(read_all("Return-Path: a\r\n\r\nx\r\n.\r\n").stored, "\nx\n");
+  EXPECT_EQ(read_all("Return-Path: a\nA: b\n\nx\r\n.\r\n").stored, "A: b\n\nx\n");
+  EXPECT_EQ(read_all("Return-Pat: a\r\nReturn-Pathx: a\r\n.\r\n").stored,
+            "Return-Pat: a\nReturn-Pathx: a\n");
+}
+
+TEST(Header, EndsAtTheFirstLineThatIsNoField) {
+  for (const std::string line :
+       {"no field", ":x", "caf\xC3\xA9: x", "Return-Path", "\r", " folded"}) {
+    const std::string text = line + "\r\nReturn-Path: stays\r\nReceived: x\r\n";
+    const Read read = read_all(text + ".\r\n");
+    EXPECT_EQ(read.stored, reference_data(text + ".\r\n")->stored) << line;
+    EXPECT_EQ(read.reader.received_fields(), 0U) << line;
+  }
+}
+
+TEST(Header, ALineWithoutColonOfAnyLengthIsText) {
+  const std::string line(1000, 'A');
+  EXPECT_EQ(read_all(line + "\r\nReturn-Path: stays\r\n.\r\n", 7).stored,
+            line + "\nReturn-Path: stays\n");
+  EXPECT_EQ(read_all(line + ": x\r\nReturn-Path: goes\r\n.\r\n", 7).stored, line + ": x\n");
+}
+
+TEST(Header, CountsHops) {
+  const Read read = read_all(
+      "Received: a\r\n\tReceived: b\r\nRECEIVED:c\r\nX-Received: d\r\n\r\nReceived: e\r\n.\r\n");
+  EXPECT_EQ(read.reader.received_fields(), 2U);
+}
+
+TEST(Header, KeepsTheFirstMessageId) {
+  EXPECT_EQ(
+      read_all("A: b\r\nmessage-ID: <1@x> \r\nMessage-ID: <2@x>\r\n.\r\n", 3).reader.message_id(),
+      "<1@x>");
+  EXPECT_EQ(read_all("Message-ID:\r\n  <1@x>\r\n.\r\n").reader.message_id(), "<1@x>");
+  EXPECT_EQ(read_all("A: b\r\n\r\nMessage-ID: <1@x>\r\n.\r\n").reader.message_id(), "");
+  EXPECT_EQ(
+      read_all("Message-ID: " + std::string(1000, 'x') + "\r\n.\r\n").reader.message_id().size(),
+      HeaderFilter::kLongestMessageId - 1);
+}
+
+TEST(Header, OfTenMebibytesPasses) {  // C6, C7
+  const std::string line = "X: " + std::string(10 * 1024 * 1024, 'x');
+  EXPECT_EQ(read_all(line + "\r\n.\r\n", 65536).stored, line + "\n");
+}
+
+TEST(Header, WireOctetsCountWhatIsStored) {
+  const Read read = read_all("Return-Path: <a>\r\nA: b\r\n\r\nx\r\n.\r\n");
+  EXPECT_EQ(read.reader.wire_octets(), 6U + 2U + 3U);
+  EXPECT_EQ(read.reader.received_octets(), 18U + 6U + 2U + 3U);
+}
+
+}  // namespace
+}  // namespace lmtpd::session

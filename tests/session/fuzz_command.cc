@@ -1,0 +1,96 @@
+// A command line's argument through the parsers of paths, parameters and addresses, and what they
+// made of it through all that writes it to headers and log: no control may come out.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "lmtpd/base/address.h"
+#include "lmtpd/session/command_reader.h"
+#include "lmtpd/session/parameters.h"
+#include "lmtpd/session/path_parser.h"
+#include "lmtpd/session/recipient_log.h"
+#include "lmtpd/session/trace.h"
+
+namespace {
+
+using namespace lmtpd::session;
+
+void must(bool holds) {
+  if (!holds) std::abort();
+}
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
+// One header field: folded lines, one LF at the end.
+void must_be_field(const std::string& field) {
+  must(field.ends_with('\n'));
+  for (std::size_t i = 0; i + 1 < field.size(); ++i) {
+    if (field[i] == '\n') must(field[i + 1] == '\t');
+    must(!is_control(field[i]) || field[i] == '\n' || field[i] == '\t');
+  }
+}
+
+void must_be_clean(const std::string& line) { must(std::ranges::none_of(line, is_control)); }
+
+void use_path(const PathArgument& path) {
+  static_cast<void>(parse_mail_parameters(path.parameters));
+  const auto address = lmtpd::Address::parse(path.mailbox);
+  if (!address) {
+    must_be_clean(reply_line(reply_to(address.error(), false)));
+    return;
+  }
+  const auto again = lmtpd::Address::parse(address->external());
+  must(again && again->local_part() == address->local_part());
+  // Each reading drops one trailing dot.
+  must(again->domain() == address->domain() || address->domain().ends_with('.'));
+  must_be_field(return_path_field(*address));
+  const auto parameters = parse_rcpt_parameters(path.parameters);
+  if (!parameters) return;
+  const std::string original = original_to_field(parameters->original_recipient, "final@x.org");
+  if (!original.empty()) must_be_field(original);
+  RecipientLine line;
+  line.id = "S1";
+  line.to = path.mailbox;
+  line.original = parameters->original_recipient;
+  must_be_clean(format_line(line, kOk));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  CommandReader whole;
+  CommandReader cut;
+  std::string_view rest = input;
+  std::size_t at = 0;
+  while (!rest.empty()) {
+    std::optional<CommandLine> line;
+    const std::size_t read = whole.read(rest, line);
+    must(read > 0 && read <= rest.size());
+    rest.remove_prefix(read);
+    std::optional<CommandLine> same;
+    for (std::size_t i = 0; i < read; ++i) {
+      must(!same);
+      must(cut.read(input.substr(at++, 1), same) == 1);
+    }
+    must(line.has_value() == same.has_value());
+    if (!line) continue;
+    must(line->fault == same->fault && line->text == same->text);
+    must(line->text.size() <= CommandReader::kLongest);
+    must(line->text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos);
+    Hop hop;
+    hop.lhlo_name = line->text;
+    hop.for_recipient = line->text;
+    hop.protocol = "LMTP";
+    must_be_field(received_field(hop));
+    const std::string_view argument =
+        line->text.substr(std::min(line->text.size(), line->text.find(' ') + 1));
+    for (const bool strict : {false, true}) {
+      for (const std::string_view keyword : {"FROM:", "TO:"}) {
+        if (const auto path = parse_path(argument, keyword, strict, kBadRecipient)) use_path(*path);
+      }
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,50 @@
+// tests/session/reference_data.h -- what DataReader must do, said in the plainest way: over the
+// whole input at once, with string searches. The tests and fuzz_data compare the two.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lmtpd::session {
+
+struct ReferenceData {
+  std::string wire;    // the message as on the wire, dots taken away, header fields not
+  std::string stored;  // as stored, but with Return-Path fields
+  std::size_t consumed = 0;
+  bool bare_newline = false;
+};
+
+// nullopt: the data does not end within `octets`.
+inline std::optional<ReferenceData> reference_data(std::string_view octets) {
+  ReferenceData result;
+  const std::string all = "\r\n" + std::string(octets);
+  const std::size_t end = all.find("\r\n.\r\n");
+  if (end == std::string::npos) return std::nullopt;
+  result.consumed = end + 3;
+  std::string text = all.substr(0, end + 2);
+  for (std::size_t at = text.find("\r\n."); at != std::string::npos;
+       at = text.find("\r\n.", at + 2)) {
+    text.erase(at + 2, 1);
+  }
+  result.wire = text.substr(2);
+  for (std::size_t i = 0; i < result.wire.size(); ++i) {
+    const bool cr = result.wire[i] == '\r';
+    const bool lf_next = i + 1 < result.wire.size() && result.wire[i + 1] == '\n';
+    if (result.wire[i] == '\n' && (i == 0 || result.wire[i - 1] != '\r'))
+      result.bare_newline = true;
+    if (!(cr && lf_next)) result.stored += result.wire[i];
+  }
+  return result;
+}
+
+// Octets with every line end as CR LF.
+inline std::size_t wire_size(std::string_view stored) {
+  std::size_t size = stored.size();
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    if (stored[i] == '\n' && (i == 0 || stored[i - 1] != '\r')) ++size;
+  }
+  return size;
+}
+
+}  // namespace lmtpd::session

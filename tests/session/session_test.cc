@@ -1,0 +1,351 @@
+// What dialogues cannot say: when things happen, and how much of them waits.
+#include "lmtpd/session/session.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "tests/session/client.h"
+#include "tests/session/reference_data.h"
+#include "tests/session/scripted_backend.h"
+
+namespace lmtpd::session {
+namespace {
+
+using Duration = ScriptedBackend::Duration;
+
+class SessionTest : public ::testing::Test {
+ protected:
+  SessionTest() {
+    settings_.hostname = "mx.test";
+    for (const char* name : {"a", "b", "c"}) backend_.add_mailbox(address(name), {name});
+  }
+  ~SessionTest() override { EXPECT_EQ(backend_.breaches(), std::vector<std::string>()); }
+
+  static std::string address(const std::string& name) { return name + "@x.org"; }
+
+  void start() {
+    session_ = std::make_unique<Session>(settings_, "S1", Peer{"localhost", "unix"}, backend_);
+    client_ = std::make_unique<Client>(*session_, backend_, SIZE_MAX);
+    client_->send("LHLO c\r\n");
+    for (int i = 0; i < 7; ++i) EXPECT_TRUE(client_->read_line_now());
+  }
+
+  // To the point where the message is due.
+  void start_message(const std::vector<std::string>& names) {
+    start();
+    std::string group = "MAIL FROM:<s@y.org>\r\n";
+    for (const std::string& name : names) group += "RCPT TO:<" + address(name) + ">\r\n";
+    client_->send(group + "DATA\r\n");
+    std::string last;
+    for (std::size_t i = 0; i < names.size() + 2; ++i) last = client_->read_line().value_or("none");
+    EXPECT_EQ(last.substr(0, 3), "354");
+  }
+
+  std::string reply_now() { return client_->read_line_now().value_or("none").substr(0, 9); }
+
+  Settings settings_;
+  ScriptedBackend backend_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<Client> client_;
+};
+
+TEST_F(SessionTest, AGroupsLookupsAllStartAtOnce) {
+  start();
+  client_->send(
+      "MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nRCPT "
+      "TO:<nobody@x.org>\r\nDATA\r\n");
+  EXPECT_EQ(backend_.resolves.size(), 3U);
+  EXPECT_EQ(backend_.owed(), 3U);
+  EXPECT_EQ(reply_now(), "250 2.1.0");
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_FALSE(session_->wants_input());  // behind a DATA that waits
+  EXPECT_TRUE(backend_.body_sizes.empty());
+}
+
+TEST_F(SessionTest, EachRcptIsAnsweredAsSoonAsThoseBeforeItAre) {  // E1
+  backend_.recipients.at(address("a")).after = Duration(20);
+  backend_.recipients.at(address("b")).after = Duration(10);
+  backend_.recipients.at(address("c")).after = Duration(30);
+  start();
+  client_->send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nRCPT TO:<c@x.org>\r\n");
+  EXPECT_EQ(reply_now(), "250 2.1.0");
+  EXPECT_TRUE(backend_.answer_next(*session_));  // b
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_TRUE(backend_.answer_next(*session_));  // a
+  EXPECT_EQ(reply_now(), "250 2.1.5");
+  EXPECT_EQ(reply_now(), "250 2.1.5");
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_EQ(reply_now(), "250 2.1.5");
+}
+
+TEST_F(SessionTest, EachRecipientIsAnsweredAsSoonAsThoseBeforeItAre) {  // A13, A22
+  backend_.outcomes["a"] = {{}, Duration(20)};
+  backend_.outcomes["b"] = {{}, Duration(10)};
+  backend_.outcomes["c"] = {fail(Reason::io, ""), Duration(30)};
+  start_message({"a", "b", "c"});
+  client_->send("x\r\n.\r\nQUIT\r\n");
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_TRUE(backend_.answer_next(*session_));  // b
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_TRUE(backend_.answer_next(*session_));  // a
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_EQ(client_->unsent(), 6U);  // QUIT is not taken before its turn
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_EQ(reply_now(), "451 4.3.0");
+  client_->push();
+  EXPECT_EQ(reply_now(), "221 2.0.0");  // E4, E11
+  EXPECT_TRUE(session_->closing());
+}
+
+TEST_F(SessionTest, DeclaredSizeIsBookedBefore354) {
+  start();
+  client_->send("MAIL FROM:<> SIZE=4321\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_EQ(backend_.body_sizes, std::vector<std::uint64_t>{4321});
+  EXPECT_EQ(reply_now(), "250 2.1.0");
+  EXPECT_EQ(reply_now(), "250 2.1.5");
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_FALSE(session_->wants_input());
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_EQ(reply_now(), "354 End d");
+  EXPECT_TRUE(session_->wants_input());
+}
+
+TEST_F(SessionTest, ABodyComesInLargePieces) {
+  start_message({"a"});
+  std::string body;
+  for (int i = 0; i < 4000; ++i) body += "a line of a message that is like so many others\r\n";
+  client_->send(body + ".\r\n");
+  EXPECT_LE(backend_.appended.size(), body.size() / 65536 + 1);
+}
+
+TEST_F(SessionTest, AFullBodyStopsTheClientAndNothingElse) {
+  backend_.full_at = 1000;
+  start_message({"a"});
+  const std::string line(998, 'x');
+  std::string body;
+  std::string stored;
+  for (int i = 0; i < 200; ++i) {
+    body += line + "\r\n";
+    stored += line + "\n";
+  }
+  client_->send(body + ".\r\n");
+  EXPECT_FALSE(session_->wants_input());
+  EXPECT_GT(client_->unsent(), 100000U);
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  client_->push();
+  EXPECT_EQ(client_->unsent(), 0U);
+  EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), "250 2.0.0");
+  ASSERT_EQ(backend_.stored.size(), 1U);
+  EXPECT_TRUE(backend_.stored[0].content.ends_with("+0000\n" + stored));
+}
+
+TEST_F(SessionTest, AnEndThatFindsTheBodyFullWaitsForIt) {
+  backend_.full_at = 1;
+  start_message({"a"});
+  client_->send("x\r\n.\r\n");
+  EXPECT_TRUE(backend_.stored.empty());
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_EQ(backend_.stored.size(), 1U);
+}
+
+TEST_F(SessionTest, AnEndThatFindsTheBodyRefusedIsAnsweredPerRecipient) {
+  backend_.refuse_at = 1;
+  start_message({"a", "b"});
+  client_->send("x\r\n.\r\nNOOP\r\n");
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_EQ(reply_now(), "452 4.3.1");
+  EXPECT_EQ(reply_now(), "452 4.3.1");
+  client_->push();
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  EXPECT_TRUE(backend_.stored.empty());
+  EXPECT_EQ(backend_.bodies_dropped, 0U);
+}
+
+TEST_F(SessionTest, AMessageThatIsTooBigGivesItsRoomBackAtOnce) {  // I4
+  settings_.size_announced = 100;
+  start_message({"a"});
+  client_->send(std::string(200, 'x'));
+  EXPECT_EQ(backend_.bodies_dropped, 1U);
+  const std::size_t appended = backend_.appended.size();
+  client_->send(std::string(100'000, 'x') + "\r\n");
+  EXPECT_EQ(backend_.appended.size(), appended);
+  EXPECT_EQ(reply_now(), "none");
+  client_->send(".\r\n");
+  EXPECT_EQ(reply_now(), "552 5.3.4");
+}
+
+TEST_F(SessionTest, WireSizeIsThatOfTheStoredCopy) {
+  backend_.add_mailbox(address("alias"), {"c"}, address("c"));
+  start_message({"a", "alias"});
+  client_->send("Return-Path: <gone>\r\nA: b\r\n\r\n..x\r\nbare\nlf\r\rand\r\r\ncr\r\n.\r\n");
+  ASSERT_EQ(backend_.stored.size(), 2U);
+  for (const ScriptedBackend::Stored& copy : backend_.stored) {
+    EXPECT_EQ(copy.wire_size, wire_size(copy.content));
+  }
+  EXPECT_NE(backend_.stored[0].wire_size, backend_.stored[1].wire_size);
+}
+
+TEST_F(SessionTest, AClientThatNeverReadsStopsBeingRead) {  // E12
+  start();
+  std::string flood;
+  for (int i = 0; i < 200'000; ++i) flood += "NOOP\r\n";
+  std::string_view rest = flood;
+  while (!rest.empty()) {
+    const std::size_t consumed = session_->consume(rest);
+    if (consumed == 0) break;
+    rest.remove_prefix(consumed);
+  }
+  EXPECT_FALSE(rest.empty());
+  EXPECT_FALSE(session_->wants_input());
+  const std::string output = session_->take_output();
+  EXPECT_GT(output.size(), 1024U * 1024);
+  EXPECT_LT(output.size(), 1024U * 1024 + 512);
+  EXPECT_TRUE(session_->wants_input());
+}
+
+TEST_F(SessionTest, TenThousandPipelinedRcptsAreAnsweredInOrder) {  // E12, B34
+  backend_.recipients.at(address("a")).after = Duration(5);
+  start();
+  client_->send("MAIL FROM:<>\r\n");
+  std::string flood;
+  for (int i = 0; i < 5000; ++i) flood += "RCPT TO:<a@x.org>\r\nRCPT TO:<nobody@x.org>\r\n";
+  client_->send(flood);
+  EXPECT_EQ(backend_.resolves.size(), settings_.recipient_limit);  // no more wait at a time
+  EXPECT_EQ(reply_now(), "250 2.1.0");
+  std::size_t accepted = 0;
+  std::size_t unknown = 0;
+  std::size_t beyond = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string line = client_->read_line().value_or("none").substr(0, 9);
+    accepted += line == "250 2.1.5" ? 1 : 0;
+    unknown += line == "550 5.1.1" ? 1 : 0;
+    beyond += line == "452 4.5.3" ? 1 : 0;
+  }
+  EXPECT_EQ(accepted, settings_.recipient_limit);
+  EXPECT_EQ(accepted + unknown + beyond, 10'000U);
+  EXPECT_EQ(client_->unsent(), 0U);
+}
+
+TEST_F(SessionTest, ALineThatNeverEndsTakesNoMemory) {  // C2
+  start();
+  client_->send(std::string(10'000'000, 'x'));
+  EXPECT_EQ(reply_now(), "500 5.5.2");
+  client_->send("\r\nNOOP\r\n");
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  EXPECT_EQ(reply_now(), "none");
+}
+
+TEST_F(SessionTest, AnswersThatAreNotOwedChangeNothing) {
+  start_message({"a"});
+  session_->on_resolved(1, std::vector<Mailbox>{{"t", "p", "d"}});
+  session_->on_body_ready(99);
+  session_->on_body_refused(99, {Reason::io, ""});
+  session_->on_copy_done(99, 0, {});
+  client_->send("x\r\n.\r\n");
+  session_->on_copy_done(99, 0, {});
+  session_->on_copy_done(2, 5, {});
+  EXPECT_EQ(reply_now(), "none");
+  session_->on_copy_done(2, 0, {});
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  session_->on_copy_done(2, 0, {});
+  EXPECT_EQ(reply_now(), "none");
+}
+
+TEST_F(SessionTest, ARecipientWithoutMailboxesIsALookupFailure) {
+  backend_.recipients.insert_or_assign(address("a"),
+                                       ScriptedBackend::Resolution{std::vector<Mailbox>{}});
+  start();
+  client_->send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\n");
+  EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), "250 2.1.0");
+  EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), "451 4.3.0");
+}
+
+TEST_F(SessionTest, DeadlineIsTheClientsWhileItIsTheClientsTurn) {
+  start();
+  EXPECT_EQ(session_->deadline(), backend_.now() + settings_.session_timeout);
+  session_->on_deadline();
+  EXPECT_FALSE(session_->closing()) << "it was not due";
+  const Clock::time_point mail = backend_.now();
+  client_->send("MAIL FROM:<>\r\n");
+  backend_.advance(Duration(1000));
+  EXPECT_EQ(session_->deadline(), mail + settings_.session_timeout);
+  client_->send("RCPT TO:<a@x.org>\r\n");
+  EXPECT_EQ(session_->deadline(), mail + settings_.transaction_time_limit);
+  backend_.advance(Duration(1000));
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_EQ(session_->deadline(), backend_.now() + settings_.session_timeout);
+  client_->send("DATA\r\n");
+  EXPECT_EQ(session_->deadline(), mail + settings_.transaction_time_limit);
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  client_->send(".\r\n");
+  EXPECT_EQ(session_->deadline(), Clock::time_point::max());
+}
+
+TEST_F(SessionTest, AnOctetNowAndThenIsNoCommand) {  // B38
+  start();
+  const Clock::time_point due = session_->deadline();
+  backend_.advance(Duration(1000));
+  client_->send("NO");
+  EXPECT_EQ(session_->deadline(), due);
+}
+
+TEST_F(SessionTest, ATimeoutGivesTheBodyBack) {
+  start_message({"a"});
+  backend_.advance(settings_.session_timeout);
+  session_->on_deadline();
+  EXPECT_EQ(reply_now(), "421 4.4.2");
+  EXPECT_EQ(backend_.bodies_dropped, 1U);
+  EXPECT_TRUE(session_->closing());
+  EXPECT_EQ(session_->consume("NOOP\r\n"), 0U);
+  EXPECT_EQ(session_->deadline(), Clock::time_point::max());
+}
+
+TEST_F(SessionTest, IdleIsBetweenTransactionsWithoutACommandUnderWay) {
+  start();
+  EXPECT_TRUE(session_->idle());
+  client_->send("NO");
+  EXPECT_FALSE(session_->idle());
+  client_->send("OP\r\n");
+  EXPECT_TRUE(session_->idle());
+  client_->send("MAIL FROM:<>\r\n");
+  EXPECT_FALSE(session_->idle());
+  client_->send("RSET\r\n");
+  EXPECT_TRUE(session_->idle());
+}
+
+TEST_F(SessionTest, ShutdownWaitsForTheRepliesBehindTheDot) {  // B37
+  start_message({"a", "b"});
+  client_->send("x\r\n.\r\nMAIL FROM:<>\r\n");
+  session_->shut_down();
+  EXPECT_EQ(reply_now(), "none");
+  while (backend_.answer_next(*session_)) client_->push();
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  EXPECT_EQ(reply_now(), "421 4.3.2");
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_TRUE(session_->closing());
+}
+
+TEST_F(SessionTest, ErrorsAreForgottenWithAMessage) {
+  settings_.error_limit = 2;
+  start_message({"a"});
+  for (int round = 0; round < 3; ++round) {
+    client_->send(".\r\nFOO\r\nFOO\r\n");
+    for (const char* expected : {"250", "500", "500"}) {
+      EXPECT_EQ(client_->read_line().value_or("none").substr(0, 3), expected);
+    }
+    client_->send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+    for (const char* expected : {"250", "250", "354"}) {
+      EXPECT_EQ(client_->read_line().value_or("none").substr(0, 3), expected);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lmtpd::session
