@@ -304,7 +304,11 @@ void Generation::turn(Clock::time_point now) {
   workers_.advance(now);
   mailboxes_.advance(now);
   check_start(now);
-  advance_drain(now);
+  // A phase with nothing to end is over at once.
+  for (Phase before = Phase::ended; before != phase_;) {
+    before = phase_;
+    advance_drain(now);
+  }
   if (lookup_.process) lookup_.process->flush();
   for (const Slot& slot : frontends_) {
     if (slot.process) slot.process->flush();

@@ -157,19 +157,16 @@ void Supervisor::stop() {
   }
 }
 
-void Supervisor::on_signals() {
+Supervisor::Asked Supervisor::read_signals() {
+  Asked asked;
   signalfd_siginfo info{};
-  bool stop_asked = false;
-  bool reload_asked = false;
-  // SIGCHLD only ends the wait: every turn reaps.
   while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    const bool asked = info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
-    stop_asked = stop_asked || asked;
-    reload_asked = reload_asked || info.ssi_signo == SIGHUP;
-    if (asked) log_info("stopping: signal {} from pid {}", info.ssi_signo, info.ssi_pid);
+    if (info.ssi_signo == SIGHUP) asked.reload = true;
+    if (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT) continue;
+    asked.stop = true;
+    log_info("stopping: signal {} from pid {}", info.ssi_signo, info.ssi_pid);
   }
-  if (stop_asked) return stop();
-  if (reload_asked) reload();
+  return asked;
 }
 
 void Supervisor::turn() {
@@ -181,14 +178,19 @@ void Supervisor::turn() {
   for (const auto& one : old_) generations.push_back(one.get());
 
   PollSet set;
-  bool signalled = false;
-  set.add(signals_.get(), POLLIN, [&signalled](short) { signalled = true; });
+  Asked asked;
+  set.add(signals_.get(), POLLIN, [&](short) { asked = read_signals(); });
   for (Generation* generation : generations) generation->wait_in(set, now);
   set.wait();
 
   now = Clock::now();
+  // After the signals were read: a child that ends from here on sends another SIGCHLD.
   for (Generation* generation : generations) generation->turn(now);
-  if (signalled) on_signals();
+  if (asked.stop) {
+    stop();
+  } else if (asked.reload) {
+    reload();
+  }
   adopt_if_ready();
   std::erase_if(old_, [](const auto& generation) { return generation->ended(); });
   if (reload_asked_ && !next_.generation) {

@@ -33,6 +33,10 @@ class Supervisor {
   [[nodiscard]] int run(Configuration configuration);
 
  private:
+  struct Asked {
+    bool stop = false;
+    bool reload = false;
+  };
   struct Starting {
     std::unique_ptr<Generation> generation;
     Listeners::Plan plan;
@@ -45,7 +49,7 @@ class Supervisor {
   void adopt_if_ready();
   void retire(std::unique_ptr<Generation> generation);
   void stop();
-  void on_signals();
+  [[nodiscard]] Asked read_signals();
   void turn();
 
   std::string file_;

@@ -46,7 +46,9 @@ StartResult<void> check_replaceable(int directory, const std::string& name,
   struct stat found{};
   if (::fstatat(directory, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return {};
-    return system_failure(errno_text(fmt::format("socket {}", path), errno));
+    const std::string text = errno_text(fmt::format("socket {}", path), errno);
+    if (errno == EACCES) return configuration_failure(text);
+    return system_failure(text);
   }
   if (S_ISSOCK(found.st_mode)) return {};
   return configuration_failure(
@@ -59,11 +61,24 @@ bool is_roots_alone(const struct stat& directory) {
          ((directory.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (directory.st_mode & S_ISVTX) != 0);
 }
 
-sockaddr_un socket_address(const std::string& path) {
+// Binds to `path`, which is `name` in `directory`, in place of what an lmtpd that was killed left
+// there.
+StartResult<void> bind_anew(int socket, int directory, const std::string& name,
+                            const std::string& path) {
+  StartResult<void> checked = check_replaceable(directory, name, path);
+  if (!checked) return checked;
+  ::unlinkat(directory, name.c_str(), 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::ranges::copy(path, address.sun_path);
-  return address;
+  const mode_t mask = ::umask(0);
+  const int bound = ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int error = errno;
+  ::umask(mask);
+  if (bound == 0) return {};
+  std::string text = errno_text(fmt::format("socket {}: bind", path), error);
+  if (error == EACCES) return configuration_failure(std::move(text));
+  return system_failure(std::move(text));
 }
 
 }  // namespace
@@ -105,25 +120,15 @@ StartResult<UnixListener> UnixListener::prepare(const std::string& path,
 
   const ActingAs acting(made.actor_);
   const std::string temporary = made.place_ + std::string(kTemporarySuffix);
-  // Left by an lmtpd that was killed before it published.
-  if (StartResult<void> checked =
-          check_replaceable(made.directory_.get(), temporary, path + std::string(kTemporarySuffix));
-      !checked) {
-    return tl::unexpected(std::move(checked.error()));
-  }
-  ::unlinkat(made.directory_.get(), temporary.c_str(), 0);
-  const sockaddr_un address = socket_address(path + std::string(kTemporarySuffix));
-  const mode_t mask = ::umask(0);
-  const int bound =
-      ::bind(made.socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  const int error = errno;
-  ::umask(mask);
-  if (bound != 0) {
-    std::string text = errno_text(fmt::format("socket {}: bind", path), error);
-    if (error != EACCES) return system_failure(std::move(text));
-    return configuration_failure(
-        fmt::format("{}; directory {} belongs to uid {}, and listen_owner is uid {}", text,
-                    place.directory, parent.st_uid, access.owner.uid.value()));
+  StartResult<void> bound = bind_anew(made.socket_.get(), made.directory_.get(), temporary,
+                                      path + std::string(kTemporarySuffix));
+  if (!bound) {
+    if (!as_root) {
+      bound.error().text +=
+          fmt::format("; directory {} belongs to uid {}, and listen_owner is uid {}",
+                      place.directory, parent.st_uid, access.owner.uid.value());
+    }
+    return tl::unexpected(std::move(bound.error()));
   }
   struct stat file{};
   if (::fstatat(made.directory_.get(), temporary.c_str(), &file, AT_SYMLINK_NOFOLLOW) != 0) {
