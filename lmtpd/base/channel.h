@@ -63,6 +63,7 @@ class Channel {
   // socket is writable) or the peer is gone (closed).
   [[nodiscard]] Status flush();
   [[nodiscard]] bool has_unsent() const { return !outgoing_.empty(); }
+  [[nodiscard]] std::size_t unsent_packets() const { return outgoing_.size(); }
 
   // Takes one packet: ok, would_block (none waits), or closed: end of file, an error, a truncated
   // or malformed packet. Descriptors that no message claims are closed.

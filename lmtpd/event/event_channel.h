@@ -36,6 +36,7 @@ class EventChannel {
   }
 
   [[nodiscard]] bool has_unsent() const { return channel_.has_unsent(); }
+  [[nodiscard]] std::size_t unsent_packets() const { return channel_.unsent_packets(); }
 
   // Takes nothing more from the peer; on_closed() follows.
   void close();

@@ -1,0 +1,59 @@
+// lookup/control_connection.h -- one lmtpctl that is connected (control_protocol.h).
+#pragma once
+
+#include <event2/bufferevent.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lmtpd/base/unique_fd.h"
+#include "lookup/resolver.h"
+
+namespace lmtpd::lookup {
+
+class ControlConnection final : private Resolver::Client {
+ public:
+  class Owner {
+   public:
+    // It ended. May destroy the connection.
+    virtual void on_control_closed(ControlConnection& connection) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // What a command may use; outlives the connection.
+  struct Service {
+    Resolver& resolver;
+    std::string mail_base;  // virtual_mailbox_base
+  };
+
+  ControlConnection(event_base* base, UniqueFd socket, Service& service, Owner& owner);
+  ~ControlConnection();
+  ControlConnection(const ControlConnection&) = delete;
+  ControlConnection& operator=(const ControlConnection&) = delete;
+
+  // The commands; each answers, at once or later.
+  void start_resolve(std::string_view address);
+
+ private:
+  struct BufferEventDeleter {
+    void operator()(bufferevent* buffer) const { bufferevent_free(buffer); }
+  };
+
+  static void on_readable(bufferevent*, void* self) noexcept;
+  static void on_event(bufferevent*, short what, void* self) noexcept;
+  void read();
+  void run(std::string_view line);
+  void on_resolution(std::uint64_t id, const Resolution& resolution) override;
+  void answer(std::string_view first, std::string_view lines);
+
+  std::unique_ptr<bufferevent, BufferEventDeleter> buffer_;
+  Service& service_;
+  Owner& owner_;
+  bool busy_ = false;  // a request is under way: the next one waits in the buffer
+};
+
+}  // namespace lmtpd::lookup

@@ -1,0 +1,124 @@
+#include "lookup/frontend_link.h"
+
+#include "lmtpd/base/address.h"
+#include "lmtpd/base/log.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+// A frontend that asks and does not read the answers: a full window of ordinary ones takes a tenth.
+constexpr std::size_t kMostUnsentPackets = 256;
+constexpr std::size_t kLongestText = 1000;
+// Of a message's payload, beside targets and text.
+constexpr std::size_t kPayloadRest = 64;
+
+}  // namespace
+
+FrontendLink::FrontendLink(event_base* base, UniqueFd socket, std::uint32_t frontend,
+                           Resolver& resolver, const TicketOffice& tickets, Owner& owner)
+    : frontend_(frontend),
+      resolver_(resolver),
+      tickets_(tickets),
+      owner_(owner),
+      channel_(base, Channel(std::move(socket)), *this) {}
+
+FrontendLink::~FrontendLink() { resolver_.abandon(*this); }
+
+void FrontendLink::on_closed(EventChannel&) { owner_.on_frontend_gone(frontend_); }
+
+void FrontendLink::on_packet(EventChannel& channel, Packet& packet) {
+  for (const Frame& frame : packet.frames()) {
+    if (take(frame)) continue;
+    log_error("frontend {}: its channel is closed", frontend_);
+    channel.close();
+    return;
+  }
+}
+
+bool FrontendLink::take(const Frame& frame) {
+  if (frame.descriptors.empty()) {
+    switch (static_cast<MessageType>(frame.type)) {
+      case MessageType::resolve:
+        return take_resolve(frame);
+      case MessageType::want_worker:
+        return take_want_worker(frame);
+      default:
+        break;
+    }
+  }
+  log_error("frontend {}: a message of type {} that it may not send", frontend_, frame.type);
+  return false;
+}
+
+bool FrontendLink::take_resolve(const Frame& frame) {
+  const std::optional<Resolve> message = decode<Resolve>(frame.payload);
+  if (!message) {
+    log_error("frontend {}: a malformed Resolve", frontend_);
+    return false;
+  }
+  if (unanswered_ >= kResolveWindow || channel_.unsent_packets() > kMostUnsentPackets) {
+    log_error("frontend {}: more questions than its window holds", frontend_);
+    return false;
+  }
+  const Result<Address> address = Address::parse(message->address);
+  if (!address) {
+    refuse(message->id, address.error());
+    return true;
+  }
+  if (const std::optional<Resolution> known = resolver_.resolve(*address, *this, message->id)) {
+    answer(message->id, *known);
+  } else {
+    ++unanswered_;
+  }
+  return true;
+}
+
+bool FrontendLink::take_want_worker(const Frame& frame) {
+  const std::optional<WantWorker> message = decode<WantWorker>(frame.payload);
+  const std::optional<Ticket> ticket =
+      message ? tickets_.open(message->ticket, Clock::now()) : std::nullopt;
+  if (!ticket) {
+    log_error("frontend {}: it asks for a worker with a ticket that is forged, altered or expired",
+              frontend_);
+    return false;
+  }
+  owner_.on_worker_wanted(frontend_, ticket->owner);
+  return true;
+}
+
+void FrontendLink::on_resolution(std::uint64_t id, const Resolution& resolution) {
+  --unanswered_;
+  answer(id, resolution);
+}
+
+void FrontendLink::answer(std::uint64_t id, const Resolution& resolution) {
+  if (!resolution.notes.empty()) owner_.on_notes(resolution.notes);
+  if (!resolution.mailboxes) {
+    refuse(id, resolution.mailboxes.error());
+    return;
+  }
+  const Clock::time_point now = Clock::now();
+  std::vector<std::string> sealed;
+  sealed.reserve(resolution.mailboxes->size());
+  std::size_t size = kPayloadRest;
+  for (const ResolvedMailbox& mailbox : *resolution.mailboxes) {
+    sealed.push_back(tickets_.issue(mailbox, now));
+    size += 2 * sizeof(std::uint32_t) + sealed.back().size() + mailbox.delivered_to.size();
+  }
+  if (size > Channel::kMaxPayload) {
+    refuse(id, {Reason::alias_limit, "the recipient has more mailboxes than one answer holds"});
+    return;
+  }
+  Resolved message{.id = id};
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    message.targets.push_back({sealed[i], (*resolution.mailboxes)[i].delivered_to});
+  }
+  channel_.send(message);
+}
+
+void FrontendLink::refuse(std::uint64_t id, const Error& error) {
+  const std::string text = escaped(error.text, kLongestText);
+  channel_.send(Resolved{.id = id, .targets = {}, .reason = error.reason, .text = text});
+}
+
+}  // namespace lmtpd::lookup

@@ -1,0 +1,103 @@
+// lookup/main.cc -- lmtpd-lookup: executed by master as root, serves as lookup_user.
+
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include "lmtpd/base/config/parameters.h"
+#include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/log.h"
+#include "lmtpd/base/privileges.h"
+#include "lmtpd/base/role_start.h"
+#include "lmtpd/event/event_ptr.h"
+#include "lookup/refused_ids.h"
+#include "lookup/role.h"
+#include "lookup/site_tables.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+// Of a table's source in memory; beyond it, a database is what is wanted.
+constexpr std::size_t kLargestFile = 256 * 1024 * 1024;
+
+// A role that cannot begin as it should does not serve; master starts it again with back-off, or,
+// for EX_CONFIG, says that the configuration was refused.
+template <class T>
+T must(Result<T> result, int status = EXIT_FAILURE) {
+  if (!result) {
+    log_error("{}", result.error().text);
+    std::exit(status);
+  }
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+void set_signals() {
+  // A broken connection is seen where it is written.
+  std::signal(SIGPIPE, SIG_IGN);
+  // Sent to the whole process group or unit: the end in order is master's to say.
+  std::signal(SIGHUP, SIG_IGN);
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_IGN);
+}
+
+Result<std::string> read_whole(const std::string& path, int fd) {
+  std::string text;
+  std::array<char, 65536> octets{};
+  while (true) {
+    const ssize_t size = ::pread(fd, octets.data(), octets.size(), static_cast<off_t>(text.size()));
+    if (size == 0) return text;
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return fail(Reason::lookup_failed, errno_text(path, errno));
+    text.append(octets.data(), static_cast<std::size_t>(size));
+    if (text.size() > kLargestFile) return fail(Reason::lookup_failed, path + ": it is too large");
+  }
+}
+
+// Files that root can read come as descriptors from master; this user could not open them.
+FileReader reader_of(const RoleStart& start) {
+  return [&start](const std::string& path) -> Result<std::string> {
+    const auto file = start.files.find(path);
+    if (file == start.files.end()) {
+      return fail(Reason::lookup_failed, path + ": master did not open this file");
+    }
+    return read_whole(path, file->second.get());
+  };
+}
+
+UniqueFd control_listener(RoleStart& start) {
+  return start.listeners.empty() ? UniqueFd() : std::move(start.listeners.front().socket);
+}
+
+int run_lookup() {
+  set_signals();
+  ::umask(0077);
+  open_log("lookup", LogTarget::standard_error);
+  Channel control{UniqueFd(kControlFd)};
+  RoleStart start = must(receive_role_start(control));
+  const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
+  open_log("lookup", settings.log);
+  const MailboxOwner account = must(find_account(settings.lookup_user), EX_CONFIG);
+
+  must(become(account));
+  must(forbid_new_privileges());
+
+  const EventBasePtr base(event_base_new());
+  const std::unique_ptr<SiteTables> tables =
+      must(SiteTables::make(settings, base.get(), reader_of(start)), EX_CONFIG);
+  ResolverSettings resolver = tables->resolver_settings();
+  refuse_system_ids(settings, resolver);
+  Role role(base.get(), std::move(control), settings, start.key, std::move(resolver),
+            control_listener(start));
+  return role.run();
+}
+
+}  // namespace
+}  // namespace lmtpd::lookup
+
+int main() { return lmtpd::lookup::run_lookup(); }

@@ -1,0 +1,50 @@
+// lookup/role.h -- the lookup role: resolves for frontends, issues tickets, has workers started.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/role_start.h"
+#include "lmtpd/event/event_channel.h"
+#include "lookup/control_server.h"
+#include "lookup/frontend_link.h"
+#include "lookup/note_log.h"
+#include "lookup/resolver.h"
+#include "lookup/ticket_office.h"
+
+namespace lmtpd::lookup {
+
+class Role final : private EventChannel::Owner, private FrontendLink::Owner {
+ public:
+  // `control` is master's channel, read as far as Start; `listener` that of lmtpctl, or none.
+  // The base and the resolver's tables outlive the role.
+  Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
+       ResolverSettings resolver, UniqueFd listener);
+
+  // Says Ready and serves until master says Stop (0) or is gone (1).
+  [[nodiscard]] int run();
+
+ private:
+  void on_packet(EventChannel& channel, Packet& packet) override;
+  void on_closed(EventChannel& channel) override;
+  void on_worker_wanted(std::uint32_t frontend, MailboxOwner owner) override;
+  void on_notes(const std::vector<std::string>& notes) override;
+  void on_frontend_gone(std::uint32_t frontend) override;
+
+  // False: master sent what it should not.
+  [[nodiscard]] bool take(Frame& frame);
+  [[nodiscard]] bool take_introduce(Frame& frame);
+
+  event_base* base_;
+  Resolver resolver_;
+  TicketOffice tickets_;
+  NoteLog notes_;
+  std::map<std::uint32_t, std::unique_ptr<FrontendLink>> frontends_;
+  ControlServer control_server_;
+  EventChannel master_;
+  int status_ = 1;
+};
+
+}  // namespace lmtpd::lookup

@@ -1,0 +1,156 @@
+#include "lookup/site_tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "lmtpd/base/address.h"
+#include "lookup/cached_table.h"
+#include "lookup/fold.h"
+#include "lookup/match_list.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+// What is in memory anyway needs no cache.
+bool is_worth_caching(const TableRef& reference) {
+  return reference.type == "pgsql" || reference.type == "sqlite";
+}
+
+AnswerCache::Limits cache_limits(const Settings& settings) {
+  return {settings.cache_size, settings.cache_memory, settings.cache_ttl,
+          settings.cache_negative_ttl};
+}
+
+Result<std::optional<PlainAddress>> postmaster_address(const Settings& settings) {
+  if (settings.postmaster_address.empty()) return std::nullopt;
+  const Result<Address> address = Address::parse(settings.postmaster_address);
+  if (!address) return fail(Reason::lookup_failed, "postmaster_address: " + address.error().text);
+  if (address->domain().empty()) {
+    return fail(Reason::lookup_failed, "postmaster_address: it needs a domain");
+  }
+  return PlainAddress{address->local_part(), address->domain()};
+}
+
+}  // namespace
+
+SiteTables::SiteTables(const Settings& settings, event_base* base, FileReader read_file)
+    : read_file_(std::move(read_file)),
+      cache_(cache_limits(settings), [] { return Clock::now(); }),
+      factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout}) {}
+
+Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, event_base* base,
+                                                     FileReader read_file) {
+  std::unique_ptr<SiteTables> site(new SiteTables(settings, base, std::move(read_file)));
+  if (Result<void> filled = site->fill(settings); !filled) {
+    return tl::unexpected(std::move(filled.error()));
+  }
+  return site;
+}
+
+Result<void> SiteTables::fill(const Settings& settings) {
+  const std::pair<const TableList*, Tables*> parameters[] = {
+      {&settings.virtual_alias_maps, &resolver_.virtual_alias_maps},
+      {&settings.virtual_mailbox_maps, &resolver_.virtual_mailbox_maps},
+      {&settings.virtual_uid_maps, &resolver_.virtual_uid_maps},
+      {&settings.virtual_gid_maps, &resolver_.virtual_gid_maps},
+      {&settings.transport_maps, &resolver_.transport_maps},
+  };
+  for (const auto& [list, made] : parameters) {
+    if (list == &settings.transport_maps && !settings.transport_errors) continue;
+    Result<Tables> tables_made = tables(*list);
+    if (!tables_made) return tl::unexpected(std::move(tables_made.error()));
+    *made = *std::move(tables_made);
+  }
+  Result<DomainList> mailbox_domains = domains(settings.virtual_mailbox_domains);
+  if (!mailbox_domains) return tl::unexpected(std::move(mailbox_domains.error()));
+  resolver_.virtual_mailbox_domains = *std::move(mailbox_domains);
+  Result<DomainList> destinations = domains(settings.mydestination);
+  if (!destinations) return tl::unexpected(std::move(destinations.error()));
+  resolver_.local_domains = *std::move(destinations);
+  resolver_.local_domains.insert(resolver_.local_domains.begin(),
+                                 DomainItem{false, fold(settings.myorigin), nullptr});
+  Result<std::optional<PlainAddress>> postmaster = postmaster_address(settings);
+  if (!postmaster) return tl::unexpected(std::move(postmaster.error()));
+  resolver_.postmaster_address = *std::move(postmaster);
+
+  const std::vector<std::string>& propagates = settings.propagate_unmatched_extensions;
+  resolver_.propagate_unmatched_extensions =
+      std::find(propagates.begin(), propagates.end(), "virtual") != propagates.end();
+  resolver_.extension = {settings.recipient_delimiter, settings.owner_request_special};
+  resolver_.rewrite = {settings.append_at_myorigin ? settings.myorigin : "",
+                       settings.append_dot_mydomain ? settings.mydomain : "",
+                       settings.allow_percent_hack};
+  resolver_.alias_expansion = settings.alias_expansion;
+  resolver_.remote_alias_target = settings.remote_alias_target;
+  resolver_.virtual_alias_recursion_limit = settings.virtual_alias_recursion_limit;
+  resolver_.virtual_alias_expansion_limit = settings.virtual_alias_expansion_limit;
+  resolver_.virtual_alias_address_length_limit = settings.virtual_alias_address_length_limit;
+  resolver_.mailbox_path_template = settings.mailbox_path_template;
+  resolver_.virtual_minimum_uid = settings.virtual_minimum_uid;
+  return {};
+}
+
+Result<Table*> SiteTables::table(const TableRef& reference) {
+  std::unique_ptr<Table>& known = tables_[reference.text()];
+  if (known == nullptr) {
+    Result<std::unique_ptr<Table>> made = factory_.make_table(reference.text());
+    if (!made) return tl::unexpected(std::move(made.error()));
+    known = *std::move(made);
+    if (is_worth_caching(reference)) {
+      const auto number = static_cast<std::uint32_t>(tables_.size());
+      known = std::make_unique<CachedTable>(std::move(known), cache_, number);
+    }
+  }
+  return known.get();
+}
+
+Result<Tables> SiteTables::tables(const TableList& list) {
+  Tables made;
+  for (const TableRef& reference : list) {
+    const Result<Table*> one = table(reference);
+    if (!one) return tl::unexpected(one.error());
+    made.push_back(*one);
+  }
+  return made;
+}
+
+Result<DomainList> SiteTables::domains(const lmtpd::MatchList& list) {
+  DomainList made;
+  for (const lmtpd::MatchItem& item : list) {
+    if (item.kind == lmtpd::MatchItem::Kind::file) {
+      if (Result<void> added = add_domains_of_file(item, made); !added) {
+        return tl::unexpected(std::move(added.error()));
+      }
+      continue;
+    }
+    DomainItem domain{item.negated, fold(item.name), nullptr};
+    if (item.kind == lmtpd::MatchItem::Kind::table) {
+      const Result<Table*> one = table(item.table);
+      if (!one) return tl::unexpected(one.error());
+      domain.table = *one;
+    }
+    made.push_back(std::move(domain));
+  }
+  return made;
+}
+
+Result<void> SiteTables::add_domains_of_file(const lmtpd::MatchItem& item, DomainList& domains) {
+  const Result<std::vector<MatchItem>> items = parse_match_list(item.name, read_file_);
+  if (!items) return tl::unexpected(items.error());
+  for (const MatchItem& line : *items) {
+    DomainItem domain{line.negated != item.negated, fold(line.text), nullptr};
+    if (line.is_table) {
+      const std::size_t colon = line.text.find(':');
+      const Result<Table*> one = table({line.text.substr(0, colon), line.text.substr(colon + 1)});
+      if (!one) return tl::unexpected(one.error());
+      domain.table = *one;
+    }
+    domains.push_back(std::move(domain));
+  }
+  return {};
+}
+
+}  // namespace lmtpd::lookup

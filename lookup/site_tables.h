@@ -1,0 +1,47 @@
+// lookup/site_tables.h -- every table that the configuration names, made and wired for the
+// resolver.
+#pragma once
+
+#include <event2/event.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/result.h"
+#include "lookup/answer_cache.h"
+#include "lookup/resolver_settings.h"
+#include "lookup/table_factory.h"
+
+namespace lmtpd::lookup {
+
+class SiteTables {
+ public:
+  // Reads the tables' files and connects to nothing. Fails with lookup_failed and a text that names
+  // file, line and parameter.
+  [[nodiscard]] static Result<std::unique_ptr<SiteTables>> make(const Settings& settings,
+                                                                event_base* base,
+                                                                FileReader read_file);
+
+  // Its tables live as long as this does. Without refused ids.
+  [[nodiscard]] const ResolverSettings& resolver_settings() const { return resolver_; }
+
+ private:
+  SiteTables(const Settings& settings, event_base* base, FileReader read_file);
+
+  Result<void> fill(const Settings& settings);
+  // A table that several parameters name is one: one query and one place in the cache for all.
+  Result<Table*> table(const TableRef& reference);
+  Result<Tables> tables(const TableList& list);
+  Result<DomainList> domains(const lmtpd::MatchList& list);
+  Result<void> add_domains_of_file(const lmtpd::MatchItem& item, DomainList& domains);
+
+  FileReader read_file_;
+  AnswerCache cache_;
+  TableFactory factory_;
+  std::map<std::string, std::unique_ptr<Table>> tables_;  // by reference
+  ResolverSettings resolver_;
+};
+
+}  // namespace lmtpd::lookup
