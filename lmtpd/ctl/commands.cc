@@ -1,0 +1,52 @@
+#include "lmtpd/ctl/commands.h"
+
+#include <sysexits.h>
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+
+#include "lmtpd/base/control_protocol.h"
+#include "lmtpd/session/reply.h"
+
+namespace lmtpd::ctl {
+namespace {
+
+constexpr int kRefused = 1;
+
+void print_line(std::string_view line) {
+  std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+int print_resolved(const Answer& answer) {
+  for (const std::string& line : answer.lines) print_line(line);
+  if (answer.status == kControlOk) return EXIT_SUCCESS;
+  const Refusal refusal = refusal_of(answer.text);
+  print_line(refusal.reply);
+  return refusal.status;
+}
+
+constexpr std::array kCommands = {
+    Command{"resolve", "ADDRESS", "where mail for ADDRESS is delivered, or the reply it gets",
+            print_resolved},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+Refusal refusal_of(std::string_view text) {
+  std::uint8_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || number > static_cast<std::uint8_t>(kLastReason)) {
+    return {"lookup gave no reason that this lmtpctl knows", EX_PROTOCOL};
+  }
+  std::string_view words = text.substr(static_cast<std::size_t>(end - text.data()));
+  if (words.starts_with(' ')) words.remove_prefix(1);
+  const session::Reply reply =
+      session::reply_to({static_cast<Reason>(number), std::string(words)}, false);
+  return {session::reply_line(reply), reply.permanent() ? kRefused : EX_TEMPFAIL};
+}
+
+}  // namespace lmtpd::ctl
