@@ -20,7 +20,7 @@ LAYERS = {
     "lmtpd/frontend": {"lmtpd/base", "lmtpd/event", "lmtpd/session"},
     "lmtpd/delivery": {"lmtpd/base", "maildir"},
     "lmtpd/master": {"lmtpd/base"},
-    "lmtpd/ctl": {"lmtpd/base"},
+    "lmtpd/ctl": {"lmtpd/base", "lmtpd/session"},
 }
 
 # Headers of libraries, and the only folders that may include them.
@@ -30,7 +30,7 @@ LIBRARIES = {
     r"sqlite3\.h": {"lookup"},
     r"openssl/": {"lmtpd/frontend"},
     r"unicode/": {"lookup"},
-    r"sodium": {"lmtpd/base"},
+    r"sodium": {"lmtpd/base", "lookup"},
 }
 
 # The session is sans-I/O: no socket, event or TLS header, and no clock or file of its own.
