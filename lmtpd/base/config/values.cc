@@ -42,6 +42,7 @@ constexpr auto kTimeUnits = std::to_array<TimeUnit>({
 
 std::string time_text(std::chrono::milliseconds time) {
   const auto count = static_cast<std::uint64_t>(time.count());
+  if (count == 0) return "0s";
   for (auto unit = kTimeUnits.rbegin(); unit != kTimeUnits.rend(); ++unit) {
     if (count % unit->milliseconds == 0) {
       return fmt::format("{}{}", count / unit->milliseconds, unit->suffix);

@@ -1,0 +1,247 @@
+#include "lmtpd/base/config/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "lmtpd/base/config/parameter_table.h"
+#include "lmtpd/base/config/parameters.h"
+#include "tests/config/memory_files.h"
+
+namespace lmtpd {
+namespace {
+
+using test::kMinimum;
+using test::load_both;
+using test::load_own;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+Result<Settings> parse(const std::string& text) {
+  const auto parameters = load_own(text);
+  if (!parameters) return tl::unexpected(parameters.error());
+  return Settings::parse(*parameters);
+}
+
+std::string error(const std::string& text) {
+  const auto settings = parse(text);
+  return settings ? "no error" : settings.error().text;
+}
+
+TEST(Settings, TheTablesDefaultsAreTheMembers) {
+  const auto settings = parse(kMinimum);
+  ASSERT_TRUE(settings) << settings.error().text;
+  const Settings fresh;
+#define EXPECT_DEFAULT(member) EXPECT_EQ(settings->member, fresh.member) << #member
+  EXPECT_DEFAULT(virtual_minimum_uid);
+  EXPECT_DEFAULT(queue_directory);
+  EXPECT_DEFAULT(append_at_myorigin);
+  EXPECT_DEFAULT(append_dot_mydomain);
+  EXPECT_DEFAULT(allow_percent_hack);
+  EXPECT_DEFAULT(owner_request_special);
+  EXPECT_DEFAULT(propagate_unmatched_extensions);
+  EXPECT_DEFAULT(virtual_alias_recursion_limit);
+  EXPECT_DEFAULT(virtual_alias_expansion_limit);
+  EXPECT_DEFAULT(virtual_alias_address_length_limit);
+  EXPECT_DEFAULT(recipient_delimiter);
+  EXPECT_DEFAULT(message_size_limit);
+  EXPECT_DEFAULT(hopcount_limit);
+  EXPECT_DEFAULT(strict_rfc821_envelopes);
+  EXPECT_DEFAULT(mail_owner);
+  EXPECT_DEFAULT(setgid_group);
+  EXPECT_DEFAULT(postfix_config_directory);
+  EXPECT_DEFAULT(listen_owner);
+  EXPECT_DEFAULT(listen_mode);
+  EXPECT_DEFAULT(frontend_processes);
+  EXPECT_DEFAULT(frontend_user);
+  EXPECT_DEFAULT(lookup_user);
+  EXPECT_DEFAULT(control_socket);
+  EXPECT_DEFAULT(log);
+  EXPECT_DEFAULT(cache_size);
+  EXPECT_DEFAULT(cache_memory);
+  EXPECT_DEFAULT(cache_ttl);
+  EXPECT_DEFAULT(cache_negative_ttl);
+  EXPECT_DEFAULT(db_connect_timeout);
+  EXPECT_DEFAULT(db_query_timeout);
+  EXPECT_DEFAULT(alias_expansion);
+  EXPECT_DEFAULT(remote_alias_target);
+  EXPECT_DEFAULT(transport_errors);
+  EXPECT_DEFAULT(transport_maps);
+  EXPECT_DEFAULT(postmaster_address);
+  EXPECT_DEFAULT(mailbox_path_template);
+  EXPECT_DEFAULT(over_quota);
+  EXPECT_DEFAULT(forbid_bare_newline);
+  EXPECT_DEFAULT(fsync);
+  EXPECT_DEFAULT(spool_limit);
+  EXPECT_DEFAULT(worker_limit);
+  EXPECT_DEFAULT(drain_time);
+  EXPECT_DEFAULT(session_timeout);
+  EXPECT_DEFAULT(transaction_time_limit);
+  EXPECT_DEFAULT(recipient_limit);
+  EXPECT_DEFAULT(error_limit);
+#undef EXPECT_DEFAULT
+  ASSERT_EQ(settings->listen.size(), 1U);
+  EXPECT_EQ(settings->listen[0].path, "/var/spool/postfix/private/dovecot-lmtp");
+  EXPECT_EQ(settings->listen[0].text, "unix:private/dovecot-lmtp");
+}
+
+TEST(Settings, TakesEveryValue) {
+  const auto settings = parse(std::string(kMinimum) + R"(
+virtual_mailbox_base = /srv/mail//
+virtual_alias_maps = proxy:pgsql:/a.cf, inline:{ a=b, c=d }
+virtual_mailbox_domains = a.org !b.org /etc/domains
+virtual_minimum_uid = 8
+queue_directory = /q
+alias_expansion = full
+remote_alias_target = reject
+transport_errors = YES
+transport_maps = sqlite:/t.cf
+postmaster_address = admin@a.org
+mailbox_path_template = %d/%u/Maildir/
+recipient_delimiter = +-
+propagate_unmatched_extensions =
+message_size_limit = 10240000
+listen = unix:p {inet:*:2424}
+listen_owner = root:mail
+listen_mode = 600
+over_quota = defer
+forbid_bare_newline = reject
+fsync = no
+cache_size = 0
+cache_ttl = 1h
+db_query_timeout = 250ms
+log = syslog
+)");
+  ASSERT_TRUE(settings) << settings.error().text;
+  EXPECT_EQ(settings->virtual_mailbox_base, "/srv/mail");
+  EXPECT_THAT(settings->virtual_alias_maps,
+              ElementsAre(TableRef{"pgsql", "/a.cf"}, TableRef{"inline", "{ a=b, c=d }"}));
+  EXPECT_EQ(settings->virtual_mailbox_domains.size(), 3U);
+  EXPECT_EQ(settings->virtual_minimum_uid, 8U);
+  EXPECT_EQ(settings->alias_expansion, AliasExpansion::full);
+  EXPECT_EQ(settings->remote_alias_target, RemoteAliasTarget::reject);
+  EXPECT_TRUE(settings->transport_errors);
+  EXPECT_THAT(settings->transport_maps, ElementsAre(TableRef{"sqlite", "/t.cf"}));
+  EXPECT_EQ(settings->postmaster_address, "admin@a.org");
+  EXPECT_EQ(settings->mailbox_path_template, "%d/%u/Maildir/");
+  EXPECT_EQ(settings->recipient_delimiter, "+-");
+  EXPECT_TRUE(settings->propagate_unmatched_extensions.empty());
+  EXPECT_EQ(settings->message_size_limit, 10'240'000U);
+  ASSERT_EQ(settings->listen.size(), 2U);
+  EXPECT_EQ(settings->listen[0].path, "/q/p");
+  EXPECT_EQ(settings->listen[1].port, 2424);
+  EXPECT_EQ(settings->listen_owner, (UserGroup{"root", "mail"}));
+  EXPECT_EQ(settings->listen_mode, 0600U);
+  EXPECT_EQ(settings->over_quota, OverQuota::defer);
+  EXPECT_EQ(settings->forbid_bare_newline, ForbidBareNewline::reject);
+  EXPECT_FALSE(settings->fsync);
+  EXPECT_EQ(settings->cache_size, 0U);
+  EXPECT_EQ(settings->cache_ttl, std::chrono::hours(1));
+  EXPECT_EQ(settings->db_query_timeout, std::chrono::milliseconds(250));
+  EXPECT_EQ(settings->log, LogTarget::syslog);
+}
+
+// No parameter is taken without a look at its value.
+TEST(Settings, RefusesJunkInEveryParameterByItsName) {
+  const std::set<std::string_view> elsewhere = {
+      "postfix_config_directory",  // a path that does not exist: Parameters fails
+      "virtual_maps",              // read as virtual_alias_maps' default
+  };
+  for (const ParameterInfo& row : kParameters) {
+    if (elsewhere.contains(row.name)) continue;
+    std::string text = kMinimum;
+    if (row.name == "transport_maps") text += "transport_errors = yes\n";
+    // No type takes a blank, an @, a colon that parts no table from its name, and a brace.
+    text += std::string(row.name) + " = :: @ %z\n";
+    const std::string line =
+        "/etc/lmtpd/lmtpd.cf:" + std::to_string(std::count(text.begin(), text.end(), '\n')) + ": ";
+    EXPECT_THAT(error(text), StartsWith(line + std::string(row.name) + ": "));
+  }
+}
+
+TEST(Settings, TellsEveryErrorAtOnce) {
+  EXPECT_EQ(
+      error("cache_ttl = 5y\nvirtual_mailbox_maps =\nlisten_mode = 999\n"),
+      "/etc/lmtpd/lmtpd.cf: virtual_mailbox_base: must be set\n"
+      "/etc/lmtpd/lmtpd.cf:2: virtual_mailbox_maps: must name a table\n"
+      "/etc/lmtpd/lmtpd.cf: virtual_uid_maps: must name a table\n"
+      "/etc/lmtpd/lmtpd.cf: virtual_gid_maps: must name a table\n"
+      "/etc/lmtpd/lmtpd.cf:3: listen_mode: \"999\" is not an octal mode of at most 0777\n"
+      "/etc/lmtpd/lmtpd.cf:1: cache_ttl: \"5y\" is not a time: a number and one of s, m, h, d, "
+      "w or ms");
+}
+
+TEST(Settings, RefusesWhatDoesNotFit) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"virtual_mailbox_base = srv", "not an absolute path"},
+      {"virtual_mailbox_maps = , ,", "must name a table"},
+      {"virtual_uid_maps = mysql:/x", "no tables of type mysql"},
+      {"virtual_minimum_uid = 0", "between 1 and"},
+      {"virtual_minimum_uid = 4294967296", "between 1 and"},
+      {"virtual_alias_recursion_limit = 0", "between 1 and"},
+      {"hopcount_limit = -1", "not a number"},
+      {"frontend_processes = 65", "between 1 and 64"},
+      {"message_size_limit = 9223372036854775808", "between 0 and"},
+      {"spool_limit = 1000", "between 1048576 and"},
+      {"drain_time = 5w", "between 0s and 24d"},
+      {"session_timeout = 0", "between 1s and"},
+      {"transport_errors = yes", "transport_maps: must name a table"},
+      {"listen_owner = postfix", "user:group"},
+      {"listen_owner = a:b:c", "user:group"},
+      {"listen_owner = :b", "user:group"},
+      {"frontend_user =", "not the name of one user"},
+      {"frontend_user = lmtpd-lookup", "lookup_user: must not be the same"},
+      {"alias_expansion = Full", "is none of: auto, full, off"},
+      {"postmaster_address = admin", "user@domain"},
+      {"postmaster_address = a b@c", "user@domain"},
+      {"mailbox_path_template = %d/", "all mailboxes are one"},
+      {"mailbox_path_template = %d/%u", "slash at its end"},
+      {"mailbox_path_template = %x/%u/", "% that is not"},
+      {"mailbox_path_template = %u/%", "% that is not"},
+      {"mailbox_path_template = ../%u/", "no path"},
+      {"recipient_delimiter = @", "part an address"},
+      {"propagate_unmatched_extensions = virtuel", "none of Postfix's words"},
+      {"control_socket = lmtpd", "not an absolute path"},
+      {"myhostname = a..b", "not the name of a host"},
+      {"queue_directory = spool", "not an absolute path"},
+  };
+  for (const auto& [line, what] : cases) {
+    EXPECT_THAT(error(std::string(kMinimum) + line + "\n"), HasSubstr(what)) << line;
+  }
+}
+
+TEST(Settings, AsksNotForTransportMapsThatNothingReads) {
+  const auto parameters = load_both(std::string(kMinimum) + "transport_maps = regexp:/x\n" +
+                                    "virtual_maps = pgsql:/v.cf\n");
+  ASSERT_TRUE(parameters);
+  const auto settings = Settings::parse(*parameters);
+  ASSERT_TRUE(settings) << settings.error().text;
+  EXPECT_TRUE(settings->transport_maps.empty());
+  EXPECT_THAT(settings->virtual_alias_maps, ElementsAre(TableRef{"pgsql", "/v.cf"}));
+}
+
+TEST(Settings, NamesMainCfWhereTheValueIsItsOwn) {
+  const auto parameters = load_both(std::string(kMinimum) + "virtual_alias_maps = ldap:/x\n");
+  ASSERT_TRUE(parameters);
+  EXPECT_THAT(
+      Settings::parse(*parameters).error().text,
+      StartsWith("/etc/postfix/main.cf:5: virtual_alias_maps: ldap:/x: lmtpd has no tables"));
+}
+
+TEST(FilesToOpen, AreThoseOfTablesAndListsOnceEach) {
+  const auto settings = parse(std::string(kMinimum) + R"(
+virtual_gid_maps = static:5000
+virtual_alias_maps = pgsql:/etc/postfix/mailboxes.cf hash:/etc/postfix/virtual inline:{a=b}
+mydestination = $myhostname, /etc/domains, !texthash:/etc/more
+transport_maps = pgsql:/unused.cf
+)");
+  ASSERT_TRUE(settings) << settings.error().text;
+  EXPECT_THAT(files_to_open(*settings),
+              ElementsAre("/etc/postfix/mailboxes.cf", "/etc/postfix/uids.cf",
+                          "/etc/postfix/virtual", "/etc/domains", "/etc/more"));
+}
+
+}  // namespace
+}  // namespace lmtpd
