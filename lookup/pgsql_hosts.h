@@ -2,7 +2,8 @@
 //
 // Entries in the order written: [inet:]HOST[:PORT], [unix:]/DIRECTORY[:PORT], or a libpq URI
 // (postgresql://, postgres://), which brings its own user, password and database. An IPv6 address
-// may stand in brackets. A URI with several hosts counts as several entries; each must satisfy its
+// may stand in brackets. The list divides at every comma, so a URI writes its own as %2C
+// (?host=a%2Cb). A URI with several hosts counts as several entries; each must satisfy its
 // target_session_attrs, so prefer-standby takes the first that answers.
 #pragma once
 

@@ -44,7 +44,7 @@ PgsqlPipeline::PgsqlPipeline(event_base* base, PgConnPtr connection, std::uint64
       writable_(event_new(base, PQsocket(connection_.get()), EV_WRITE, on_writable, this)),
       timer_(event_new(base, -1, 0, on_timer, this)) {
   if (PQsetnonblocking(connection_.get(), 1) != 0 || PQenterPipelineMode(connection_.get()) != 1) {
-    break_off();
+    break_off(pgsql_message(PQerrorMessage(connection_.get())));
   }
   event_add(readable_.get(), nullptr);
 }
@@ -84,7 +84,7 @@ void PgsqlPipeline::send(std::vector<PgsqlQuery> queries) {
       // Only joins those that on_lost() hands back.
       push(query.only_check ? Kind::check : Kind::query, std::move(query));
     } else if (!send_query(std::move(query))) {
-      break_off();
+      break_off(pgsql_message(PQerrorMessage(connection_.get())));
     }
   }
   if (several) cork(false);
@@ -179,19 +179,22 @@ void PgsqlPipeline::flush() {
   if (!broken_.empty()) return;
   const int left = PQflush(connection_.get());
   if (left > 0) event_add(writable_.get(), nullptr);
-  if (left < 0) break_off();
+  if (left < 0) break_off(pgsql_message(PQerrorMessage(connection_.get())));
 }
 
 // on_lost() is due; it comes from the loop.
-void PgsqlPipeline::break_off() {
-  broken_ = pgsql_message(PQerrorMessage(connection_.get()));
+void PgsqlPipeline::break_off(std::string why) {
+  broken_ = std::move(why);
+  // What the server said before it closed is worth more than that it closed.
+  if (!sent_.empty() && sent_.front().failure) broken_ = sent_.front().failure->text;
   if (broken_.empty()) broken_ = "connection lost";
   event_active(readable_.get(), EV_READ, 1);
 }
 
 void PgsqlPipeline::read() {
   PGconn* connection = connection_.get();
-  if (broken_.empty() && PQconsumeInput(connection) == 0) break_off();
+  std::string ended;
+  if (PQconsumeInput(connection) == 0) ended = pgsql_message(PQerrorMessage(connection));
   // Answers that came before the end count. Between two statements libpq gives one null; two in a
   // row mean that it expects nothing more.
   int nulls = 0;
@@ -200,7 +203,9 @@ void PgsqlPipeline::read() {
     nulls = result ? 0 : nulls + 1;
     if (result) take(result.get());
   }
-  if (broken_.empty() && (nulls == 2 || PQstatus(connection) == CONNECTION_BAD)) break_off();
+  const bool lost = nulls == 2 || PQstatus(connection) == CONNECTION_BAD;
+  if (lost && ended.empty()) ended = pgsql_message(PQerrorMessage(connection));
+  if (broken_.empty() && (lost || !ended.empty())) break_off(std::move(ended));
   if (!broken_.empty()) return lose(broken_, false);
   flush();
 }

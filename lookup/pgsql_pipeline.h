@@ -81,7 +81,7 @@ class PgsqlPipeline {
   [[nodiscard]] std::optional<std::string> text_of(const PgsqlQuery& query) const;
   void cork(bool on);
   void flush();
-  void break_off();
+  void break_off(std::string why);
   void read();
   void take(PGresult* result);
   void finish(Sent sent);

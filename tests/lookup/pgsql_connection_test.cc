@@ -1,0 +1,257 @@
+// How PostgreSQL tables share, lose and regain their connection.
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "lmtpd/base/unique_fd.h"
+#include "tests/lookup/holding_proxy.h"
+#include "tests/lookup/pgsql_fixture.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+using std::chrono::steady_clock;
+using testing::HasSubstr;
+using namespace std::chrono_literals;
+using testing_support::HoldingProxy;
+
+// Takes connections and never says a word.
+class SilentHost {
+ public:
+  SilentHost() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(listener_.get(), 8), 0);
+    getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+  }
+  [[nodiscard]] std::string host() const { return fmt::format("127.0.0.1:{}", port_); }
+
+ private:
+  UniqueFd listener_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  int port_ = 0;
+};
+
+TEST_F(PgsqlTables, ShareOneConnection) {
+  const auto t = homes();
+  const auto uids = with(login() + "table=users\nselect_field=uid\nwhere_field=userid\n");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  EXPECT_EQ(ask(*uids, "user@domain.org"), found({"1001"}));
+  EXPECT_EQ(sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lmtpd'"),
+            std::vector<std::string>{"1"});
+  // Another password, another connection, though the server takes both.
+  const auto other = with(superuser() + "query = SELECT '%s'\n");
+  EXPECT_EQ(ask(*other, "k"), found({"k"}));
+  EXPECT_EQ(sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lmtpd'"),
+            std::vector<std::string>{"2"});
+}
+
+TEST_F(PgsqlTables, SendAllOfOneTurnBeforeTheFirstAnswerIsRead) {
+  HoldingProxy proxy(postgres_.port());
+  const auto t = with(login(fmt::format("127.0.0.1:{}", proxy.port())) +
+                      "table = users\nselect_field = home\nwhere_field = userid\n");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  const auto bursts = statistics().bursts;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 50; ++i) keys.push_back(i % 2 == 0 ? "user@domain.org" : "nobody@domain.org");
+  proxy.hold_until_syncs(50);
+  const auto answers = ask_all(*t, keys);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    EXPECT_EQ(answers[i], i % 2 == 0 ? kUserHome : Answer(Absent{})) << i;
+  }
+  EXPECT_EQ(statistics().bursts, bursts + 1);
+  EXPECT_LE(proxy.arrivals(), 5) << "corked, not a segment a statement";
+}
+
+TEST_F(PgsqlTables, PrepareOnceAConnection) {
+  const auto t = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  const std::vector<std::string> keys(10, "user@domain.org");
+  for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
+  for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
+  EXPECT_EQ(ask(*with(superuser() + "query = SELECT count(*) FROM pg_prepared_statements "
+                                    "WHERE statement LIKE 'SELECT home%%'\n"),
+                "k"),
+            found({"1"}));
+}
+
+TEST_F(PgsqlTables, LeaveTheNeighboursOfAFailedStatementAlone) {
+  const auto good = homes();
+  const auto bad = with(login() + "query = SELECT 1 FROM missing WHERE '%s' <> ''\n");
+  const auto divides = with(login() + "query = SELECT 12 / length(substr('%s', 2))\n");
+  Answers answers;
+  for (std::uint64_t id = 0; id < 12; id += 4) {
+    EXPECT_FALSE(good->lookup("user@domain.org", answers, id));
+    EXPECT_FALSE(bad->lookup("k", answers, id + 1));
+    EXPECT_FALSE(divides->lookup("k", answers, id + 2));
+    EXPECT_FALSE(divides->lookup("abcd", answers, id + 3));
+  }
+  wait_for(answers, 12);
+  for (std::uint64_t id = 0; id < 12; id += 4) {
+    EXPECT_EQ(answers.by_id.at(id), kUserHome);
+    EXPECT_THAT(why(answers.by_id.at(id + 1)), HasSubstr("\"missing\" does not exist"));
+    EXPECT_THAT(why(answers.by_id.at(id + 2)), HasSubstr("division by zero"));
+    EXPECT_EQ(answers.by_id.at(id + 3), found({"4"}));
+  }
+  EXPECT_EQ(statistics().bursts, 1U);
+}
+
+TEST_F(PgsqlTables, AreUnavailableWhileTheServerIsDownAndRecoverByThemselves) {
+  const auto t = homes();
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  postgres_.stop();
+  EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("Connection refused"));
+  // While it is known to be away nobody waits.
+  Answers answers;
+  const auto at_once = t->lookup("user@domain.org", answers, 1);
+  ASSERT_TRUE(at_once);
+  EXPECT_THAT(why(*at_once), HasSubstr("Connection refused"));
+  EXPECT_EQ(t->lookup("", answers, 2), std::optional<Answer>(Absent{}));
+  run_loop_for(2s);
+  postgres_.start();
+  const auto started = steady_clock::now();
+  while (ask(*t, "user@domain.org") != kUserHome) {
+    ASSERT_LT(steady_clock::now() - started, 3s);
+    run_loop_for(20ms);
+  }
+}
+
+TEST_F(PgsqlTables, ReconnectBeforeTheNextLookup) {
+  const auto t = homes();
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lmtpd'");
+  const auto begin = steady_clock::now();
+  while (statistics().connections < 2 && steady_clock::now() - begin < 5s) run_loop_for(20ms);
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+}
+
+TEST_F(PgsqlTables, SendAgainWhatAConnectionTookWithIt) {
+  const auto t = with(login() +
+                      "query = SELECT pg_sleep(1)::text || home FROM users"
+                      " WHERE userid = '%s'\n");
+  Answers answers;
+  EXPECT_FALSE(t->lookup("user@domain.org", answers, 1));
+  EXPECT_FALSE(t->lookup("user@foo.org", answers, 2));
+  terminate_busy();
+  wait_for(answers, 2);
+  EXPECT_EQ(answers.by_id.at(1), kUserHome);
+  EXPECT_EQ(answers.by_id.at(2), found({"foo.org/mails/user"}));
+  EXPECT_EQ(statistics().connections, 2U);
+}
+
+TEST_F(PgsqlTables, GiveUpWhatTookTwoConnectionsWithIt) {
+  const auto t = with(login() + "query = SELECT pg_sleep(10)::text || '%s'\n");
+  Answers answers;
+  EXPECT_FALSE(t->lookup("k", answers, 1));
+  terminate_busy();
+  terminate_busy();
+  wait_for(answers, 1);
+  EXPECT_EQ(why(answers.by_id.at(1)),
+            "pgsql:/t0.cf: terminating connection due to administrator command (SQLSTATE 57P01)");
+}
+
+TEST_F(PgsqlTables, GiveUpAQueryThatTakesTooLong) {
+  query_timeout_ = 500ms;
+  const auto slow = with(login() + "query = SELECT pg_sleep(5)::text || '%s'\n");
+  const auto t = homes();
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  const auto begin = steady_clock::now();
+  Answers answers;
+  EXPECT_FALSE(slow->lookup("k", answers, 1));
+  EXPECT_FALSE(t->lookup("user@domain.org", answers, 2));
+  wait_for(answers, 2);
+  EXPECT_LT(steady_clock::now() - begin, 2s);
+  EXPECT_THAT(why(answers.by_id.at(1)), HasSubstr("no answer from the database within 0.5 s"));
+  EXPECT_THAT(why(answers.by_id.at(2)), HasSubstr("no answer from the database within 0.5 s"));
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  EXPECT_LT(steady_clock::now() - begin, 3s);
+}
+
+TEST_F(PgsqlTables, OutlastAServerThatHangs) {
+  query_timeout_ = 300ms;
+  connect_timeout_ = 300ms;
+  const auto t = homes();
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  postgres_.pause();
+  const auto begin = steady_clock::now();
+  EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("no answer from the database"));
+  EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("no connection"));
+  EXPECT_LT(steady_clock::now() - begin, 2s);
+  postgres_.resume();
+  const auto resumed = steady_clock::now();
+  while (ask(*t, "user@domain.org") != kUserHome) {
+    ASSERT_LT(steady_clock::now() - resumed, 4s);
+    run_loop_for(20ms);
+  }
+}
+
+TEST_F(PgsqlTables, TryTheirHostsInOrder) {
+  connect_timeout_ = 400ms;
+  const SilentHost silent;
+  const auto t = with(login(fmt::format("127.0.0.1:1, {}, no-such-host.invalid, 127.0.0.1:{}",
+                                        silent.host(), postgres_.port())) +
+                      "table = users\nselect_field = home\nwhere_field = userid\n");
+  // A lookup does not wait for all of them.
+  const auto begin = steady_clock::now();
+  const Answer first = ask(*t, "user@domain.org");
+  EXPECT_LT(steady_clock::now() - begin, 1s);
+  if (first != kUserHome) {
+    EXPECT_THAT(why(first), HasSubstr("no connection to 127.0.0.1:1, "));
+  }
+  while (ask(*t, "user@domain.org") != kUserHome) {
+    ASSERT_LT(steady_clock::now() - begin, 5s);
+    run_loop_for(20ms);
+  }
+  EXPECT_EQ(statistics().connections, 1U);
+}
+
+TEST_F(PgsqlTables, SayWhatIsWrongWithEachHost) {
+  connect_timeout_ = 300ms;
+  const SilentHost silent;
+  const auto t = with(login("127.0.0.1:1 /nonexistent " + silent.host()) + "query = SELECT '%s'\n");
+  Answer answer;
+  run_loop_for(600ms);
+  answer = ask(*t, "k");
+  EXPECT_THAT(why(answer), HasSubstr("port 1 failed: Connection refused"));
+  EXPECT_THAT(why(answer), HasSubstr("/nonexistent/.s.PGSQL.5432"));
+  EXPECT_THAT(why(answer), HasSubstr(silent.host() + ": no connection within 0.3 s"));
+}
+
+TEST_F(PgsqlTables, MayGoWhileTheirQueriesAreOnTheWay) {
+  auto gone = with(login() + "query = SELECT pg_sleep(0.2)::text || '%s'\n");
+  const auto t = homes();
+  Answers answers;
+  EXPECT_FALSE(gone->lookup("a", answers, 1));
+  run_loop_for(100ms);
+  EXPECT_FALSE(gone->lookup("b", answers, 2));
+  gone.reset();
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  EXPECT_TRUE(answers.by_id.empty());
+}
+
+// An asker that asks on from its own callback.
+class Chain final : public Asker {
+ public:
+  explicit Chain(Table& table) : table_(table) {}
+  void on_answer(std::uint64_t id, const Answer& answer) override {
+    EXPECT_EQ(answer, kUserHome);
+    if (id == 20 || table_.lookup("user@domain.org", *this, id + 1)) done = id;
+  }
+  std::uint64_t done = 0;
+
+ private:
+  Table& table_;
+};
+
+TEST_F(PgsqlTables, MayBeAskedFromTheirOwnAnswers) {
+  const auto t = homes();
+  Chain chain(*t);
+  EXPECT_FALSE(t->lookup("user@domain.org", chain, 1));
+  const auto begin = steady_clock::now();
+  while (chain.done == 0 && steady_clock::now() - begin < 5s) run_loop_for(10ms);
+  EXPECT_EQ(chain.done, 20U);
+}
+
+}  // namespace
+}  // namespace lmtpd::lookup
