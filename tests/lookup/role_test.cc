@@ -1,0 +1,279 @@
+#include "lookup/role.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <optional>
+
+#include "lmtpd/base/messages.h"
+#include "lmtpd/event/event_ptr.h"
+#include "tests/lookup/fake_table.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+// Master and the frontends are this test, on the other ends of real channels.
+class LookupRole : public testing::Test {
+ protected:
+  LookupRole() {
+    mailbox_.add("user@d.org", "d.org/user/");
+    mailbox_.add("user2@d.org", "d.org/user2/");
+    for (const char* address : {"user@d.org", "user2@d.org"}) {
+      uid_.add(address, "1001");
+      gid_.add(address, "1002");
+    }
+    ResolverSettings resolver;
+    resolver.virtual_mailbox_maps = {&mailbox_};
+    resolver.virtual_uid_maps = {&uid_};
+    resolver.virtual_gid_maps = {&gid_};
+    settings_.virtual_mailbox_base = "/home";
+    auto pair = make_channel_pair();
+    master_ = std::make_unique<Channel>(std::move(pair->first));
+    role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, key_,
+                                   std::move(resolver), UniqueFd());
+  }
+
+  // The test's end of a channel of that frontend's.
+  std::unique_ptr<Channel> introduce(std::uint32_t instance) {
+    auto pair = make_channel_pair();
+    std::vector<UniqueFd> end;
+    end.push_back(std::move(pair->second));
+    send(*master_,
+         Introduce{.kind = static_cast<std::uint8_t>(PeerKind::frontend), .instance = instance},
+         std::move(end));
+    return std::make_unique<Channel>(std::move(pair->first));
+  }
+  template <class Message>
+  void send(Channel& channel, const Message& message, std::vector<UniqueFd> descriptors = {}) {
+    channel.send(message, std::move(descriptors));
+    EXPECT_EQ(channel.flush(), Channel::Status::ok);
+    turn();
+  }
+  void turn() {
+    for (int i = 0; i < 4; ++i) event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  }
+
+  struct Received {
+    std::uint64_t id;
+    Reason reason;
+    std::string text;
+    std::vector<std::pair<std::string, std::string>> targets;  // ticket, delivered_to
+  };
+  std::vector<Received> receive(Channel& frontend) {
+    std::vector<Received> all;
+    while (frontend.receive(packet_) == Channel::Status::ok) {
+      ++packets_;
+      for (const Frame& frame : packet_.frames()) {
+        const auto message = decode<Resolved>(frame.payload);
+        EXPECT_TRUE(message);
+        Received one{message->id, message->reason, std::string(message->text), {}};
+        for (const Target& target : message->targets) {
+          one.targets.emplace_back(target.ticket, target.delivered_to);
+        }
+        all.push_back(std::move(one));
+      }
+    }
+    return all;
+  }
+  std::string ticket_for(Channel& frontend, const std::string& address) {
+    send(frontend, Resolve{1, address});
+    const auto answers = receive(frontend);
+    return answers.at(0).targets.at(0).first;
+  }
+  bool is_closed(Channel& channel) {
+    Channel::Status status{};
+    while ((status = channel.receive(packet_)) == Channel::Status::ok) {
+    }
+    return status == Channel::Status::closed;
+  }
+  // What master was asked for since the last time.
+  std::vector<StartWorker> workers_wanted() {
+    std::vector<StartWorker> wanted;
+    while (master_->receive(packet_) == Channel::Status::ok) {
+      for (const Frame& frame : packet_.frames()) {
+        if (const auto message = decode<StartWorker>(frame.payload)) wanted.push_back(*message);
+      }
+    }
+    return wanted;
+  }
+  void answer_in(Rounds& rounds) {
+    for (FakeTable* table : {&mailbox_, &uid_, &gid_}) table->answer_in(&rounds);
+  }
+
+  const Key key_ = make_ticket_key();
+  Settings settings_;
+  FakeTable mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
+  EventBasePtr base_{event_base_new()};
+  std::unique_ptr<Channel> master_;
+  std::unique_ptr<Role> role_;
+  Packet packet_;
+  int packets_ = 0;
+};
+
+TEST_F(LookupRole, SaysReadyAndEndsWhenToldTo) {
+  master_->send(Stop{});
+  EXPECT_EQ(master_->flush(), Channel::Status::ok);
+  EXPECT_EQ(role_->run(), 0);
+  ASSERT_EQ(master_->receive(packet_), Channel::Status::ok);
+  EXPECT_EQ(packet_.frames()[0].type, static_cast<std::uint16_t>(MessageType::ready));
+}
+
+TEST_F(LookupRole, EndsWithoutItsMaster) {
+  master_.reset();
+  EXPECT_EQ(role_->run(), 1);
+}
+
+TEST_F(LookupRole, AnswersWithTicketsThatOutliveTheTransaction) {
+  const auto frontend = introduce(0);
+  send(*frontend, Resolve{77, "USER@D.ORG"});
+  const auto answers = receive(*frontend);
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(answers[0].id, 77U);
+  ASSERT_EQ(answers[0].targets.size(), 1U);
+  const auto& [sealed, delivered_to] = answers[0].targets[0];
+  EXPECT_EQ(delivered_to, "user@d.org");
+  const MailboxOwner owner{Uid(1001), Gid(1002)};
+  const Clock::time_point end = Clock::now() + settings_.transaction_time_limit;
+  const auto ticket = open_ticket_as_worker(derive_worker_key(key_, owner), owner, sealed, end);
+  ASSERT_TRUE(ticket);
+  EXPECT_EQ(ticket->path.value(), "d.org/user");
+  EXPECT_FALSE(open_ticket_as_maker(key_, sealed, end + std::chrono::minutes(11)));
+}
+
+TEST_F(LookupRole, TellsWhyThereIsNoMailbox) {
+  const auto frontend = introduce(0);
+  const std::pair<std::string, Reason> cases[] = {{"nobody@d.org", Reason::unknown_user},
+                                                  {"a b@d.org", Reason::bad_address},
+                                                  {"\xff@d.org", Reason::bad_utf8}};
+  for (const auto& [address, reason] : cases) {
+    send(*frontend, Resolve{5, address});
+    const auto answers = receive(*frontend);
+    ASSERT_EQ(answers.size(), 1U) << address;
+    EXPECT_TRUE(answers[0].targets.empty());
+    EXPECT_EQ(answers[0].reason, reason) << address;
+    EXPECT_FALSE(answers[0].text.empty());
+  }
+}
+
+TEST_F(LookupRole, AsksForAllRecipientsOfAPacketAtOnceAndAnswersInOnePacket) {
+  Rounds rounds;
+  answer_in(rounds);
+  const auto frontend = introduce(0);
+  for (std::uint64_t id = 0; id < 50; ++id) {
+    frontend->send(Resolve{id, id % 2 == 0 ? "user@d.org" : "user2@d.org"});
+  }
+  EXPECT_EQ(frontend->flush(), Channel::Status::ok);
+  turn();
+  EXPECT_EQ(rounds.waiting(), 50U * 2);  // full and @domain key, before the first answer
+  rounds.play_all();
+  turn();
+  EXPECT_EQ(rounds.played(), 2);
+  EXPECT_EQ(receive(*frontend).size(), 50U);
+  EXPECT_EQ(packets_, 1);
+}
+
+TEST_F(LookupRole, HasAWorkerStartedForAValidTicket) {
+  const auto frontend = introduce(3);
+  const std::string ticket = ticket_for(*frontend, "user@d.org");
+  send(*frontend, WantWorker{ticket});
+  const auto wanted = workers_wanted();
+  ASSERT_EQ(wanted.size(), 1U);
+  EXPECT_EQ(wanted[0].frontend, 3U);
+  EXPECT_EQ(wanted[0].owner, (MailboxOwner{Uid(1001), Gid(1002)}));
+  EXPECT_FALSE(is_closed(*frontend));
+}
+
+TEST_F(LookupRole, ClosesAFrontendWithAForgedTicket) {
+  const auto honest = introduce(0);
+  const std::string ticket = ticket_for(*honest, "user@d.org");
+  const MailboxOwner root{Uid(1), Gid(1)};
+  std::vector<std::string> forged = {
+      "", "junk", ticket + "x", ticket.substr(0, ticket.size() - 1),
+      seal_ticket(make_ticket_key(),
+                  {root, *MailboxPath::parse("d.org/user/"), Clock::now() + std::chrono::hours(1)}),
+      // A worker's own key is not the maker's.
+      seal_ticket(derive_worker_key(key_, root),
+                  {root, *MailboxPath::parse("d.org/user/"), Clock::now() + std::chrono::hours(1)}),
+      seal_ticket(key_, {root, *MailboxPath::parse("d.org/user/"), Clock::now()}),  // expired
+  };
+  for (std::size_t at = 0; at < ticket.size(); ++at) {
+    std::string altered = ticket;
+    altered[at] = static_cast<char>(altered[at] ^ 1);
+    forged.push_back(altered);
+  }
+  for (std::size_t i = 0; i < forged.size(); ++i) {
+    const auto frontend = introduce(1);
+    send(*frontend, WantWorker{forged[i]});
+    EXPECT_TRUE(is_closed(*frontend)) << "forgery " << i;
+    EXPECT_TRUE(workers_wanted().empty()) << "forgery " << i;
+  }
+  EXPECT_FALSE(is_closed(*honest));
+  send(*honest, WantWorker{ticket});
+  EXPECT_EQ(workers_wanted().size(), 1U);
+}
+
+TEST_F(LookupRole, ClosesAFrontendThatSendsWhatItMayNot) {
+  const auto expect_closed = [&](const std::function<void(Channel&)>& misbehave) {
+    const auto frontend = introduce(0);
+    misbehave(*frontend);
+    turn();
+    EXPECT_TRUE(is_closed(*frontend));
+  };
+  expect_closed([&](Channel& c) { send(c, Ready{}); });
+  expect_closed([&](Channel& c) { send(c, Stop{}); });
+  expect_closed(
+      [&](Channel& c) { send(c, StartWorker{.frontend = 0, .owner = {Uid(1), Gid(1)}}); });
+  expect_closed([&](Channel& c) { send(c, Resolved{.id = 1}); });
+  expect_closed([&](Channel& c) {
+    std::vector<UniqueFd> descriptor;
+    descriptor.emplace_back(::dup(0));
+    send(c, Resolve{1, "user@d.org"}, std::move(descriptor));
+  });
+}
+
+TEST_F(LookupRole, ClosesAFrontendThatAsksBeyondItsWindow) {
+  Rounds rounds;
+  answer_in(rounds);
+  const auto frontend = introduce(0);
+  for (std::uint64_t id = 0; id < kResolveWindow; ++id) {
+    frontend->send(Resolve{id, "user@d.org"});
+    if (id % 256 == 0) {
+      EXPECT_EQ(frontend->flush(), Channel::Status::ok);
+      turn();
+    }
+  }
+  EXPECT_EQ(frontend->flush(), Channel::Status::ok);
+  turn();
+  EXPECT_FALSE(is_closed(*frontend));
+  send(*frontend, Resolve{kResolveWindow, "user@d.org"});
+  EXPECT_TRUE(is_closed(*frontend));
+  rounds.play_all();  // to nobody
+}
+
+TEST_F(LookupRole, DropsTheAnswersOfAFrontendThatIsGone) {
+  Rounds rounds;
+  answer_in(rounds);
+  auto gone = introduce(0);
+  send(*gone, Resolve{1, "user@d.org"});
+  gone.reset();
+  turn();
+  const auto back = introduce(0);
+  rounds.play_all();
+  turn();
+  EXPECT_TRUE(receive(*back).empty());
+  send(*back, Resolve{2, "user@d.org"});
+  rounds.play_all();
+  turn();
+  EXPECT_EQ(receive(*back).size(), 1U);
+}
+
+TEST_F(LookupRole, TakesANewChannelForAFrontendThatWasRestarted) {
+  const auto old = introduce(0);
+  const auto fresh = introduce(0);
+  EXPECT_TRUE(is_closed(*old));
+  send(*fresh, Resolve{1, "user@d.org"});
+  EXPECT_EQ(receive(*fresh).size(), 1U);
+}
+
+}  // namespace
+}  // namespace lmtpd::lookup
