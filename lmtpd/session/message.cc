@@ -38,7 +38,7 @@ void Session::Impl::on_body_refused(std::uint64_t id, const Error& error) {
     answer(reply);
     return;
   }
-  transaction_->failure = reply_to(error, settings_.defer_over_quota);
+  transaction_->refusal = reply_to(error, settings_.defer_over_quota);
   if (state_ == State::body_full) {
     state_ = State::data;
     touch();
@@ -50,7 +50,7 @@ std::size_t Session::Impl::read_data(std::string_view octets) {
   touch();
   Transaction& transaction = *transaction_;
   const std::size_t consumed = transaction.data.read(octets.substr(0, kLargestPiece));
-  judge_message();
+  if (fault_of_message()) drop_body();
   const std::string_view output = transaction.data.output();
   if (transaction.body_is_ours && !output.empty() &&
       !backend_.append_body(transaction.body, output)) {
@@ -61,21 +61,16 @@ std::size_t Session::Impl::read_data(std::string_view octets) {
   return consumed;
 }
 
-void Session::Impl::judge_message() {
+// Of what has come in so far. Asked again at the end, so that a message with several faults is
+// answered the same however its octets were cut on the way.
+std::optional<Reply> Session::Impl::fault_of_message() const {
   const DataReader& data = transaction_->data;
-  if (transaction_->failure) return;
   if (settings_.size_announced > 0 && data.received_octets() > settings_.size_announced) {
-    fail_message(kTooBig);
-  } else if (data.received_fields() >= settings_.hopcount_limit) {
-    fail_message(kTooManyHops);
-  } else if (settings_.reject_bare_newline && data.has_bare_newline()) {
-    fail_message(kBareNewlineInData);
+    return kTooBig;
   }
-}
-
-void Session::Impl::fail_message(const Reply& reply) {
-  transaction_->failure = reply;
-  drop_body();
+  if (data.received_fields() >= settings_.hopcount_limit) return kTooManyHops;
+  if (settings_.reject_bare_newline && data.has_bare_newline()) return kBareNewlineInData;
+  return std::nullopt;
 }
 
 void Session::Impl::drop_body() {
@@ -86,20 +81,21 @@ void Session::Impl::drop_body() {
 
 void Session::Impl::end_data() {
   transaction_->dot = backend_.now();
-  if (transaction_->failure) {
-    answer_failed_message();
+  if (const auto fault = fault_of_message()) {
+    answer_failed_message(*fault);
+  } else if (transaction_->refusal) {
+    answer_failed_message(*transaction_->refusal);
   } else {
     start_delivery();
   }
 }
 
-void Session::Impl::answer_failed_message() {
+void Session::Impl::answer_failed_message(const Reply& reply) {
   for (const Recipient& recipient : transaction_->recipients) {
     for (const Mailbox& mailbox : recipient.mailboxes) {
-      log_recipient(recipient, mailbox.delivered_to, mailbox.path, transaction_->dot,
-                    *transaction_->failure);
+      log_recipient(recipient, mailbox.delivered_to, mailbox.path, transaction_->dot, reply);
     }
-    send(*transaction_->failure);
+    send(reply);
   }
   enter_ready();
 }

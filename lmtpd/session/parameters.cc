@@ -164,8 +164,7 @@ tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view 
       if (has_body) return tl::unexpected(kRepeatedParameter);
       has_body = true;
       const std::string_view value = parameter->value.value_or("");
-      result.eight_bit = equal_ignoring_case(value, "8BITMIME");
-      if (!result.eight_bit && !equal_ignoring_case(value, "7BIT")) {
+      if (!equal_ignoring_case(value, "8BITMIME") && !equal_ignoring_case(value, "7BIT")) {
         return tl::unexpected(kBadParameter);
       }
     } else if (is("SMTPUTF8")) {

@@ -1,9 +1,9 @@
 // lmtpd/session/parameters.h -- the ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.1.11).
 //
-// Taken on MAIL: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531). On RCPT: ORCPT (RFC
-// 3461 4.2), though DSN is not offered, since it alone tells what the address was before Postfix
-// expanded aliases. Fails with 501 5.5.4 for a bad or repeated parameter, 555 5.5.4 for one that is
-// not known.
+// Taken on MAIL: SIZE (RFC 1870), BODY=7BIT and 8BITMIME (RFC 6152; both mean nothing to a store
+// that keeps all octets), SMTPUTF8 (RFC 6531). On RCPT: ORCPT (RFC 3461 4.2), though DSN is not
+// offered, since it alone tells what the address was before Postfix expanded aliases. Fails with
+// 501 5.5.4 for a bad or repeated parameter, 555 5.5.4 for one that is not known.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,6 @@ namespace lmtpd::session {
 
 struct MailParameters {
   std::uint64_t size = 0;  // octets, 0: not declared; UINT64_MAX stands for anything larger
-  bool eight_bit = false;  // BODY=8BITMIME
   bool smtputf8 = false;
 };
 

@@ -36,7 +36,7 @@ struct Transaction {
   std::uint64_t body = 0;     // the backend's id of it
   bool body_is_ours = false;  // to append to, to drop or to hand over
   DataReader data;
-  std::optional<Reply> failure;  // of the message: every recipient's reply
+  std::optional<Reply> refusal;  // what the backend said of the body
   Clock::time_point dot;
   std::optional<Delivery> delivery;
   std::size_t answered = 0;  // recipients, from the first on
@@ -102,11 +102,10 @@ class Session::Impl {
 
   // Behind 354: message.cc
   std::size_t read_data(std::string_view octets);
-  void judge_message();
-  void fail_message(const Reply& reply);
+  [[nodiscard]] std::optional<Reply> fault_of_message() const;
   void drop_body();
   void end_data();
-  void answer_failed_message();
+  void answer_failed_message(const Reply& reply);
   void start_delivery();
   [[nodiscard]] std::vector<Copy> make_copies() const;
   void answer_settled_recipients();

@@ -81,14 +81,12 @@ TEST(MailParameters, Good) {
   const auto all = parse_mail_parameters("SIZE=123 BODY=8BITMIME SMTPUTF8");
   ASSERT_TRUE(all);
   EXPECT_EQ(all->size, 123U);
-  EXPECT_TRUE(all->eight_bit);
   EXPECT_TRUE(all->smtputf8);
   const auto none = parse_mail_parameters("");
   ASSERT_TRUE(none);
   EXPECT_EQ(none->size, 0U);
-  EXPECT_FALSE(none->eight_bit);
   EXPECT_FALSE(none->smtputf8);
-  EXPECT_FALSE(parse_mail_parameters("body=7bit")->eight_bit);
+  EXPECT_TRUE(parse_mail_parameters("body=7bit"));
   EXPECT_EQ(parse_mail_parameters("size=00000000000000000007")->size, 7U);
   EXPECT_EQ(parse_mail_parameters("size=18446744073709551615")->size,
             std::numeric_limits<std::uint64_t>::max());

@@ -1,7 +1,8 @@
 // A whole session: octets of a hostile client against a Backend whose answers come when and as the
-// input says. Octets from 0xF0 on direct the Backend, 0xEF quotes one; all others are the client's.
-// After each step the session must keep its bounds and its part of the Backend's contract, and in
-// the end there must be no more replies than were owed.
+// input says. The first octet chooses settings; octets from 0xF0 on direct the Backend, 0xEF quotes
+// one; all others are the client's. After each step the session must keep its bounds and its part
+// of the Backend's contract. Then the client's octets alone, whole and one at a time, must draw the
+// same replies.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -20,41 +21,41 @@ void must(bool holds) {
 
 class Run {
  public:
-  Run() {
+  // `piece`: octets offered to the session at a time.
+  Run(std::uint8_t flags, std::size_t piece) : piece_(piece) {
     settings_.hostname = "mx.test";
     settings_.size_announced = 2000;
     settings_.recipient_limit = 4;
     settings_.hopcount_limit = 3;
-    backend_.add_mailbox("a@x.org", {"a"});
-    backend_.add_mailbox("b@x.org", {"b", "c"}, "final@x.org", ScriptedBackend::Duration(2));
-    backend_.outcomes["c"] = {fail(Reason::over_quota, ""), ScriptedBackend::Duration(3)};
-  }
-
-  void play(std::string_view input) {
-    // The first octet chooses the settings.
-    const auto flags = static_cast<std::uint8_t>(input[0]);
     settings_.strict_rfc821_envelopes = (flags & 1) != 0;
     settings_.reject_bare_newline = (flags & 2) != 0;
     if ((flags & 4) != 0) backend_.full_at = 20;
     if ((flags & 8) != 0) backend_.refuse_at = 60;
     if ((flags & 16) != 0) backend_.refuse_body = Error{Reason::no_space, ""};
+    backend_.add_mailbox("a@x.org", {"a"});
+    backend_.add_mailbox("b@x.org", {"b", "c"}, "final@x.org", ScriptedBackend::Duration(2));
+    backend_.outcomes["c"] = {fail(Reason::over_quota, ""), ScriptedBackend::Duration(3)};
     session_.emplace(settings_, "S1", Peer{"localhost", "unix"}, backend_);
-    for (std::size_t i = 1; i < input.size(); ++i) {
+  }
+
+  // What the session said. `directed`: the input's directions are followed.
+  std::string play(std::string_view input, bool directed) {
+    for (std::size_t i = 0; i < input.size(); ++i) {
       const auto octet = static_cast<std::uint8_t>(input[i]);
       if (octet == 0xEF && i + 1 < input.size()) {
         unsent_ += input[++i];
-      } else if (octet >= 0xF0) {
-        direct(octet);
-      } else {
+      } else if (octet < 0xF0) {
         unsent_ += static_cast<char>(octet);
+      } else if (directed) {
+        direct(octet);
       }
     }
     offer();
     while (backend_.answer_next(*session_)) offer();
-    must(backend_.owed() == 0);
     must(unsent_.empty() || session_->closing());
     session_->shut_down();
     check();
+    return transcript_;
   }
 
  private:
@@ -79,7 +80,7 @@ class Run {
 
   void offer() {
     while (!unsent_.empty()) {
-      const std::size_t consumed = session_->consume(unsent_);
+      const std::size_t consumed = session_->consume(std::string_view(unsent_).substr(0, piece_));
       must(consumed <= unsent_.size());
       must(consumed > 0 || !session_->wants_input());
       if (consumed == 0) break;
@@ -89,17 +90,18 @@ class Run {
   }
 
   void check() {
-    output_ += session_->take_output();
+    const std::string output = session_->take_output();
+    transcript_ += output;
     must(backend_.breaches().empty());
     if (session_->closing()) {
       must(!session_->wants_input());
       must(session_->deadline() == Clock::time_point::max());
     }
-    for (std::size_t end; (end = output_.find("\r\n")) != std::string::npos;) {
-      check_reply(output_.substr(0, end));
-      output_.erase(0, end + 2);
+    std::size_t at = 0;
+    for (std::size_t end; (end = output.find("\r\n", at)) != std::string::npos; at = end + 2) {
+      check_reply(output.substr(at, end - at));
     }
-    must(output_.empty());
+    must(at == output.size());
     for (const std::string& line : backend_.log_lines) must_be_clean(line);
     backend_.log_lines.clear();
     for (const auto& copy : backend_.stored) must(copy.content.starts_with("Return-Path: <"));
@@ -120,12 +122,17 @@ class Run {
   ScriptedBackend backend_;
   std::optional<Session> session_;
   std::string unsent_;
-  std::string output_;
+  std::string transcript_;
+  std::size_t piece_;
 };
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > 0) Run().play(std::string_view(reinterpret_cast<const char*>(data), size));
+  if (size == 0) return 0;
+  const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+  Run(data[0], SIZE_MAX).play(input, true);
+  const std::string whole = Run(data[0], SIZE_MAX).play(input, false);
+  must(Run(data[0], 1).play(input, false) == whole);
   return 0;
 }

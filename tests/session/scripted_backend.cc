@@ -84,10 +84,10 @@ bool ScriptedBackend::append_body(std::uint64_t id, std::string_view octets) {
   if (body.state != BodyState::open) breach("append_body() before on_body_ready()");
   appended.push_back(octets.size());
   body.octets += octets;
-  const std::size_t limit = std::min(full_at, refuse_at);
-  if (body.octets.size() < limit) return true;
+  const bool refused = body.octets.size() >= refuse_at;
+  if (!refused && body.octets.size() < full_at) return true;
   body.state = BodyState::full;
-  owe(body_after, {{}, refuse_at == limit ? Kind::body_refused : Kind::body_ready, id, 0, {}});
+  owe(body_after, {{}, refused ? Kind::body_refused : Kind::body_ready, id, 0, {}});
   full_at = SIZE_MAX;
   return false;
 }

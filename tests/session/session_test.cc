@@ -180,6 +180,19 @@ TEST_F(SessionTest, AMessageThatIsTooBigGivesItsRoomBackAtOnce) {  // I4
   EXPECT_EQ(reply_now(), "552 5.3.4");
 }
 
+TEST_F(SessionTest, OfSeveralFaultsTheSameIsNamedHoweverOctetsAreCut) {  // H19
+  settings_.size_announced = 100;
+  settings_.reject_bare_newline = true;
+  backend_.refuse_at = 10;
+  const std::string text = "bare\nnewline" + std::string(200, 'x') + "\r\n.\r\n";
+  for (const std::size_t piece : {std::size_t{1}, SIZE_MAX}) {
+    start_message({"a"});
+    Client cutting(*session_, backend_, piece);
+    cutting.send(text);
+    EXPECT_EQ(cutting.read_line().value_or("none").substr(0, 9), "552 5.3.4") << piece;
+  }
+}
+
 TEST_F(SessionTest, WireSizeIsThatOfTheStoredCopy) {
   backend_.add_mailbox(address("alias"), {"c"}, address("c"));
   start_message({"a", "alias"});
