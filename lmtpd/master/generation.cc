@@ -96,7 +96,9 @@ void Generation::start_lookup(Clock::time_point now) {
 }
 
 Result<void> Generation::brief_lookup(RoleProcess& lookup) {
-  lookup.tell(Configure{.parameters = configuration_.parameters, .key = ticket_key_});
+  lookup.tell(Configure{.parameters = configuration_.parameters,
+                        .owner = configuration_.lookup_user,
+                        .key = ticket_key_});
   for (const Configuration::OpenFile& file : configuration_.files) {
     UniqueFd fd = reopen(file.fd.get());
     if (!fd) return fail(Reason::io, errno_text(file.path, errno));
@@ -122,7 +124,9 @@ void Generation::start_frontend(std::uint32_t number, Clock::time_point now) {
 }
 
 Result<void> Generation::brief_frontend(RoleProcess& frontend, std::uint32_t number) {
-  frontend.tell(Configure{.parameters = configuration_.parameters, .instance = number});
+  frontend.tell(Configure{.parameters = configuration_.parameters,
+                          .instance = number,
+                          .owner = configuration_.frontend_user});
   for (const Listeners::Share& share : sockets_.listeners) {
     UniqueFd fd(::fcntl(share.fd.get(), F_DUPFD_CLOEXEC, 0));
     if (!fd) return fail(Reason::io, errno_text("a listening socket's dup", errno));

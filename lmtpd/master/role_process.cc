@@ -5,6 +5,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +47,13 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+bool still_there(const RoleProgram& program) {
+  struct stat opened{};
+  struct stat found{};
+  return ::fstat(program.fd.get(), &opened) == 0 && ::stat(program.path.c_str(), &found) == 0 &&
+         opened.st_dev == found.st_dev && opened.st_ino == found.st_ino;
+}
+
 [[noreturn]] void become_role(const RoleProgram& program, const std::string& title, int control) {
   ::setsid();
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -65,6 +73,9 @@ void reset_signals() {
   std::vector<char*> pointers;
   for (std::string& variable : environment) pointers.push_back(variable.data());
   pointers.push_back(nullptr);
+  // By its path the process gets the program's name, which kernels before 6.14 do not give it
+  // otherwise.
+  if (still_there(program)) ::execve(program.path.c_str(), arguments.data(), pointers.data());
   ::fexecve(program.fd.get(), arguments.data(), pointers.data());
   log_error("{}", errno_text("executing " + program.name, errno));
   ::_exit(EXIT_FAILURE);

@@ -19,7 +19,7 @@ StartResult<RoleProgram> open_program(const std::filesystem::path& own_folder,
     const std::filesystem::path path = folder / name;
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd && errno == ENOENT) continue;
-    RoleProgram program{name, UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kOutOfTheWay))};
+    RoleProgram program{name, path, UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kOutOfTheWay))};
     if (!program.fd) return system_failure(errno_text(path.string(), errno));
     return program;
   }

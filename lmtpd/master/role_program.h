@@ -13,6 +13,7 @@ namespace lmtpd::master {
 
 struct RoleProgram {
   std::string name;  // "lmtpd-frontend"
+  std::string path;  // what is there may have become another build's
   UniqueFd fd;       // for fexecve(3); 10 or more, out of the way of what a child sets up
 };
 

@@ -1,6 +1,7 @@
 """Roles: what they are given, how they are restarted, and in which order they end."""
 
 import os
+import pwd
 import resource
 import signal
 import socket
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from harness import KIND_FRONTEND, KIND_LOOKUP
+from harness import FRONTEND_USER, KIND_FRONTEND, KIND_LOOKUP, LOOKUP_USER
 
 
 def open_descriptors(pid):
@@ -19,6 +20,7 @@ def test_lookup_gets_key_files_and_control_socket_and_frontends_get_listeners(ma
     master = make_master(frontend_processes=2).start()
     lookup = master.wait_role("lookup")
     assert lookup.all("configure")[0]["has_key"] == "true"
+    assert lookup.all("configure")[0]["uid"] == str(pwd.getpwnam(LOOKUP_USER).pw_uid)
     assert len(lookup.all("file")) == 1
     assert lookup.all("file")[0]["path"] == str(master.dir / "mailboxes")
     assert bytes.fromhex(lookup.all("file")[0]["contents"]) == b"user@domain.org domain.org/user/\n"
@@ -28,6 +30,7 @@ def test_lookup_gets_key_files_and_control_socket_and_frontends_get_listeners(ma
         frontend = master.wait_role(f"frontend {number}")
         assert frontend.all("configure")[0]["instance"] == str(number)
         assert frontend.all("configure")[0]["has_key"] == "false"
+        assert frontend.all("configure")[0]["uid"] == str(pwd.getpwnam(FRONTEND_USER).pw_uid)
         assert not frontend.all("file")
         assert len(frontend.all("listener")) == 1
         assert master.wait_event(frontend, "introduce", kind=KIND_LOOKUP)
@@ -116,6 +119,19 @@ def test_dead_frontend_is_restarted_with_back_off_and_all_it_needs(make_master):
     assert f"frontend 0 (pid {frontend.pid}) killed by signal 9 (Killed); started again in 400 ms" \
         in master.log()
     assert "ready:" in master.log() and master.log().count("ready:") == 1
+
+
+def test_restarted_role_is_of_masters_own_build(make_master):
+    master = make_master().start()
+    frontend = master.wait_role("frontend 0")
+    assert open(f"/proc/{frontend.pid}/comm").read() == "lmtpd-frontend\n"
+    # As dpkg unpacks a new version.
+    program = master.dir / "bin" / "lmtpd-frontend"
+    (master.dir / "bin" / "new").write_text("another build")
+    (master.dir / "bin" / "new").rename(program)
+    frontend.order("exit 1")
+    second = master.wait_role("frontend 0", 1)
+    assert os.readlink(f"/proc/{second.pid}/exe") == f"{program} (deleted)"
 
 
 def test_restarted_lookup_is_introduced_to_every_frontend(make_master):
