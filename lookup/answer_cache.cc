@@ -87,7 +87,13 @@ std::size_t AnswerCache::find_slot(std::uint32_t hash, std::uint32_t table,
   std::size_t slot = hash & mask;
   while (index_[slot] != 0) {
     const Entry& entry = entries_[index_[slot] - 1];
-    if (entry.hash == hash && entry.table == table && entry.key() == key) break;
+    if (entry.hash == hash) {
+      // A hit is going to need its neighbours, too: their memory latencies and the key's overlap
+      // (a quarter of a hit's time with a million entries).
+      if (entry.older != kNowhere) __builtin_prefetch(&entries_[entry.older], 1);
+      if (entry.newer != kNowhere) __builtin_prefetch(&entries_[entry.newer], 1);
+      if (entry.table == table && entry.key() == key) break;
+    }
     slot = (slot + 1) & mask;
   }
   return slot;
