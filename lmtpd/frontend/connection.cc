@@ -27,6 +27,7 @@ Connection::Connection(event_base* base, UniqueFd socket, std::uint64_t name,
       name_(name),
       services_(services),
       session_(settings, std::move(session_id), std::move(peer), *this),
+      write_timeout_(settings.session_timeout),
       readable_(event_new(base, socket_.get(), EV_READ | EV_PERSIST, on_readable, this)),
       writable_(event_new(base, socket_.get(), EV_WRITE, on_progress, this)),
       progress_(event_new(base, -1, 0, on_progress, this)),
@@ -49,7 +50,9 @@ void Connection::on_progress(evutil_socket_t, short, void* self) noexcept {
 void Connection::on_timer(evutil_socket_t, short, void* self) noexcept {
   auto& connection = *static_cast<Connection*>(self);
   connection.timer_due_ = Clock::time_point::max();
-  if (Clock::now() >= connection.session_.deadline()) connection.session_.on_deadline();
+  const Clock::time_point now = Clock::now();
+  if (now >= connection.session_.deadline()) connection.session_.on_deadline();
+  if (now >= connection.write_deadline()) connection.lose_client();
   connection.progress();
 }
 
@@ -114,7 +117,10 @@ void Connection::feed() {
 void Connection::write() {
   while (true) {
     if (unsent_.size() < kUnsentLimit) unsent_ += session_.take_output();
-    if (unsent_.empty()) return;
+    if (unsent_.empty()) {
+      sent_at_ = Clock::now();
+      return;
+    }
     const ssize_t sent = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
@@ -122,13 +128,10 @@ void Connection::write() {
         event_add(writable_.get(), nullptr);
         return;
       }
-      // The client is gone. What was handed over is still delivered, and logged.
-      end_of_input_ = true;
-      unread_.clear();
-      unsent_.clear();
-      static_cast<void>(session_.take_output());
+      lose_client();
       return;
     }
+    sent_at_ = Clock::now();
     unsent_.erase(0, static_cast<std::size_t>(sent));
   }
 }
@@ -140,9 +143,21 @@ void Connection::finish() {
   services_.on_finished(name_);
 }
 
-// The timer is not moved at every command: it looks at the deadline again when it fires.
+// The client is gone, or takes no reply. What was handed over is still delivered, and logged.
+void Connection::lose_client() {
+  end_of_input_ = true;
+  unread_.clear();
+  unsent_.clear();
+  static_cast<void>(session_.take_output());
+}
+
+Clock::time_point Connection::write_deadline() const {
+  return unsent_.empty() ? Clock::time_point::max() : sent_at_ + write_timeout_;
+}
+
+// The timer is not moved at every command: it looks at the deadlines again when it fires.
 void Connection::arm_timer() {
-  const Clock::time_point due = session_.deadline();
+  const Clock::time_point due = std::min(session_.deadline(), write_deadline());
   if (due >= timer_due_) return;
   timer_due_ = due;
   const timeval wait = to_timeval(due - Clock::now());

@@ -81,6 +81,8 @@ class Connection final : private session::Backend {
   void finish();
   void schedule();
   void arm_timer();
+  void lose_client();
+  [[nodiscard]] Clock::time_point write_deadline() const;
   void answer_body(std::uint64_t id, Result<void> ready);
 
   UniqueFd socket_;
@@ -94,6 +96,8 @@ class Connection final : private session::Backend {
   std::size_t under_way_ = 0;  // recipients being resolved and copies being delivered
   std::unordered_map<std::uint64_t, Receiving> bodies_;
   std::vector<BodyAnswer> answers_;  // owed to the session
+  const std::chrono::milliseconds write_timeout_;
+  Clock::time_point sent_at_ = Clock::now();  // when the client last took octets, or had all
   Clock::time_point timer_due_ = Clock::time_point::max();
   EventPtr readable_;
   EventPtr writable_;

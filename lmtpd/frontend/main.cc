@@ -1,6 +1,7 @@
 // lmtpd/frontend/main.cc -- lmtpd-frontend: executed by master as root, serves clients as frontend_user.
 
 #include <cstdlib>
+#include <ctime>
 #include <utility>
 
 #include "lmtpd/base/config/parameters.h"
@@ -31,6 +32,7 @@ int main() {
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
   open_log("frontend", settings.log);
 
+  ::tzset();  // Received has local time; the zone's file is out of reach later
   must(become(start.owner));
   must(forbid_new_privileges());
   if (must(confine_to_no_files()) == Confinement::not_available) {
