@@ -24,7 +24,7 @@ def blast(options, contender, *arguments):
          (options.build / "bench" / "blast", "--json", "--timeout", "120", *arguments,
           contender.target)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Wrong(f"{contender.name}: {done.stderr.strip()}\n{contender.log_tail()}")
+        raise Wrong(f"{contender.name}: {done.stderr.strip()}")
     return json.loads(done.stdout)
 
 
@@ -44,6 +44,9 @@ def running(contender, site, image):
         try:
             contender.start(mail_base)
             yield mail_base
+        except Exception as error:
+            error.add_note(f"{contender.name}'s log ends:\n{contender.log_tail()}")
+            raise
         finally:
             contender.stop()
 
@@ -97,7 +100,7 @@ def smtp_source_run(options, contender, site, image):
         for output, status in ends:
             # smtp-source ends at the first reply that is no success.
             if status != 0 or output:
-                raise Wrong(f"{contender.name}: smtp-source: {output}\n{contender.log_tail()}")
+                raise Wrong(f"{contender.name}: smtp-source: {output}")
         check_one_each(contender, site, mail_base)
     return figures(site.domains * site.users, meter.seconds, meter, {})
 
