@@ -32,10 +32,11 @@ std::string excerpt(std::string_view text) {
 std::optional<std::array<unsigned, 3>> parse_level(std::string_view text) {
   std::array<unsigned, 3> level{};
   for (std::size_t i = 0;; ++i) {
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, level[i]);
+    const char* const begin = text.data();
+    const char* const end = begin + text.size();
+    const auto [stop, error] = std::from_chars(begin, end, level[i]);
     if (error != std::errc() || level[i] > 9999) return std::nullopt;
-    text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
+    text.remove_prefix(static_cast<std::size_t>(stop - begin));
     if (text.empty()) return level;
     if (text.front() != '.' || i == 2) return std::nullopt;
     text.remove_prefix(1);
@@ -214,7 +215,7 @@ class Expansion {
   Expanded<std::string> comparison(std::string_view& rest, int depth) {
     auto left = operand(rest, depth);
     if (!left) return left;
-    std::size_t end = std::min(rest.find_first_not_of("<>=!"), rest.size());
+    const std::size_t end = std::min(rest.find_first_not_of("<>=!"), rest.size());
     const std::string_view relation = rest.substr(0, end);
     const bool by_level = rest.substr(end).starts_with("level");
     rest = without_leading_blanks(rest.substr(by_level ? end + 5 : end));

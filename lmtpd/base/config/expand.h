@@ -16,7 +16,7 @@
 namespace lmtpd {
 
 // Octets that one value may have after its expansion.
-inline constexpr std::size_t kLongestValue = 32 * 1024;
+inline constexpr std::size_t kLongestValue = 32'768;
 
 template <class T>
 using Expanded = tl::expected<T, std::string>;

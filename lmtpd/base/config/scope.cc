@@ -55,12 +55,13 @@ Expanded<std::optional<std::string>> Scope::value(std::string_view name) {
   auto value = [&]() -> Expanded<std::optional<std::string>> {
     auto found = definition(name);
     if (!found) return tl::unexpected(found.error());
-    if (!*found) return std::nullopt;
-    if ((*found)->final) return std::move((*found)->text);
-    return expanded((*found)->text);
+    std::optional<Definition>& defined = *found;
+    if (!defined) return std::nullopt;
+    if (defined->final) return std::move(defined->text);
+    return expanded(defined->text);
   }();
   under_way_.pop_back();
-  if (value && *value) values_.emplace(name, **value);
+  if (value && value->has_value()) values_.emplace(name, value->value());
   return value;
 }
 

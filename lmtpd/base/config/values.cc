@@ -19,10 +19,11 @@ bool is_yes_no(std::string_view text, std::string_view word) {
 
 // The digits at the start of `text`, cut off it. False: none, or more than 64 bits hold.
 bool take_digits(std::string_view& text, int base, std::uint64_t& number) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number, base);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, number, base);
   if (error != std::errc()) return false;
-  text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
+  text.remove_prefix(static_cast<std::size_t>(stop - begin));
   return true;
 }
 
