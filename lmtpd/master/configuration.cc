@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string_view>
 
@@ -39,7 +40,13 @@ StartResult<MailboxOwner> role_user(const Parameters& parameters, std::string_vi
   return *found;
 }
 
-StartResult<MailboxOwner> listen_owner(const Parameters& parameters, const UserGroup& names) {
+// Nobody's, where no unix socket is listened on: a machine without Postfix has no user postfix.
+StartResult<MailboxOwner> listen_owner(const Parameters& parameters, const Settings& settings) {
+  const auto is_unix = [](const ListenSpec& spec) {
+    return spec.kind == ListenSpec::Kind::unix_socket;
+  };
+  if (std::ranges::none_of(settings.listen, is_unix)) return MailboxOwner{};
+  const UserGroup& names = settings.listen_owner;
   const std::optional<MailboxOwner> user = find_user(names.user);
   const std::optional<Gid> group = find_group(names.group);
   if (!user) {
@@ -143,7 +150,7 @@ StartResult<Configuration> Configuration::load(const std::string& file) {
   }
   made.frontend_user = *frontend;
   made.lookup_user = *lookup;
-  const StartResult<MailboxOwner> owner = listen_owner(*parameters, made.settings.listen_owner);
+  const StartResult<MailboxOwner> owner = listen_owner(*parameters, made.settings);
   if (!owner) return tl::unexpected(owner.error());
   made.socket_access = {*owner, made.settings.listen_mode};
   made.owner_policy = master::owner_policy(made);

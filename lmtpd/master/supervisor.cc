@@ -109,8 +109,9 @@ void Supervisor::adopt_if_ready() {
   std::unique_ptr<Generation> generation = std::move(next_.generation);
   Listeners::Plan plan = std::exchange(next_.plan, {});
   if (!failure) {
-    StartResult<void> published = listeners_.adopt(std::move(plan));
-    if (published) published = generation->publish();
+    // In this order: adopting closes sockets of the generation that would stay.
+    StartResult<void> published = generation->publish();
+    if (published) published = listeners_.adopt(std::move(plan));
     if (!published) failure = published.error();
   }
   if (failure) {

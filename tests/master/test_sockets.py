@@ -126,6 +126,11 @@ def test_missing_owner_is_named(make_master, names, missing):
     assert "listen_owner" in log and missing in log and str(master.config) in log
 
 
+def test_owner_is_not_needed_without_a_unix_socket(make_master):
+    master = make_master(listen=f"inet:127.0.0.1:{free_port()}", listen_owner="lmtpd-no-such:daemon")
+    assert master.start().stop() == 0
+
+
 def test_too_long_path_is_refused(make_master):
     master = make_master(listen="unix:" + "a" * 100)
     code, _, log = master.run()

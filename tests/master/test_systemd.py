@@ -143,10 +143,34 @@ def test_units_are_confined(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_stop_waits_longer_than_the_roles_take():
+def unit_value(key):
     text = (CONTRIB / "lmtpd.service.in").read_text()
-    seconds = int(text.split("TimeoutStopSec=")[1].split()[0])
-    assert seconds > 300 + 10 + 5, "drain_time's default, the workers' time and lookup's"
+    return [line.split("=", 1)[1] for line in text.splitlines() if line.startswith(key + "=")][0]
+
+
+def test_the_units_capabilities_are_enough(make_master):
+    names = [name.removeprefix("CAP_").lower() for name in unit_value("CapabilityBoundingSet").split()]
+    master = make_master(virtual_minimum_uid=1)
+    # A table that root reads only as one that may read everything.
+    os.chown(master.dir / "mailboxes", 1001, 1001)
+    (master.dir / "mailboxes").chmod(0o600)
+    master.start(command=["setpriv", "--no-new-privs",
+                          "--bounding-set=-all," + ",".join(f"+{name}" for name in names)])
+    knock(master, master.socket)
+    master.want_worker(1001)
+    worker, lookup = master.wait_role("worker 1001:1001"), master.wait_role("lookup")
+    master.wait_event(worker, "introduce")
+    lookup.order("seal 1001 1001 domain.org/user/ 60")
+    worker.order("make_mailbox 1 " + master.wait_event(lookup, "sealed")["ticket"])
+    assert master.wait_event(worker, "mailbox_made")["made"] == "true"
+    master.wait_role("frontend 0").order("expel_worker 1001 1001")
+    master.until(lambda: worker.gone)
+    assert master.stop() == 0
+    assert not master.socket.exists()
+
+
+def test_stop_waits_longer_than_the_roles_take():
+    assert int(unit_value("TimeoutStopSec")) > 300 + 10 + 5, "drain_time's default, the workers' time and lookup's"
 
 
 def test_users_are_made(tmp_path):
