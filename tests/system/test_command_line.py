@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from testsite import wait_until
 from testsite.daemon import SANITIZER_OPTIONS
 
 MESSAGE = b"Subject: command line\n\nbody\n"
@@ -103,6 +104,7 @@ def test_systemd_socket_activation(make_daemon, site):
     daemon.socket_path = path
     options = [f"--setenv={name}={value}" for name, value in SANITIZER_OPTIONS.items()]
     daemon.start(wrapper=["systemd-socket-activate", *options, f"--listen={path}"], ready=False)
+    wait_until(path.exists, "systemd has bound the socket")
     with daemon.client() as client:
         assert client.deliver("s@remote.example", ["user@foo.org"], MESSAGE).final[0].code == 250
     daemon.stop()

@@ -74,17 +74,19 @@ def test_it_starts_without_the_database(running, make_daemon):
                "delivery once the database runs", timeout=10, interval=0.2)
 
 
-@pytest.mark.parametrize("broken", ["users", "postfix_mailboxes", "postfix_virtual"])
-def test_a_query_that_fails_is_no_unknown_user(running, make_daemon, broken):
+@pytest.mark.parametrize("broken, expected", [
+    # Which of the tables an address needs: a mailbox row for the address itself asks no alias.
+    ("users", {"user@domain.org": "451 4.3.0", "foo@foo.org": "451 4.3.0", "nobody@foo.org": "550 5.1.1"}),
+    ("postfix_mailboxes",
+     {"user@domain.org": "451 4.3.0", "foo@foo.org": "451 4.3.0", "nobody@foo.org": "451 4.3.0"}),
+    ("postfix_virtual",
+     {"user@domain.org": "250 2.1.5", "foo@foo.org": "451 4.3.0", "nobody@foo.org": "451 4.3.0"}),
+])
+def test_a_query_that_fails_is_no_unknown_user(running, make_daemon, broken, expected):
     daemon = make_daemon()
     running.sql(f"REVOKE SELECT ON {broken} FROM mailreader")
     try:
-        for address in ("user@domain.org", "nobody@domain.org"):
-            first = replies(daemon, address)[0]
-            if first.code == 550:
-                # Its mailbox and alias tables answered: they have no such address.
-                assert (address, broken) == ("nobody@domain.org", "users")
-            else:
-                assert (first.code, first.enhanced) == (451, "4.3.0"), (address, first)
+        found = {address: str(replies(daemon, address)[0])[:9] for address in expected}
     finally:
         running.sql(f"GRANT SELECT ON {broken} TO mailreader")
+    assert found == expected

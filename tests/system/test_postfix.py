@@ -1,5 +1,7 @@
 """The site taken to the letter, behind a real Postfix, in both ways of routing to lmtpd."""
 
+import re
+
 import pytest
 
 from testsite import PrivatePostfix, stored
@@ -46,6 +48,7 @@ def daemon(make_daemon, postfix):
 
 def test_three_recipients_reach_their_maildirs_under_two_uids(routed, postfix, daemon, mail_base):
     before = {mailbox: len(stored(mail_base / mailbox)) for mailbox in MAILBOXES}
+    earlier = len(postfix.log_text())
     sent_before = postfix.log_text().count("status=sent (250 2.0.0")
     marker = f"by way of {routed}"
     assert postfix.send("tester@remote.example", RECIPIENTS,
@@ -61,8 +64,7 @@ def test_three_recipients_reach_their_maildirs_under_two_uids(routed, postfix, d
     daemon.wait_log(r"to=<user@foo\.org>.*status=sent")
     daemon.wait_log(r"to=<user@domain\.org>.*status=sent")
     daemon.wait_log(r"to=<user2@domain\.org>.*status=sent")
-    assert "status=deferred" not in postfix.log_text()
-    assert "status=bounced" not in postfix.log_text()
+    assert not re.findall(r"status=(?!sent).*", postfix.log_text()[earlier:])
 
 
 @pytest.mark.parametrize("address", ["nobody@domain.org", "nobody@foo.org"])
@@ -116,6 +118,4 @@ def test_postfix_defers_while_lmtpd_is_away_and_delivers_when_it_is_back(
     postfix.flush()
     postfix.wait_log(r"status=sent \(250 2\.0\.0", sent_before + 1, timeout=60)
     assert len(stored(mail_base / "domain.org/mails/user")) == before + 1
-    # What the other tests look at.
-    postfix.log.write_text("")
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from testsite import stored, wait_until
+from testsite.channel import copy_programs
 
 MESSAGE = b"Subject: ends\n\nbody\n"
 
@@ -110,6 +111,16 @@ def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, ro
     assert sorted(set(acknowledged) - set(marks)) == []
     assert len(marks) == len(set(marks))
     assert set(marks) <= set(sent)
+
+
+@pytest.mark.parametrize("role", ["lmtpd-frontend", "lmtpd-lookup"])
+def test_sigterm_while_a_role_cannot_start(site, build, make_daemon, role):
+    """Nothing is under way: it ends at once, not after drain_time."""
+    programs = copy_programs(site, build)
+    (programs / role).write_text("#!/bin/sh\nexit 1\n")
+    daemon = make_daemon(start=False, programs=programs).start(ready=False)
+    daemon.wait_log("started again", count=2)
+    assert daemon.stop(timeout=10) is not None
 
 
 def test_children_end_when_master_is_killed(make_daemon):

@@ -5,6 +5,7 @@ its control channel to the test.
 """
 
 import array
+import hashlib
 import os
 import re
 import select
@@ -12,6 +13,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import time
 from typing import NamedTuple
 
 from .directory import REPOSITORY
@@ -196,22 +198,40 @@ def read_ticket(sealed):
     return ticket
 
 
+def seal_ticket(key, owner, path, life):
+    """What lookup makes with master's key; `life` in seconds."""
+    ticket = Ticket(owner, time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(life * 1e9),
+                    os.urandom(8), path, b"", b"")
+    worker_key = keyed_hash(key, b"worker-1" + struct.pack("=II", *owner), 32)
+    ticket = ticket._replace(worker_tag=keyed_hash(worker_key, ticket.body(), 16))
+    return ticket._replace(maker_tag=keyed_hash(key, ticket.sealed(), 16)).sealed()
+
+
+def keyed_hash(key, octets, size):
+    return hashlib.blake2b(octets, digest_size=size, key=key).digest()
+
+
 # ---- a role's place
 
-class StandIn:
-    """Programs in which `role` is ours. accept() waits for master to start it."""
+def copy_programs(site, build):
+    """A directory with the programs, for a StandIn to change."""
+    programs = site.make(f"programs{time.monotonic_ns()}")
+    for program in (build / "bin").iterdir():
+        shutil.copy2(program, programs)
+    return programs
 
-    def __init__(self, site, build, role, name):
-        self.programs = site.make(name)
-        for program in (build / "bin").iterdir():
-            shutil.copy2(program, self.programs)
-        path = site.path / (name + ".socket")
+
+class StandIn:
+    """In `programs` the role's program is one that hands its control channel to the test."""
+
+    def __init__(self, programs, role):
+        path = programs / (role + ".socket")
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen()
         self.held = []
-        (self.programs / role).unlink()
-        subprocess.run(["cc", "-D_GNU_SOURCE", f'-DSTAND_IN="{path}"', "-o", self.programs / role,
+        (programs / role).unlink()
+        subprocess.run(["cc", "-D_GNU_SOURCE", f'-DSTAND_IN="{path}"', "-o", programs / role,
                         HERE / "stand_in.c"], check=True)
 
     def accept(self, timeout=20.0):

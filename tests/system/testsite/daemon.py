@@ -71,7 +71,8 @@ class Lmtpd:
         """SIGTERM; then nothing of it is left, and nothing broke while it ran."""
         if self.process is None:
             return None
-        self.children()
+        if self.process.poll() is None:
+            self.children()
         try:
             status = stop_process(self.process, signal.SIGTERM, timeout)
         finally:

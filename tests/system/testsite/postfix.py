@@ -12,6 +12,7 @@ from .directory import free_port, wait_until
 
 MASTER_CF = """\
 {smtp_listener} inet n - n - - smtpd
+pickup    unix  n       -       n       60      1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       300     1       qmgr
 tlsmgr    unix  -       -       n       1000?   1       tlsmgr
