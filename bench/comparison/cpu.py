@@ -6,18 +6,23 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def seconds(pid):
-    """User and system time of `pid`, its descendants, and those of them that were reaped."""
-    total = 0.0
+    """{program: user and system time} of `pid` and its descendants.
+
+    Those that were reaped count for the program that reaped them.
+    """
+    spent = {}
     for process in _tree(pid):
         try:
             with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
                 # The name in brackets may hold anything; what follows it is numbers.
-                fields = file.read().rpartition(")")[2].split()
+                name, _, rest = file.read().partition("(")[2].rpartition(")")
         except (FileNotFoundError, ProcessLookupError):
             continue
+        fields = rest.split()
         # utime, stime, cutime, cstime: fields 14 to 17 of proc(5).
-        total += sum(int(field) for field in fields[11:15]) / TICK
-    return total
+        ticks = sum(int(field) for field in fields[11:15])
+        spent[name] = spent.get(name, 0) + ticks / TICK
+    return spent
 
 
 def _tree(root):

@@ -64,8 +64,14 @@ class Meter:
 
     def __exit__(self, *_):
         self.seconds = time.monotonic() - self._begin
-        self.cpu, self.database_cpu = (
-            cpu.seconds(pid) - before for pid, before in zip(self._pids, self._before))
+        self.by_program = {}
+        spent = []
+        for pid, before in zip(self._pids, self._before):
+            after = cpu.seconds(pid)
+            spent.append(sum(after.values()) - sum(before.values()))
+            for name, value in after.items():
+                self.by_program[name] = value - before.get(name, 0)
+        self.cpu, self.database_cpu = spent
 
 
 def blast_run(options, contender, site, image, connections):
@@ -133,5 +139,7 @@ def figures(deliveries, seconds, meter, more):
         "deliveries_per_second": round(deliveries / seconds, 1),
         "cpu_us_per_delivery": round(meter.cpu / deliveries * 1e6, 1),
         "database_cpu_us_per_delivery": round(meter.database_cpu / deliveries * 1e6, 1),
+        "cpu_us_by_program": {name: round(value / deliveries * 1e6, 1)
+                              for name, value in sorted(meter.by_program.items())},
         **more,
     }
