@@ -2,23 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "lmtpd/base/log.h"
 
 namespace lmtpd::lookup {
 
 std::string pgsql_message(std::string_view text) {
-  std::string line;
-  bool blank = false;
-  for (const char c : text) {
-    if (c == ' ' || (c >= '\t' && c <= '\r')) {
-      blank = !line.empty();
-      continue;
-    }
-    if (blank) line += ' ';
-    blank = false;
-    line += c;
+  std::string joined;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    // Hints are indented; "invalid socket" is libpq's own stumble after the end.
+    if (line.empty() || line.front() == '\t' || line == "invalid socket") continue;
+    if (!joined.empty()) joined += "; ";
+    joined += line;
   }
-  return escaped(line, 300);
+  return escaped(joined, 300);
 }
 
 PgsqlDialer::PgsqlDialer(event_base* base, std::vector<PgsqlHost> hosts,

@@ -18,7 +18,7 @@ struct PgResultDeleter {
 using PgConnPtr = std::unique_ptr<PGconn, PgConnDeleter>;
 using PgResultPtr = std::unique_ptr<PGresult, PgResultDeleter>;
 
-// Lines joined by one blank, control characters replaced, cut to 300 octets.
+// Without libpq's hints, lines joined by "; ", control characters replaced, cut to 300 octets.
 [[nodiscard]] std::string pgsql_message(std::string_view text);
 
 }  // namespace lmtpd::lookup
