@@ -82,14 +82,18 @@ int run_lookup() {
   RoleStart start = must(receive_role_start(control));
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
   open_log("lookup", settings.log);
-  const MailboxOwner account = must(find_account(settings.lookup_user), EX_CONFIG);
 
-  must(become(account));
+  must(become(start.owner));
   must(forbid_new_privileges());
 
   const EventBasePtr base(event_base_new());
   const std::unique_ptr<SiteTables> tables =
       must(SiteTables::make(settings, base.get(), reader_of(start)), EX_CONFIG);
+  if (start.check_only) {
+    const std::vector<Error> errors = tables->check();
+    for (const Error& error : errors) log_error("{}", error.text);
+    if (!errors.empty()) return EX_UNAVAILABLE;
+  }
   ResolverSettings resolver = tables->resolver_settings();
   refuse_system_ids(settings, resolver);
   Role role(base.get(), std::move(control), settings, start.key, std::move(resolver),

@@ -50,6 +50,16 @@ Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, e
   return site;
 }
 
+std::vector<Error> SiteTables::check() {
+  std::vector<Error> errors;
+  for (const auto& [reference, table] : tables_) {
+    if (Result<void> checked = factory_.check(reference); !checked) {
+      errors.push_back(std::move(checked.error()));
+    }
+  }
+  return errors;
+}
+
 Result<void> SiteTables::fill(const Settings& settings) {
   const std::pair<const TableList*, Tables*> parameters[] = {
       {&settings.virtual_alias_maps, &resolver_.virtual_alias_maps},

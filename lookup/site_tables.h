@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/result.h"
@@ -23,6 +24,9 @@ class SiteTables {
   [[nodiscard]] static Result<std::unique_ptr<SiteTables>> make(const Settings& settings,
                                                                 event_base* base,
                                                                 FileReader read_file);
+
+  // Has every database prepare its query once; what went wrong, one a table. Runs the event loop.
+  [[nodiscard]] std::vector<Error> check();
 
   // Its tables live as long as this does. Without refused ids.
   [[nodiscard]] const ResolverSettings& resolver_settings() const { return resolver_; }

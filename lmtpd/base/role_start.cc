@@ -21,6 +21,7 @@ Progress take(RoleStart& start, Frame& frame) {
       start.parameters = message->parameters;
       start.instance = message->instance;
       start.owner = message->owner;
+      start.check_only = message->check_only;
       start.key = message->key;
       return Progress::more;
     }

@@ -25,6 +25,7 @@ struct RoleStart {
   std::string parameters;
   std::uint32_t instance = 0;
   MailboxOwner owner;
+  bool check_only = false;
   Key key{};
   std::map<std::string, UniqueFd> files;  // path as configured -> open for reading
   std::vector<Listening> listeners;

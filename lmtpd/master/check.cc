@@ -68,6 +68,7 @@ StartResult<void> check_tables(Configuration configuration, const RolePrograms& 
   if (!control) return tl::unexpected(std::move(control.error()));
   // Lookup alone: no frontend.
   configuration.settings.frontend_processes = 0;
+  configuration.check_only = true;
   Generation generation(std::move(configuration), {{}, std::move(*control)}, programs,
                         make_ticket_key());
   generation.start(Clock::now());

@@ -28,7 +28,8 @@ struct Configuration {
   // The parameter whose change from `running` a reload cannot carry out, or nullptr.
   [[nodiscard]] const char* needs_restart(const Configuration& running) const;
 
-  std::string parameters;  // Parameters::serialise()
+  std::string parameters;   // Parameters::serialise()
+  bool check_only = false;  // as Configure's
   std::vector<std::string> warnings;
   Settings settings;
   MailboxOwner frontend_user;

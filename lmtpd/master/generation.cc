@@ -98,6 +98,7 @@ void Generation::start_lookup(Clock::time_point now) {
 Result<void> Generation::brief_lookup(RoleProcess& lookup) {
   lookup.tell(Configure{.parameters = configuration_.parameters,
                         .owner = configuration_.lookup_user,
+                        .check_only = configuration_.check_only,
                         .key = ticket_key_});
   for (const Configuration::OpenFile& file : configuration_.files) {
     UniqueFd fd = reopen(file.fd.get());
@@ -327,6 +328,10 @@ void Generation::reap(Slot& slot, Clock::time_point now) {
   const std::unique_ptr<RoleProcess> dead = std::move(slot.process);
   if (phase_ == Phase::starting && !dead->ready() && exited_with(*status, EX_CONFIG)) {
     failure_ = StartFailure{EX_CONFIG, fmt::format("{} refused the configuration", dead->title())};
+    return;
+  }
+  if (configuration_.check_only && !dead->ready() && WIFEXITED(*status)) {
+    failure_ = StartFailure{WEXITSTATUS(*status), "the tables are not in order"};
     return;
   }
   if (dead->stopping()) {
