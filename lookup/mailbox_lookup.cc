@@ -28,10 +28,6 @@ std::optional<std::uint32_t> parse_id(std::string_view text) {
   return id;
 }
 
-bool contains(const std::vector<std::uint32_t>& ids, std::uint32_t id) {
-  return std::find(ids.begin(), ids.end(), id) != ids.end();
-}
-
 // RFC 3463: "X.Y.Z", and a class that fits the row's kind, or the kind's own.
 Error transport_refusal(std::string_view kind, std::string_view words) {
   const std::string_view status = words.substr(0, words.find_first_of(" \t"));
@@ -191,16 +187,11 @@ class MailboxLookup {
     if (!uid_value) return tl::unexpected(uid_value.error());
     const Result<std::uint32_t> gid_value = id_of(gid, "gid");
     if (!gid_value) return tl::unexpected(gid_value.error());
-    if (*uid_value < settings_.virtual_minimum_uid) {
-      return bad(fmt::format("has uid {}, below virtual_minimum_uid", *uid_value));
+    const MailboxOwner owner{Uid(*uid_value), Gid(*gid_value)};
+    if (const std::optional<std::string> why = settings_.owner_policy.refusal(owner)) {
+      return bad(fmt::format("has an owner that is refused: {}", *why));
     }
-    if (contains(settings_.refused_uids, *uid_value)) {
-      return bad(fmt::format("has uid {}, that of a system user", *uid_value));
-    }
-    if (contains(settings_.refused_gids, *gid_value)) {
-      return bad(fmt::format("has gid {}, that of a system group", *gid_value));
-    }
-    return MailboxOwner{Uid(*uid_value), Gid(*gid_value)};
+    return owner;
   }
 
   [[nodiscard]] Result<std::uint32_t> id_of(const Search& found, std::string_view what) const {
@@ -209,7 +200,6 @@ class MailboxLookup {
     if (!value) return tl::unexpected(value.error());
     const std::optional<std::uint32_t> id = parse_id(*value);
     if (!id) return bad(fmt::format("has {} \"{}\", which is none", what, escaped(*value)));
-    if (*id == 0) return bad(fmt::format("has {} 0", what));
     return *id;
   }
 

@@ -16,7 +16,6 @@
 #include "lmtpd/base/privileges.h"
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/event/event_ptr.h"
-#include "lookup/refused_ids.h"
 #include "lookup/role.h"
 #include "lookup/site_tables.h"
 
@@ -95,9 +94,7 @@ int run_lookup() {
     // At once: master kills a role whose channel is closed while it still runs.
     if (!errors.empty()) std::exit(EX_UNAVAILABLE);
   }
-  ResolverSettings resolver = tables->resolver_settings();
-  refuse_system_ids(settings, resolver);
-  Role role(base.get(), std::move(control), settings, start.key, std::move(resolver),
+  Role role(base.get(), std::move(control), settings, start.key, tables->resolver_settings(),
             control_listener(start));
   return role.run();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/owner_policy.h"
 #include "lookup/address_keys.h"
 #include "lookup/result_parser.h"
 #include "lookup/table.h"
@@ -46,10 +47,7 @@ struct ResolverSettings {
   std::optional<PlainAddress> postmaster_address;
   std::string mailbox_path_template;
 
-  std::uint32_t virtual_minimum_uid = 100;
-  // Ids that no mailbox may have beside 0: those of processes that must not be reached.
-  std::vector<std::uint32_t> refused_uids;
-  std::vector<std::uint32_t> refused_gids;
+  OwnerPolicy owner_policy{100};
 };
 
 }  // namespace lmtpd::lookup

@@ -99,7 +99,7 @@ Result<void> SiteTables::fill(const Settings& settings) {
   resolver_.virtual_alias_expansion_limit = settings.virtual_alias_expansion_limit;
   resolver_.virtual_alias_address_length_limit = settings.virtual_alias_address_length_limit;
   resolver_.mailbox_path_template = settings.mailbox_path_template;
-  resolver_.virtual_minimum_uid = settings.virtual_minimum_uid;
+  resolver_.owner_policy = OwnerPolicy::of(settings);
   return {};
 }
 

@@ -28,7 +28,7 @@ class SiteTables {
   // Has every database prepare its query once; what went wrong, one a table. Runs the event loop.
   [[nodiscard]] std::vector<Error> check();
 
-  // Its tables live as long as this does. Without refused ids.
+  // Its tables live as long as this does.
   [[nodiscard]] const ResolverSettings& resolver_settings() const { return resolver_; }
 
  private:

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "lmtpd/base/log.h"
-#include "lmtpd/master/accounts.h"
+#include "lmtpd/base/accounts.h"
 #include "lmtpd/master/generation.h"
 
 namespace lmtpd::master {

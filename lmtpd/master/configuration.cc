@@ -11,7 +11,7 @@
 #include "lmtpd/base/channel.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/log.h"
-#include "lmtpd/master/accounts.h"
+#include "lmtpd/base/accounts.h"
 
 namespace lmtpd::master {
 namespace {
@@ -58,27 +58,6 @@ StartResult<MailboxOwner> listen_owner(const Parameters& parameters, const Setti
         at(parameters, "listen_owner", fmt::format("group {} does not exist", names.group)));
   }
   return MailboxOwner{user->uid, *group};
-}
-
-OwnerPolicy owner_policy(const Configuration& configuration) {
-  const Settings& settings = configuration.settings;
-  OwnerPolicy policy(settings.virtual_minimum_uid);
-  policy.refuse(configuration.frontend_user.uid, "that of frontend_user");
-  policy.refuse(configuration.frontend_user.gid, "that of frontend_user");
-  policy.refuse(configuration.lookup_user.uid, "that of lookup_user");
-  policy.refuse(configuration.lookup_user.gid, "that of lookup_user");
-  // root may own the socket; uid 0 is refused anyway.
-  policy.refuse(configuration.socket_access.owner.uid, "that of listen_owner");
-  policy.refuse(configuration.socket_access.owner.gid, "that of listen_owner");
-  // A machine without Postfix has neither.
-  if (const std::optional<MailboxOwner> owner = find_user(settings.mail_owner)) {
-    policy.refuse(owner->uid, "that of Postfix's mail_owner");
-    policy.refuse(owner->gid, "that of Postfix's mail_owner");
-  }
-  if (const std::optional<Gid> group = find_group(settings.setgid_group)) {
-    policy.refuse(*group, "that of Postfix's setgid_group");
-  }
-  return policy;
 }
 
 StartResult<UniqueFd> open_mail_base(const Parameters& parameters, const std::string& path) {
@@ -153,7 +132,7 @@ StartResult<Configuration> Configuration::load(const std::string& file) {
   const StartResult<MailboxOwner> owner = listen_owner(*parameters, made.settings);
   if (!owner) return tl::unexpected(owner.error());
   made.socket_access = {*owner, made.settings.listen_mode};
-  made.owner_policy = master::owner_policy(made);
+  made.owner_policy = OwnerPolicy::of(made.settings);
 
   StartResult<UniqueFd> base = open_mail_base(*parameters, made.settings.virtual_mailbox_base);
   if (!base) return tl::unexpected(std::move(base.error()));

@@ -18,7 +18,7 @@
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/base/types.h"
 #include "lmtpd/master/backoff.h"
-#include "lmtpd/master/owner_policy.h"
+#include "lmtpd/base/owner_policy.h"
 #include "lmtpd/master/role_process.h"
 
 namespace lmtpd::master {

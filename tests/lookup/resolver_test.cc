@@ -201,7 +201,8 @@ TEST_F(Resolving, DetectsLoopsButNotBranchesThatMeet) {
   alias_.add("b@l.org", "c@l.org");
   alias_.add("c@l.org", "a@l.org");
   EXPECT_EQ(resolve("a@l.org"), "alias limit");
-  EXPECT_LT(alias_.asked(), 40);
+  EXPECT_NE(resolution_of("a@l.org").mailboxes.error().text.find("leads back to itself"),
+            std::string::npos);  // and not the limit that Postfix runs to
 
   alias_.add("top@l.org", "left@l.org, right@l.org");
   alias_.add("left@l.org", "user@d.org");
@@ -319,10 +320,10 @@ TEST_F(Resolving, TakesNoMissingNorDoubleNorRefusedIds) {
   EXPECT_EQ(resolve("nouid@d.org"), "bad mailbox");
   uid_.add("user2@d.org", "1001");
   EXPECT_EQ(resolve("user2@d.org"), "bad mailbox");
-  settings_.refused_uids = {1001};
+  settings_.owner_policy.refuse(Uid(1001), "a test's");
   EXPECT_EQ(resolve("user@d.org"), "bad mailbox");
-  settings_.refused_uids = {};
-  settings_.refused_gids = {1002};
+  settings_.owner_policy = OwnerPolicy(100);
+  settings_.owner_policy.refuse(Gid(1002), "a test's");
   EXPECT_EQ(resolve("user@d.org"), "bad mailbox");
 }
 
@@ -364,8 +365,7 @@ TEST_F(Resolving, NeedsOneMailboxRowThatIsAPath) {
 
 TEST_F(Resolving, MakesThePathOfATemplateWhereTheRowOnlySaysYes) {
   settings_.mailbox_path_template = "%d/%u/Maildir/";
-  FakeTable fixed("static:5000");
-  for (const char* address : {"joe@i.org", "sub+x@i.org", "@all.org", "path@i.org", "echo@i.org"}) {
+  for (const char* address : {"joe@i.org", "@all.org", "path@i.org", "echo@i.org"}) {
     uid_.add(address, "5000");
     gid_.add(address, "5000");
   }

@@ -1,4 +1,4 @@
-// lmtpd/master/accounts.h -- users and groups of this machine by name (getpwnam(3), getgrnam(3)).
+// lmtpd/base/accounts.h -- users and groups of this machine by name (getpwnam(3), getgrnam(3)).
 #pragma once
 
 #include <optional>
@@ -6,7 +6,7 @@
 
 #include "lmtpd/base/types.h"
 
-namespace lmtpd::master {
+namespace lmtpd {
 
 // The user and its own group; nullopt if there is no such user.
 [[nodiscard]] std::optional<MailboxOwner> find_user(const std::string& name);
@@ -15,4 +15,4 @@ namespace lmtpd::master {
 // UID_MIN of /etc/login.defs: where people's uids begin; 1000 if it does not say.
 [[nodiscard]] std::uint32_t first_human_uid();
 
-}  // namespace lmtpd::master
+}  // namespace lmtpd

@@ -1,16 +1,22 @@
-// lmtpd/master/owner_policy.h -- as whom no worker ever runs, whatever a table says.
+// lmtpd/base/owner_policy.h -- as whom no worker ever runs, whatever a table says.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
 
+#include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/types.h"
 
-namespace lmtpd::master {
+namespace lmtpd {
 
 class OwnerPolicy {
  public:
+  // That of a site: refuses the ids of lmtpd's own users, of listen_owner, and of Postfix's
+  // mail_owner and setgid_group, as far as they exist here: who had mail delivered as one of them
+  // would reach its processes.
+  [[nodiscard]] static OwnerPolicy of(const Settings& settings);
+
   // Refuses uid 0 and gid 0, -1, and every uid below `minimum_uid` (virtual_minimum_uid).
   explicit OwnerPolicy(std::uint32_t minimum_uid) : minimum_uid_(minimum_uid) {}
 
@@ -27,4 +33,4 @@ class OwnerPolicy {
   std::map<Gid, std::string> gids_;
 };
 
-}  // namespace lmtpd::master
+}  // namespace lmtpd

@@ -1,4 +1,4 @@
-#include "lmtpd/master/accounts.h"
+#include "lmtpd/base/accounts.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace lmtpd::master {
+namespace lmtpd {
 
 std::optional<MailboxOwner> find_user(const std::string& name) {
   const passwd* entry = ::getpwnam(name.c_str());
@@ -31,4 +31,4 @@ std::uint32_t first_human_uid() {
   return 1000;
 }
 
-}  // namespace lmtpd::master
+}  // namespace lmtpd

@@ -1,9 +1,9 @@
-#include "lmtpd/master/owner_policy.h"
+#include "lmtpd/base/owner_policy.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace lmtpd::master {
+namespace lmtpd {
 namespace {
 
 using testing::HasSubstr;
@@ -38,4 +38,4 @@ TEST(OwnerPolicy, ReservedIdsAreRefusedEachInItsOwnPlace) {
 }
 
 }  // namespace
-}  // namespace lmtpd::master
+}  // namespace lmtpd
