@@ -109,6 +109,10 @@ struct Case {
   std::string delivered_to;
 };
 
+void PrintTo(const Case& tested, std::ostream* out) {  // NOLINT: GoogleTest's name
+  *out << tested.id << " <" << tested.recipient << "> with '" << tested.delimiters << "'";
+}
+
 std::vector<Case> golden_cases() {
   std::vector<Case> cases;
   std::istringstream lines(file_text("cases.tsv"));
