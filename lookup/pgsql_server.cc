@@ -95,11 +95,10 @@ void PgsqlServer::watch_waiting() {
 void PgsqlServer::drop_overdue() {
   if (pipeline_) return;
   const auto now = steady_clock::now();
-  const auto overdue = std::stable_partition(waiting_.begin(), waiting_.end(),
-                                             [&](const PgsqlQuery& q) { return q.deadline > now; });
-  std::deque<PgsqlQuery> dropped(std::make_move_iterator(overdue),
-                                 std::make_move_iterator(waiting_.end()));
-  waiting_.erase(overdue, waiting_.end());
+  std::deque<PgsqlQuery> dropped;
+  for (PgsqlQuery& query : std::exchange(waiting_, {})) {
+    (query.deadline > now ? waiting_ : dropped).push_back(std::move(query));
+  }
   watch_waiting();
   refuse(std::move(dropped), fmt::format("no connection to {} within {} s", shown_,
                                          std::chrono::duration<double>(connect_timeout_).count()));
