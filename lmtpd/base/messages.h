@@ -51,10 +51,10 @@ struct Configure {
   std::string_view parameters;  // Parameters::serialise()
   std::uint32_t instance = 0;   // which of the frontends
   MailboxOwner owner;           // whom the role becomes
-  bool check_only = false;      // lookup: Ready means that every database took its query (lmtpd -t)
   Key key{};                    // lookup: the ticket key; a worker: the key derived for its owner
+  bool check_only = false;      // lookup: Ready means that every database took its query (lmtpd -t)
   static void fields(auto& self, auto&& field) {
-    field(self.parameters, self.instance, self.owner, self.check_only, self.key);
+    field(self.parameters, self.instance, self.owner, self.key, self.check_only);
   }
 };
 

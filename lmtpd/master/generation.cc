@@ -98,8 +98,8 @@ void Generation::start_lookup(Clock::time_point now) {
 Result<void> Generation::brief_lookup(RoleProcess& lookup) {
   lookup.tell(Configure{.parameters = configuration_.parameters,
                         .owner = configuration_.lookup_user,
-                        .check_only = configuration_.check_only,
-                        .key = ticket_key_});
+                        .key = ticket_key_,
+                        .check_only = configuration_.check_only});
   for (const Configuration::OpenFile& file : configuration_.files) {
     UniqueFd fd = reopen(file.fd.get());
     if (!fd) return fail(Reason::io, errno_text(file.path, errno));
