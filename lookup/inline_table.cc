@@ -6,8 +6,8 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/utf8.h"
-#include "lookup/list_items.h"
-#include "lookup/logical_lines.h"
+#include "lookup/files/list_items.h"
+#include "lookup/files/logical_lines.h"
 #include "lookup/memory_table.h"
 
 namespace lmtpd::lookup {

@@ -2,10 +2,7 @@
 
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <utility>
@@ -15,15 +12,13 @@
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/privileges.h"
 #include "lmtpd/base/role_start.h"
+#include "lmtpd/base/whole_file.h"
 #include "lmtpd/event/event_ptr.h"
 #include "lookup/role.h"
 #include "lookup/site_tables.h"
 
 namespace lmtpd::lookup {
 namespace {
-
-// Of a table's source in memory; beyond it, a database is what is wanted.
-constexpr std::size_t kLargestFile = 256 * 1024 * 1024;
 
 // A role that cannot begin as it should does not serve; master starts it again with back-off, or,
 // for EX_CONFIG, says that the configuration was refused.
@@ -45,19 +40,6 @@ void set_signals() {
   std::signal(SIGTERM, SIG_IGN);
 }
 
-Result<std::string> read_whole(const std::string& path, int fd) {
-  std::string text;
-  std::array<char, 65536> octets{};
-  while (true) {
-    const ssize_t size = ::pread(fd, octets.data(), octets.size(), static_cast<off_t>(text.size()));
-    if (size == 0) return text;
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return fail(Reason::lookup_failed, errno_text(path, errno));
-    text.append(octets.data(), static_cast<std::size_t>(size));
-    if (text.size() > kLargestFile) return fail(Reason::lookup_failed, path + ": it is too large");
-  }
-}
-
 // Files that root can read come as descriptors from master; this user could not open them.
 FileReader reader_of(const RoleStart& start) {
   return [&start](const std::string& path) -> Result<std::string> {
@@ -65,7 +47,7 @@ FileReader reader_of(const RoleStart& start) {
     if (file == start.files.end()) {
       return fail(Reason::lookup_failed, path + ": master did not open this file");
     }
-    return read_whole(path, file->second.get());
+    return read_whole_file(path, file->second.get());
   };
 }
 

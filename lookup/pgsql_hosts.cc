@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "lmtpd/base/log.h"
-#include "lookup/list_items.h"
+#include "lookup/files/list_items.h"
 
 namespace lmtpd::lookup {
 namespace {

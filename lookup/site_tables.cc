@@ -8,8 +8,8 @@
 
 #include "lmtpd/base/address.h"
 #include "lookup/cached_table.h"
+#include "lookup/files/match_list.h"
 #include "lookup/fold.h"
-#include "lookup/match_list.h"
 
 namespace lmtpd::lookup {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "lookup/files/table_file.h"
 #include "lookup/sql_statement.h"
 #include "lookup/table.h"
-#include "lookup/table_file.h"
 
 namespace lmtpd::lookup {
 

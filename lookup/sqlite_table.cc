@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "lmtpd/base/log.h"
-#include "lookup/logical_lines.h"
+#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/utf8.h"
-#include "lookup/logical_lines.h"
+#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 

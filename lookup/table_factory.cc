@@ -6,16 +6,16 @@
 
 #include "lmtpd/base/log.h"
 #include "lookup/domain_filter.h"
+#include "lookup/files/match_list.h"
+#include "lookup/files/sql_parameters.h"
+#include "lookup/files/table_file.h"
+#include "lookup/files/table_reference.h"
 #include "lookup/fold.h"
 #include "lookup/inline_table.h"
-#include "lookup/match_list.h"
 #include "lookup/pgsql_server.h"
 #include "lookup/pgsql_table.h"
-#include "lookup/sql_parameters.h"
 #include "lookup/sqlite_table.h"
 #include "lookup/static_table.h"
-#include "lookup/table_file.h"
-#include "lookup/table_reference.h"
 #include "lookup/texthash_table.h"
 
 namespace lmtpd::lookup {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "lmtpd/base/result.h"
-#include "lookup/file_reader.h"
+#include "lookup/files/file_reader.h"
 #include "lookup/table.h"
 
 namespace lmtpd::lookup {

@@ -15,11 +15,12 @@ LAYERS = {
     "lmtpd/base": set(),
     "lmtpd/event": {"lmtpd/base"},
     "maildir": {"lmtpd/base"},
-    "lookup": {"lmtpd/base", "lmtpd/event"},
+    "lookup/files": {"lmtpd/base"},
+    "lookup": {"lmtpd/base", "lmtpd/event", "lookup/files"},
     "lmtpd/session": {"lmtpd/base"},
     "lmtpd/frontend": {"lmtpd/base", "lmtpd/event", "lmtpd/session"},
     "lmtpd/delivery": {"lmtpd/base", "maildir"},
-    "lmtpd/master": {"lmtpd/base"},
+    "lmtpd/master": {"lmtpd/base", "lookup/files"},
     "lmtpd/ctl": {"lmtpd/base", "lmtpd/session"},
 }
 

@@ -8,10 +8,12 @@
 #include <cerrno>
 #include <string_view>
 
+#include "lmtpd/base/accounts.h"
 #include "lmtpd/base/channel.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/log.h"
-#include "lmtpd/base/accounts.h"
+#include "lmtpd/base/whole_file.h"
+#include "lookup/files/table_reference.h"
 
 namespace lmtpd::master {
 namespace {
@@ -80,23 +82,61 @@ std::string file_failure(const Parameters& parameters, const std::string& path,
   return std::string(what);
 }
 
-StartResult<std::vector<Configuration::OpenFile>> open_files(const Parameters& parameters,
-                                                             const Settings& settings) {
-  std::vector<Configuration::OpenFile> files;
-  for (const std::string& path : files_to_open(settings)) {
+// Opens each file once, as root; a role that needs it gets a descriptor.
+class FileOpener {
+ public:
+  // Fails with a text that names the file.
+  Result<int> open(const std::string& path) {
+    for (const Configuration::OpenFile& file : files_) {
+      if (file.path == path) return file.fd.get();
+    }
     // O_NONBLOCK: a FIFO in a file's place would hold the start up.
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat status{};
-    if (!fd || ::fstat(fd.get(), &status) != 0) {
-      return configuration_failure(file_failure(parameters, path, errno_text(path, errno)));
-    }
+    if (!fd || ::fstat(fd.get(), &status) != 0) return fail(Reason::io, errno_text(path, errno));
     if (!S_ISREG(status.st_mode)) {
-      return configuration_failure(
-          file_failure(parameters, path, fmt::format("{}: not a regular file", path)));
+      return fail(Reason::io, fmt::format("{}: not a regular file", path));
     }
-    files.push_back({path, std::move(fd)});
+    files_.push_back({path, std::move(fd)});
+    return files_.back().fd.get();
   }
-  return files;
+
+  Result<std::string> read(const std::string& path) {
+    const Result<int> fd = open(path);
+    if (!fd) return tl::unexpected(fd.error());
+    return read_whole_file(path, *fd);
+  }
+
+  std::vector<Configuration::OpenFile> take() { return std::move(files_); }
+
+ private:
+  std::vector<Configuration::OpenFile> files_;
+};
+
+StartResult<void> open_files(Configuration& made, const Parameters& parameters) {
+  FileOpener opener;
+  for (const std::string& path : list_files_of(made.settings)) {
+    if (const Result<int> opened = opener.open(path); !opened) {
+      return configuration_failure(file_failure(parameters, path, opened.error().text));
+    }
+  }
+  for (const TableRef& table : tables_of(made.settings)) {
+    const auto read = [&](const std::string& path) { return opener.read(path); };
+    const Result<std::vector<std::string>> paths = lookup::files_of_table(table.text(), read);
+    if (!paths) {
+      return configuration_failure(file_failure(parameters, table.name, paths.error().text));
+    }
+    for (const std::string& path : *paths) {
+      if (const Result<int> opened = opener.open(path); !opened) {
+        return configuration_failure(file_failure(parameters, table.name, opened.error().text));
+      }
+    }
+    if (std::optional<std::string> stale = lookup::stale_database(table.text())) {
+      made.warnings.push_back(*std::move(stale));
+    }
+  }
+  made.files = opener.take();
+  return {};
 }
 
 }  // namespace
@@ -137,9 +177,9 @@ StartResult<Configuration> Configuration::load(const std::string& file) {
   StartResult<UniqueFd> base = open_mail_base(*parameters, made.settings.virtual_mailbox_base);
   if (!base) return tl::unexpected(std::move(base.error()));
   made.mail_base = std::move(*base);
-  StartResult<std::vector<OpenFile>> files = open_files(*parameters, made.settings);
-  if (!files) return tl::unexpected(std::move(files.error()));
-  made.files = std::move(*files);
+  if (StartResult<void> opened = open_files(made, *parameters); !opened) {
+    return tl::unexpected(std::move(opened.error()));
+  }
   return made;
 }
 

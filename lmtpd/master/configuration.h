@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/owner_policy.h"
 #include "lmtpd/base/types.h"
 #include "lmtpd/base/unique_fd.h"
-#include "lmtpd/base/owner_policy.h"
 #include "lmtpd/master/start_failure.h"
 #include "lmtpd/master/unix_listener.h"
 

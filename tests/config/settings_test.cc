@@ -230,7 +230,7 @@ TEST(Settings, NamesMainCfWhereTheValueIsItsOwn) {
       StartsWith("/etc/postfix/main.cf:5: virtual_alias_maps: ldap:/x: lmtpd has no tables"));
 }
 
-TEST(FilesToOpen, AreThoseOfTablesAndListsOnceEach) {
+TEST(TablesAndListFiles, AreNamedOnceEach) {
   const auto settings = parse(std::string(kMinimum) + R"(
 virtual_gid_maps = static:5000
 virtual_alias_maps = pgsql:/etc/postfix/mailboxes.cf hash:/etc/postfix/virtual inline:{a=b}
@@ -238,9 +238,12 @@ mydestination = $myhostname, /etc/domains, !texthash:/etc/more
 transport_maps = pgsql:/unused.cf
 )");
   ASSERT_TRUE(settings) << settings.error().text;
-  EXPECT_THAT(files_to_open(*settings),
-              ElementsAre("/etc/postfix/mailboxes.cf", "/etc/postfix/uids.cf",
-                          "/etc/postfix/virtual", "/etc/domains", "/etc/more"));
+  EXPECT_THAT(tables_of(*settings),
+              ElementsAre(TableRef{"pgsql", "/etc/postfix/mailboxes.cf"},
+                          TableRef{"pgsql", "/etc/postfix/uids.cf"}, TableRef{"static", "5000"},
+                          TableRef{"hash", "/etc/postfix/virtual"}, TableRef{"inline", "{a=b}"},
+                          TableRef{"texthash", "/etc/more"}));
+  EXPECT_THAT(list_files_of(*settings), ElementsAre("/etc/domains"));
 }
 
 }  // namespace

@@ -5,11 +5,11 @@
 #include <string>
 #include <string_view>
 
-#include "lookup/list_items.h"
-#include "lookup/match_list.h"
+#include "lookup/files/list_items.h"
+#include "lookup/files/match_list.h"
+#include "lookup/files/sql_parameters.h"
+#include "lookup/files/table_reference.h"
 #include "lookup/sql_config.h"
-#include "lookup/sql_parameters.h"
-#include "lookup/table_reference.h"
 
 using namespace lmtpd::lookup;
 

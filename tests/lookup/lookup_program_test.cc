@@ -106,7 +106,11 @@ control_socket = {0}/control
     master_ = std::make_unique<Channel>(std::move(pair->first));
     const std::string text = parameters->serialise();
     master_->send(Configure{.parameters = text, .owner = kNobody, .key = key_});
-    for (const std::string& path : files_to_open(*settings)) {
+    std::vector<std::string> files = list_files_of(*settings);
+    for (const TableRef& table : tables_of(*settings)) {
+      if (table.has_file()) files.push_back(table.name);
+    }
+    for (const std::string& path : files) {
       master_->send(File{path}, one(UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC))));
     }
     master_->send(Listener{}, one(listening_socket()));

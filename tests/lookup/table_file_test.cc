@@ -1,9 +1,9 @@
-#include "lookup/table_file.h"
+#include "lookup/files/table_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "lookup/logical_lines.h"
+#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 namespace {

@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "lookup/list_items.h"
-#include "lookup/match_list.h"
-#include "lookup/table_reference.h"
+#include "lookup/files/list_items.h"
+#include "lookup/files/match_list.h"
+#include "lookup/files/table_reference.h"
 #include "tests/lookup/asking.h"
 
 namespace lmtpd::lookup {

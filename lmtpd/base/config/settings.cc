@@ -328,29 +328,37 @@ Result<Settings> Settings::parse(const Parameters& parameters) {
   return settings;
 }
 
-std::vector<std::string> files_to_open(const Settings& settings) {
+namespace {
+
+template <class T>
+void add_once(std::vector<T>& list, const T& item) {
+  if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
+}
+
+}  // namespace
+
+TableList tables_of(const Settings& settings) {
+  TableList all;
+  for (const TableList* list :
+       {&settings.virtual_mailbox_maps, &settings.virtual_uid_maps, &settings.virtual_gid_maps,
+        &settings.virtual_alias_maps, &settings.transport_maps}) {
+    for (const TableRef& table : *list) add_once(all, table);
+  }
+  for (const MatchList* list : {&settings.virtual_mailbox_domains, &settings.mydestination}) {
+    for (const MatchItem& item : *list) {
+      if (item.kind == MatchItem::Kind::table) add_once(all, item.table);
+    }
+  }
+  return all;
+}
+
+std::vector<std::string> list_files_of(const Settings& settings) {
   std::vector<std::string> files;
-  const auto add = [&](const std::string& path) {
-    if (std::find(files.begin(), files.end(), path) == files.end()) files.push_back(path);
-  };
-  const auto add_tables = [&](const TableList& tables) {
-    for (const TableRef& table : tables) {
-      if (table.has_file()) add(table.name);
+  for (const MatchList* list : {&settings.virtual_mailbox_domains, &settings.mydestination}) {
+    for (const MatchItem& item : *list) {
+      if (item.kind == MatchItem::Kind::file) add_once(files, item.name);
     }
-  };
-  const auto add_matches = [&](const MatchList& items) {
-    for (const MatchItem& item : items) {
-      if (item.kind == MatchItem::Kind::file) add(item.name);
-      if (item.kind == MatchItem::Kind::table) add_tables({item.table});
-    }
-  };
-  add_tables(settings.virtual_mailbox_maps);
-  add_tables(settings.virtual_uid_maps);
-  add_tables(settings.virtual_gid_maps);
-  add_tables(settings.virtual_alias_maps);
-  add_tables(settings.transport_maps);
-  add_matches(settings.virtual_mailbox_domains);
-  add_matches(settings.mydestination);
+  }
   return files;
 }
 

@@ -99,8 +99,9 @@ struct Settings {
   std::uint32_t error_limit = 20;
 };
 
-// Every file that master opens for the lookup role, once each: the .cf files of pgsql: and sqlite:,
-// the source files of texthash: and its like, and the `/file` items of lists.
-[[nodiscard]] std::vector<std::string> files_to_open(const Settings& settings);
+// What the lookup role makes of the settings, once each: its tables, and the `/file` items of
+// lists.
+[[nodiscard]] TableList tables_of(const Settings& settings);
+[[nodiscard]] std::vector<std::string> list_files_of(const Settings& settings);
 
 }  // namespace lmtpd

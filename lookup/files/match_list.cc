@@ -1,10 +1,10 @@
-#include "lookup/match_list.h"
+#include "lookup/files/match_list.h"
 
 #include <fmt/format.h>
 
 #include "lmtpd/base/log.h"
-#include "lookup/list_items.h"
-#include "lookup/logical_lines.h"
+#include "lookup/files/list_items.h"
+#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 namespace {

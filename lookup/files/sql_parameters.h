@@ -1,4 +1,4 @@
-// lookup/sql_parameters.h -- the parameters that pgsql_table(5) and sqlite_table(5) know.
+// lookup/files/sql_parameters.h -- the parameters that pgsql_table(5) and sqlite_table(5) know.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-#include "lookup/list_items.h"
+#include "lookup/files/list_items.h"
 
-#include "lookup/logical_lines.h"
+#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 

@@ -1,4 +1,4 @@
-#include "lookup/table_reference.h"
+#include "lookup/files/table_reference.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -7,9 +7,9 @@
 #include <array>
 
 #include "lmtpd/base/log.h"
-#include "lookup/match_list.h"
-#include "lookup/sql_parameters.h"
-#include "lookup/table_file.h"
+#include "lookup/files/match_list.h"
+#include "lookup/files/sql_parameters.h"
+#include "lookup/files/table_file.h"
 
 namespace lmtpd::lookup {
 namespace {

@@ -1,4 +1,4 @@
-// lookup/logical_lines.h -- the lines of Postfix's text files (readllines(3)).
+// lookup/files/logical_lines.h -- the lines of Postfix's text files (readllines(3)).
 //
 // A line that begins with white space continues the one before. Blank lines and lines whose first
 // visible character is # are left out, also between a line and its continuation.

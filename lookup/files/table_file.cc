@@ -1,4 +1,4 @@
-#include "lookup/table_file.h"
+#include "lookup/files/table_file.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "lmtpd/base/log.h"
-#include "lookup/logical_lines.h"
+#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 

@@ -1,4 +1,4 @@
-// lookup/file_reader.h -- how the text of a file that the configuration names is had.
+// lookup/files/file_reader.h -- how the text of a file that the configuration names is had.
 //
 // A role without privileges gets such files as descriptors; a check reads them from disk.
 #pragma once

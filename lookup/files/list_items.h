@@ -1,5 +1,5 @@
-// lookup/list_items.h -- lists as postconf(5) writes them: commas or white space between the items,
-// neither of which divides within braces.
+// lookup/files/list_items.h -- lists as postconf(5) writes them: commas or white space between the
+// items, neither of which divides within braces.
 #pragma once
 
 #include <optional>

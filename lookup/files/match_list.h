@@ -1,4 +1,4 @@
-// lookup/match_list.h -- a list of names, /files, type:tables and their negations by !
+// lookup/files/match_list.h -- a list of names, /files, type:tables and their negations by !
 // (postconf(5), "domain, host or network list"; no parent domains, no patterns).
 //
 // The first item that matches decides; after the last one there is no match.
@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lookup/file_reader.h"
+#include "lookup/files/file_reader.h"
 
 namespace lmtpd::lookup {
 

@@ -1,4 +1,4 @@
-#include "lookup/logical_lines.h"
+#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 

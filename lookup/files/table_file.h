@@ -1,4 +1,4 @@
-// lookup/table_file.h -- the parameters of one pgsql_table(5) or sqlite_table(5) file.
+// lookup/files/table_file.h -- the parameters of one pgsql_table(5) or sqlite_table(5) file.
 //
 // `name = value`, one a logical line. A value is taken literally: no quotes, no $name. A name that
 // is given again replaces the first one and one that nobody knows is passed over, both with a

@@ -1,5 +1,5 @@
-// lookup/table_reference.h -- TYPE:NAME as the configuration names a table, and the files behind
-// it.
+// lookup/files/table_reference.h -- TYPE:NAME as the configuration names a table, and the files
+// behind it.
 //
 // Opens no table and links no library, so that master can tell which files a role needs.
 #pragma once
@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lookup/file_reader.h"
+#include "lookup/files/file_reader.h"
 
 namespace lmtpd::lookup {
 
