@@ -222,6 +222,13 @@ class FakeRole {
       words >> id >> ticket;
       const std::string octets = unhex(ticket);
       say(MakeMailbox{id, octets});
+    } else if (verb == "make_mailboxes") {  // so many, in one packet
+      std::uint64_t count = 0;
+      std::string ticket;
+      words >> count >> ticket;
+      const std::string octets = unhex(ticket);
+      for (std::uint64_t id = 0; id < count; ++id) control_.send(MakeMailbox{id, octets});
+      static_cast<void>(control_.flush());
     } else if (verb == "seal") {  // with the key of Configure
       std::string path;
       int seconds = 0;

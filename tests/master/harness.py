@@ -189,10 +189,10 @@ class Master:
         self.until(lambda: text in self.log(), timeout)
 
     def wait_role(self, title, number=0, timeout=10):
-        """The process of that title that came as the number-th, from 0."""
+        """The process of that title that came as the number-th, from 0, once it was told to start."""
         def found():
             roles = [r for r in self.roles if r.title == title]
-            return roles[number] if len(roles) > number else None
+            return roles[number] if len(roles) > number and roles[number].all("start") else None
         return self.until(found, timeout)
 
     def wait_event(self, role, event, number=0, timeout=10, **fields):

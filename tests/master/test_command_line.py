@@ -1,6 +1,7 @@
 """The command line, what is checked before anything starts, and the exit statuses."""
 
 import os
+import signal
 import subprocess
 
 import pytest
@@ -23,7 +24,7 @@ def test_check_asks_lookup_and_touches_nothing(make_master):
     code, _, log = master.run("-t")
     assert code == 0, log
     lookup = master.wait_role("lookup")
-    assert lookup.all("file") and lookup.all("stop")
+    assert lookup.all("file") and master.wait_event(lookup, "stop")
     assert [r.title for r in master.roles] == ["lookup"]
     assert os.listdir(master.socket.parent) == [] and not master.control.exists()
     assert "virtual_minimum_uid = 100 is below UID_MIN" in log
@@ -103,7 +104,6 @@ def test_not_root(make_master):
 
 
 def test_relative_configuration_file_survives_a_reload(make_master):
-    import signal
     master = make_master()
     master.process = subprocess.Popen([str(master.program), "-c", "lmtpd.cf"], cwd=master.dir,
                                       stderr=open(master.log_file, "ab"))

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -72,7 +73,6 @@ def test_activated_tcp_socket(make_master):
 
 
 def test_activated_socket_survives_a_reload(make_master):
-    import signal
     master = make_master()
     activate(master, master.socket)
     knock(master, master.socket)
