@@ -100,8 +100,8 @@ void PgsqlServer::drop_overdue() {
     (query.deadline > now ? waiting_ : dropped).push_back(std::move(query));
   }
   watch_waiting();
-  refuse(std::move(dropped), fmt::format("no connection to {} within {} s", shown_,
-                                         std::chrono::duration<double>(connect_timeout_).count()));
+  refuse(dropped, fmt::format("no connection to {} within {} s", shown_,
+                              std::chrono::duration<double>(connect_timeout_).count()));
 }
 
 void PgsqlServer::on_connected(PgConnPtr connection, const std::string& host) {
@@ -156,7 +156,7 @@ void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, b
   }
   const std::string text = last_failure_;
   dial_or_back_off();
-  refuse(std::move(given_up), text);
+  refuse(given_up, text);
 }
 
 // Starts the next round; after one without success only when the back-off is over, and nothing
@@ -185,7 +185,7 @@ void PgsqlServer::log_failure(const std::string& what) {
 }
 
 // Receivers may ask again at once.
-void PgsqlServer::refuse(std::deque<PgsqlQuery> queries, const std::string& why) {
+void PgsqlServer::refuse(const std::deque<PgsqlQuery>& queries, const std::string& why) {
   for (const PgsqlQuery& query : queries) {
     query.receiver->on_values(query, fail(Reason::lookup_failed, why));
   }

@@ -64,7 +64,7 @@ class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Own
   void watch_waiting();
   void dial_or_back_off();
   void log_failure(const std::string& what);
-  static void refuse(std::deque<PgsqlQuery> queries, const std::string& why);
+  static void refuse(const std::deque<PgsqlQuery>& queries, const std::string& why);
 
   PgsqlLogin login_;
   std::string shown_;  // the hosts, for the log

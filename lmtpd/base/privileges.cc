@@ -174,13 +174,13 @@ Result<void> become(MailboxOwner owner) {
   if (::setgroups(0, nullptr) != 0) return failed("setgroups");
   if (::setresgid(gid, gid, gid) != 0) return failed("setresgid");
   if (::setresuid(uid, uid, uid) != 0) return failed("setresuid");
-  const Result<void> dropped = drop_capabilities();
+  Result<void> dropped = drop_capabilities();
   if (!dropped) return dropped;
 
   if (::setuid(0) == 0 || ::setgid(0) == 0) {
     return fail(Reason::io, fmt::format("uid {} could become root again", uid));
   }
-  const Result<void> proven = prove_status(owner);
+  Result<void> proven = prove_status(owner);
   if (!proven) return proven;
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return failed("prctl PR_SET_DUMPABLE");
   return {};

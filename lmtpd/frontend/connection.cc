@@ -76,14 +76,14 @@ void Connection::read() {
 
 void Connection::progress() {
   if (finished_) return;
-  for (BodyAnswer& answer : std::exchange(answers_, {})) {
+  for (const BodyAnswer& answer : std::exchange(answers_, {})) {
     if (!bodies_.contains(answer.body)) continue;  // dropped meanwhile
     if (answer.ready) {
       session_.on_body_ready(answer.body);
     } else {
       services_.release({name_, answer.body});
       bodies_.erase(answer.body);
-      session_.on_body_refused(answer.body, std::move(answer.ready).error());
+      session_.on_body_refused(answer.body, answer.ready.error());
     }
   }
   feed();

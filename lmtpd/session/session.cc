@@ -225,7 +225,9 @@ void Session::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailbox
   impl_->on_resolved(id, std::move(mailboxes));
 }
 void Session::on_body_ready(std::uint64_t id) { impl_->on_body_ready(id); }
-void Session::on_body_refused(std::uint64_t id, Error error) { impl_->on_body_refused(id, error); }
+void Session::on_body_refused(std::uint64_t id, const Error& error) {
+  impl_->on_body_refused(id, error);
+}
 void Session::on_copy_done(std::uint64_t id, std::size_t copy, Result<void> outcome) {
   impl_->on_copy_done(id, copy, std::move(outcome));
 }

@@ -115,7 +115,7 @@ class Session {
 
   void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
   void on_body_ready(std::uint64_t id);
-  void on_body_refused(std::uint64_t id, Error error);
+  void on_body_refused(std::uint64_t id, const Error& error);
   // `copy` is the index in start_delivery()'s list.
   void on_copy_done(std::uint64_t id, std::size_t copy, Result<void> outcome);
 

@@ -33,7 +33,7 @@ std::string find_programs() {
   int newest = 0;
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql", none)) {
-    const int version = std::atoi(entry.path().filename().c_str());
+    const int version = static_cast<int>(std::strtol(entry.path().filename().c_str(), nullptr, 10));
     if (std::filesystem::exists(entry.path() / "bin" / "initdb"))
       newest = std::max(newest, version);
   }

@@ -40,7 +40,8 @@ TEST(Data, NoFalseEndEndsIt) {  // H1-H11, H14
   for (const std::string& sequence : false_ends) {
     for (const std::string& before : {""s, "Subject: x\r\n\r\ntext"s}) {
       for (const std::string& behind : {""s, "MAIL FROM:<x@y>\r\n"s}) {
-        const std::string octets = before + sequence + behind;
+        std::string octets = before;
+        octets.append(sequence).append(behind);
         EXPECT_FALSE(read_all(octets).reader.ended()) << ::testing::PrintToString(octets);
         EXPECT_FALSE(read_all(octets, 1).reader.ended()) << ::testing::PrintToString(octets);
       }
