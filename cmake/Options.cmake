@@ -38,7 +38,8 @@ function(lmtpd_test name)
   gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
 endfunction()
 
-# A libFuzzer program; CI runs it for a minute on its seeds (contrib/test).
+# A libFuzzer program; contrib/test runs it on its seeds. The target `fuzzers` is all of them.
+add_custom_target(fuzzers)
 function(lmtpd_fuzz name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   if(LMTPD_FUZZ)
@@ -46,5 +47,6 @@ function(lmtpd_fuzz name)
     target_link_libraries(${name} PRIVATE ${ARG_LINKS})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    add_dependencies(fuzzers ${name})
   endif()
 endfunction()

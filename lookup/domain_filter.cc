@@ -21,7 +21,7 @@ std::optional<Answer> DomainFilter::walk(Pending pending) {
     bool matches = item.domain == domain;
     if (item.table) {
       const std::uint64_t id = ++last_id_;
-      const auto answer = item.table->lookup(domain, *this, id);
+      auto answer = item.table->lookup(domain, *this, id);
       if (!answer) {
         pending_.emplace(id, std::move(pending));
         return std::nullopt;

@@ -63,7 +63,7 @@ void PgsqlDialer::on_addresses(Result<std::vector<std::string>> addresses) {
   name_lookup_.reset();
   if (!addresses) {
     addresses_ = {""};
-    return address_failed(std::move(addresses.error().text));
+    return address_failed(addresses.error().text);
   }
   addresses_ = *std::move(addresses);
   try_address();
@@ -125,7 +125,7 @@ void PgsqlDialer::timed_out() {
                              address.empty() ? "" : " at ", address, seconds));
 }
 
-void PgsqlDialer::address_failed(std::string why) {
+void PgsqlDialer::address_failed(const std::string& why) {
   event_del(timer_.get());
   ready_.reset();
   connection_.reset();

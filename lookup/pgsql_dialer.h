@@ -49,7 +49,7 @@ class PgsqlDialer final : private NameLookup::Owner {
   void try_address();
   void poll();
   void wait_for(short what);
-  void address_failed(std::string why);
+  void address_failed(const std::string& why);
   void timed_out();
   [[nodiscard]] const PgsqlHost& host() const { return hosts_[host_]; }
 

@@ -68,7 +68,7 @@ TEST(CommandReader, MakesNoDifferenceHowOctetsAreCut) {  // H19
     const Lines whole = lines_of(octets);
     ASSERT_FALSE(whole.empty());
     EXPECT_EQ(whole.back(), "last");
-    for (const std::size_t piece : {1, 2, 3}) ASSERT_EQ(lines_of(octets, piece), whole);
+    for (const std::size_t piece : {1U, 2U, 3U}) ASSERT_EQ(lines_of(octets, piece), whole);
   }
 }
 
