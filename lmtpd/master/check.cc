@@ -9,8 +9,8 @@
 #include <string>
 #include <utility>
 
-#include "lmtpd/base/log.h"
 #include "lmtpd/base/accounts.h"
+#include "lmtpd/base/log.h"
 #include "lmtpd/master/generation.h"
 
 namespace lmtpd::master {

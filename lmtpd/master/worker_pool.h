@@ -15,10 +15,10 @@
 #include <set>
 #include <string>
 
+#include "lmtpd/base/owner_policy.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/base/types.h"
 #include "lmtpd/master/backoff.h"
-#include "lmtpd/base/owner_policy.h"
 #include "lmtpd/master/role_process.h"
 
 namespace lmtpd::master {
