@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "lmtpd/base/unique_fd.h"
 #include "lmtpd/base/disk_error.h"
+#include "lmtpd/base/unique_fd.h"
 
 namespace lmtpd::maildir {
 namespace {

@@ -9,8 +9,8 @@
 #include <memory>
 #include <optional>
 
-#include "lmtpd/base/log.h"
 #include "lmtpd/base/disk_error.h"
+#include "lmtpd/base/log.h"
 #include "maildir/mailbox.h"
 #include "maildir/message_file.h"
 

@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <string>
 
-#include "lmtpd/base/log.h"
 #include "lmtpd/base/disk_error.h"
+#include "lmtpd/base/log.h"
 
 namespace lmtpd::maildir {
 namespace {

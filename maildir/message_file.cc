@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <vector>
 
-#include "lmtpd/base/log.h"
 #include "lmtpd/base/disk_error.h"
+#include "lmtpd/base/log.h"
 
 namespace lmtpd::maildir {
 namespace {

@@ -1,7 +1,8 @@
 // lmtpd/base/address.h -- a mail address: local part and domain, quoting undone.
 //
-// The syntax is RFC 5321 4.1.2 where it matters, and Postfix's leniency elsewhere: dots at the ends of
-// a local part or doubled, any length, one trailing dot of the domain (dropped), no domain at all.
+// The syntax is RFC 5321 4.1.2 where it matters, and Postfix's leniency elsewhere: dots at the ends
+// of a local part or doubled, any length, one trailing dot of the domain (dropped), no domain at
+// all.
 #pragma once
 
 #include <string>

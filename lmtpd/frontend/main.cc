@@ -1,4 +1,5 @@
-// lmtpd/frontend/main.cc -- lmtpd-frontend: executed by master as root, serves clients as frontend_user.
+// lmtpd/frontend/main.cc -- lmtpd-frontend: executed by master as root, serves clients as
+// frontend_user.
 
 #include <cstdlib>
 #include <ctime>

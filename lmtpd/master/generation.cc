@@ -309,11 +309,7 @@ void Generation::turn(Clock::time_point now) {
   workers_.advance(now);
   mailboxes_.advance(now);
   check_start(now);
-  // A phase with nothing to end is over at once.
-  for (Phase before = Phase::ended; before != phase_;) {
-    before = phase_;
-    advance_drain(now);
-  }
+  advance_phases(now);
   if (lookup_.process) lookup_.process->flush();
   for (const Slot& slot : frontends_) {
     if (slot.process) slot.process->flush();
@@ -376,6 +372,8 @@ void Generation::stop(Clock::time_point now) {
   for (const Slot& slot : frontends_) {
     if (slot.process) slot.process->stop();
   }
+  // Without a frontend no event would bring the next turn.
+  advance_phases(now);
 }
 
 void Generation::hurry(Clock::time_point now) {
@@ -397,6 +395,14 @@ void Generation::kill_phase() {
     workers_.kill();
   }
   if (phase_ == Phase::draining_lookup) kill_slot(lookup_);
+}
+
+// A phase with nothing to end is over at once.
+void Generation::advance_phases(Clock::time_point now) {
+  for (Phase before = Phase::ended; before != phase_;) {
+    before = phase_;
+    advance_drain(now);
+  }
 }
 
 void Generation::advance_drain(Clock::time_point now) {

@@ -99,6 +99,7 @@ class Generation {
   [[nodiscard]] std::string not_ready() const;
   void check_start(Clock::time_point now);
   void restart_due(Clock::time_point now);
+  void advance_phases(Clock::time_point now);
   void advance_drain(Clock::time_point now);
   void enter(Phase phase, Clock::time_point deadline);
   void kill_phase();

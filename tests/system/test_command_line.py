@@ -4,7 +4,6 @@ import socket
 
 import pytest
 
-from testsite import wait_until
 from testsite.daemon import SANITIZER_OPTIONS
 
 MESSAGE = b"Subject: command line\n\nbody\n"
@@ -100,11 +99,11 @@ def test_the_configuration_of_postfix_is_enough(make_daemon, site, tables, mail_
 def test_systemd_socket_activation(make_daemon, site):
     """With systemd's socket lmtpd neither binds nor unlinks."""
     path = site.path / "activated"
-    daemon = make_daemon(start=False)
+    daemon = make_daemon(start=False, listen=f"unix:{path}")
     daemon.socket_path = path
     options = [f"--setenv={name}={value}" for name, value in SANITIZER_OPTIONS.items()]
     daemon.start(wrapper=["systemd-socket-activate", *options, f"--listen={path}"], ready=False)
-    wait_until(path.exists, "systemd has bound the socket")
+    daemon.wait_log("Listening on")
     with daemon.client() as client:
         assert client.deliver("s@remote.example", ["user@foo.org"], MESSAGE).final[0].code == 250
     daemon.stop()
