@@ -10,8 +10,10 @@ LookupLink::LookupLink(event_base* base, Asker& asker) : base_(base), asker_(ask
 
 void LookupLink::connect(UniqueFd socket) {
   if (channel_) on_closed(*channel_);
+  const bool was_full = full();
   channel_ = std::make_unique<EventChannel>(base_, Channel(std::move(socket)), *this);
   send_queued();
+  tell_window(was_full);
 }
 
 void LookupLink::resolve(std::uint64_t connection, std::uint64_t request, std::string address) {
@@ -72,10 +74,11 @@ void LookupLink::on_packet(EventChannel& channel, Packet& packet) {
     }
   }
   if (channel_) send_queued();
-  if (was_full && !full()) asker_.on_lookup_window();
+  tell_window(was_full);
 }
 
 void LookupLink::on_closed(EventChannel&) {
+  const bool was_full = full();
   const std::unique_ptr<EventChannel> closed = std::move(channel_);
   log_warning("lost the channel to lookup; {} recipients under way are deferred", sent_.size());
   sent_order_.clear();
@@ -83,9 +86,11 @@ void LookupLink::on_closed(EventChannel&) {
     answer(request, fail(Reason::lookup_failed, "lookup process is not available"));
   }
   asker_.on_lookup_lost();
+  tell_window(was_full);
 }
 
 void LookupLink::expire(Clock::time_point now) {
+  const bool was_full = full();
   const Error late{Reason::lookup_failed, "lookup did not answer in time"};
   while (!sent_order_.empty()) {
     const auto found = sent_.find(sent_order_.front());
@@ -104,6 +109,11 @@ void LookupLink::expire(Clock::time_point now) {
     queued_.pop_front();
     answer(request, tl::unexpected<Error>(late));
   }
+  tell_window(was_full);
+}
+
+void LookupLink::tell_window(bool was_full) {
+  if (was_full && !full()) asker_.on_lookup_window();
 }
 
 void LookupLink::answer(const Request& request, Result<std::vector<session::Mailbox>> mailboxes) {

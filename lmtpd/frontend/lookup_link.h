@@ -62,6 +62,8 @@ class LookupLink final : public EventChannel::Owner {
   void on_packet(EventChannel& channel, Packet& packet) override;
   void on_closed(EventChannel& channel) override;
   void send_queued();
+  // Whoever stopped reading because of full() is told whenever that ends, by whatever it ends.
+  void tell_window(bool was_full);
   void answer(const Request& request, Result<std::vector<session::Mailbox>> mailboxes);
 
   event_base* base_;

@@ -111,6 +111,34 @@ TEST_F(LookupLinks, HoldBackWhatTheWindowCannotTake) {
   EXPECT_GE(windows_, 1);
 }
 
+TEST_F(LookupLinks, TellThatThereIsRoomOnceWhatWaitedForALookupIsSent) {
+  link_.resolve(7, 1, "a@d.org");
+  EXPECT_TRUE(link_.full());
+  link_.connect(lookup_.open());
+  EXPECT_FALSE(link_.full());
+  EXPECT_EQ(windows_, 1);
+}
+
+TEST_F(LookupLinks, TellThatThereIsRoomOnceWhatWaitedForALookupIsAnswered) {
+  link_.resolve(7, 1, "a@d.org");
+  link_.expire(Clock::now());
+  ASSERT_EQ(answers_.size(), 1U);
+  EXPECT_FALSE(link_.full());
+  EXPECT_EQ(windows_, 1);
+}
+
+TEST_F(LookupLinks, TellThatThereIsRoomOnceAFullWindowIsLostWithItsLookup) {
+  link_.connect(lookup_.open());
+  for (std::size_t i = 0; i < kResolveWindow; ++i) link_.resolve(7, i, "a@d.org");
+  run_loop(base_.get());
+  EXPECT_TRUE(link_.full());
+  lookup_.close();
+  run_loop(base_.get());
+  EXPECT_EQ(answers_.size(), kResolveWindow);
+  EXPECT_FALSE(link_.full());
+  EXPECT_EQ(windows_, 1);
+}
+
 TEST_F(LookupLinks, EndTheChannelOfALookupThatAnswersWhatWasNotAsked) {
   link_.connect(lookup_.open());
   lookup_.send(Resolved{.id = 99, .reason = Reason::unknown_user});
