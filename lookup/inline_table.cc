@@ -4,10 +4,10 @@
 
 #include <vector>
 
+#include "lmtpd/base/blanks.h"
+#include "lmtpd/base/config/values.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/utf8.h"
-#include "lookup/files/list_items.h"
-#include "lookup/files/logical_lines.h"
 #include "lookup/memory_table.h"
 
 namespace lmtpd::lookup {
@@ -23,8 +23,9 @@ Result<std::unique_ptr<ConfiguredTable>> make_inline_table(std::string name,
   const auto inside = braced(pairs);
   if (!inside) return wrong("no balanced braces around the table");
   auto table = std::make_unique<MemoryTable>(name);
-  const std::vector<std::string_view> items = list_items(*inside);
-  for (const std::string_view item : items) {
+  const auto items = split_list(*inside);
+  if (!items) return wrong(escaped(items.error(), 60));
+  for (const std::string_view item : *items) {
     const std::string_view pair = braced(item).value_or(item);
     const std::size_t equals = pair.find('=');
     const std::string_view key = trimmed(pair.substr(0, equals));
@@ -35,7 +36,7 @@ Result<std::unique_ptr<ConfiguredTable>> make_inline_table(std::string name,
     if (value.empty()) return wrong(fmt::format("key \"{}\" has no value", escaped(key, 60)));
     table->replace(key, value);
   }
-  if (items.empty()) return wrong("empty table");
+  if (items->empty()) return wrong("empty table");
   return table;
 }
 

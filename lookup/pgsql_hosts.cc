@@ -10,8 +10,8 @@
 #include <memory>
 #include <optional>
 
+#include "lmtpd/base/config/values.h"
 #include "lmtpd/base/log.h"
-#include "lookup/files/list_items.h"
 
 namespace lmtpd::lookup {
 namespace {
@@ -142,8 +142,10 @@ Result<std::vector<PgsqlHost>> uri_hosts(const std::string& uri, const PgsqlLogi
 }  // namespace
 
 Result<std::vector<PgsqlHost>> parse_pgsql_hosts(const PgsqlLogin& login) {
+  const auto items = split_list(login.hosts);
+  if (!items) return wrong(escaped(items.error()));
   std::vector<PgsqlHost> hosts;
-  for (const std::string_view item : list_items(login.hosts)) {
+  for (const std::string_view item : *items) {
     if (item.starts_with("postgresql://") || item.starts_with("postgres://")) {
       auto several = uri_hosts(std::string(item), login);
       if (!several) return several;

@@ -16,7 +16,7 @@ namespace {
 
 // What is in memory anyway needs no cache.
 bool is_worth_caching(const TableRef& reference) {
-  return reference.type == "pgsql" || reference.type == "sqlite";
+  return reference.kind == TableKind::pgsql || reference.kind == TableKind::sqlite;
 }
 
 AnswerCache::Limits cache_limits(const Settings& settings) {
@@ -52,8 +52,8 @@ Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, e
 
 std::vector<Error> SiteTables::check() {
   std::vector<Error> errors;
-  for (const auto& [reference, table] : tables_) {
-    if (Result<void> checked = factory_.check(reference); !checked) {
+  for (const auto& [text, known] : tables_) {
+    if (Result<void> checked = factory_.check(known.reference); !checked) {
       errors.push_back(std::move(checked.error()));
     }
   }
@@ -104,17 +104,18 @@ Result<void> SiteTables::fill(const Settings& settings) {
 }
 
 Result<Table*> SiteTables::table(const TableRef& reference) {
-  std::unique_ptr<Table>& known = tables_[reference.text()];
-  if (known == nullptr) {
-    Result<std::unique_ptr<Table>> made = factory_.make_table(reference.text());
+  const auto [known, fresh] = tables_.try_emplace(reference.text(), Known{reference, nullptr});
+  std::unique_ptr<Table>& table = known->second.table;
+  if (fresh) {
+    Result<std::unique_ptr<Table>> made = factory_.make_table(reference);
     if (!made) return tl::unexpected(std::move(made.error()));
-    known = *std::move(made);
+    table = *std::move(made);
     if (is_worth_caching(reference)) {
       const auto number = static_cast<std::uint32_t>(tables_.size());
-      known = std::make_unique<CachedTable>(std::move(known), cache_, number);
+      table = std::make_unique<CachedTable>(std::move(table), cache_, number);
     }
   }
-  return known.get();
+  return table.get();
 }
 
 Result<Tables> SiteTables::tables(const TableList& list) {
@@ -127,40 +128,18 @@ Result<Tables> SiteTables::tables(const TableList& list) {
   return made;
 }
 
-Result<DomainList> SiteTables::domains(const lmtpd::MatchList& list) {
+Result<DomainList> SiteTables::domains(const MatchList& list) {
+  const Result<MatchList> read = with_files_read(list, read_file_);
+  if (!read) return tl::unexpected(read.error());
   DomainList made;
-  for (const lmtpd::MatchItem& item : list) {
-    if (item.kind == lmtpd::MatchItem::Kind::file) {
-      if (Result<void> added = add_domains_of_file(item, made); !added) {
-        return tl::unexpected(std::move(added.error()));
-      }
-      continue;
-    }
-    DomainItem domain{item.negated, fold(item.name), nullptr};
-    if (item.kind == lmtpd::MatchItem::Kind::table) {
-      const Result<Table*> one = table(item.table);
-      if (!one) return tl::unexpected(one.error());
-      domain.table = *one;
-    }
-    made.push_back(std::move(domain));
+  for (const MatchItem& item : *read) {
+    made.push_back({item.negated, fold(item.name), nullptr});
+    if (item.kind != MatchItem::Kind::table) continue;
+    const Result<Table*> one = table(item.table);
+    if (!one) return tl::unexpected(one.error());
+    made.back().table = *one;
   }
   return made;
-}
-
-Result<void> SiteTables::add_domains_of_file(const lmtpd::MatchItem& item, DomainList& domains) {
-  const Result<std::vector<MatchItem>> items = parse_match_list(item.name, read_file_);
-  if (!items) return tl::unexpected(items.error());
-  for (const MatchItem& line : *items) {
-    DomainItem domain{line.negated != item.negated, fold(line.text), nullptr};
-    if (line.is_table) {
-      const std::size_t colon = line.text.find(':');
-      const Result<Table*> one = table({line.text.substr(0, colon), line.text.substr(colon + 1)});
-      if (!one) return tl::unexpected(one.error());
-      domain.table = *one;
-    }
-    domains.push_back(std::move(domain));
-  }
-  return {};
 }
 
 }  // namespace lmtpd::lookup

@@ -38,13 +38,16 @@ class SiteTables {
   // A table that several parameters name is one: one query and one place in the cache for all.
   Result<Table*> table(const TableRef& reference);
   Result<Tables> tables(const TableList& list);
-  Result<DomainList> domains(const lmtpd::MatchList& list);
-  Result<void> add_domains_of_file(const lmtpd::MatchItem& item, DomainList& domains);
+  Result<DomainList> domains(const MatchList& list);
 
   FileReader read_file_;
   AnswerCache cache_;
   TableFactory factory_;
-  std::map<std::string, std::unique_ptr<Table>> tables_;  // by reference
+  struct Known {
+    TableRef reference;
+    std::unique_ptr<Table> table;
+  };
+  std::map<std::string, Known> tables_;  // by the reference's text
   ResolverSettings resolver_;
 };
 

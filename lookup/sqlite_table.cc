@@ -5,8 +5,8 @@
 
 #include <cerrno>
 
+#include "lmtpd/base/blanks.h"
 #include "lmtpd/base/log.h"
-#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 namespace {

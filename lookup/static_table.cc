@@ -2,17 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "lmtpd/base/blanks.h"
+#include "lmtpd/base/config/values.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/utf8.h"
-#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 
 Result<std::unique_ptr<StaticTable>> StaticTable::make(std::string name, std::string_view value) {
-  value = trimmed(value);
-  if (value.size() >= 2 && value.front() == '{' && value.back() == '}') {
-    value = trimmed(value.substr(1, value.size() - 2));
-  }
+  value = braced(value).value_or(trimmed(value));
   if (value.empty() || !valid_utf8(value)) {
     return fail(Reason::lookup_failed,
                 fmt::format("{}: needs a value in UTF-8 behind the colon", escaped(name)));

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
+#include "lmtpd/base/config/values.h"
 #include "lmtpd/base/log.h"
 #include "lookup/domain_filter.h"
 #include "lookup/files/match_list.h"
 #include "lookup/files/sql_parameters.h"
 #include "lookup/files/table_file.h"
-#include "lookup/files/table_reference.h"
 #include "lookup/fold.h"
 #include "lookup/inline_table.h"
 #include "lookup/pgsql_server.h"
@@ -35,13 +35,13 @@ class OneAnswer final : public Asker {
 TableFactory::TableFactory(TableContext context) : context_(std::move(context)) {}
 TableFactory::~TableFactory() = default;
 
-Result<std::unique_ptr<Table>> TableFactory::make_table(std::string_view reference) {
+Result<std::unique_ptr<Table>> TableFactory::make_table(const TableRef& reference) {
   Made made = make(reference, 0);
   if (!made) return tl::unexpected(std::move(made.error()));
   return *std::move(made);
 }
 
-Result<void> TableFactory::check(std::string_view reference) {
+Result<void> TableFactory::check(const TableRef& reference) {
   const Made made = make(reference, 0);
   if (!made) return tl::unexpected(made.error());
   OneAnswer asker;
@@ -49,7 +49,7 @@ Result<void> TableFactory::check(std::string_view reference) {
   while (!asker.answer_) {
     if (event_base_loop(context_.base, EVLOOP_ONCE) != 0) {
       return fail(Reason::lookup_failed,
-                  fmt::format("{}: the event loop failed", escaped(reference)));
+                  fmt::format("{}: the event loop failed", escaped(reference.text())));
     }
   }
   const auto* unavailable = std::get_if<Unavailable>(&*asker.answer_);
@@ -57,37 +57,34 @@ Result<void> TableFactory::check(std::string_view reference) {
   return {};
 }
 
-TableFactory::Made TableFactory::make(std::string_view reference, int depth) {
-  const auto parsed = parse_table_reference(reference);
-  if (!parsed) return tl::unexpected(parsed.error());
+TableFactory::Made TableFactory::make(const TableRef& reference, int depth) {
   if (depth > kDeepest) {
-    return fail(Reason::lookup_failed,
-                fmt::format("{}: `domain` tables are nested too deeply", escaped(reference)));
+    return fail(Reason::lookup_failed, fmt::format("{}: `domain` tables are nested too deeply",
+                                                   escaped(reference.text())));
   }
-  std::string name(reference);
-  switch (parsed->type) {
-    case TableType::pgsql:
-      return make_pgsql(std::move(name), parsed->name, depth);
-    case TableType::sqlite:
-      return make_sqlite(std::move(name), parsed->name, depth);
-    case TableType::static_value:
-      return StaticTable::make(std::move(name), parsed->name);
-    case TableType::inline_pairs:
-      return make_inline_table(std::move(name), parsed->name);
-    case TableType::text_file:
+  switch (reference.kind) {
+    case TableKind::pgsql:
+      return make_pgsql(reference, depth);
+    case TableKind::sqlite:
+      return make_sqlite(reference, depth);
+    case TableKind::static_value:
+      return StaticTable::make(reference.text(), reference.name);
+    case TableKind::inline_pairs:
+      return make_inline_table(reference.text(), reference.name);
+    case TableKind::text_file:
       break;
   }
-  return make_text_file(std::move(name), parsed->name);
+  return make_text_file(reference);
 }
 
-TableFactory::Made TableFactory::make_text_file(std::string name, const std::string& path) {
-  const auto text = context_.read_file(path);
+TableFactory::Made TableFactory::make_text_file(const TableRef& reference) {
+  const auto text = context_.read_file(reference.name);
   if (!text) return tl::unexpected(text.error());
-  return make_texthash_table(std::move(name), path, *text);
+  return make_texthash_table(reference.text(), reference.name, *text);
 }
 
-TableFactory::Made TableFactory::make_pgsql(std::string name, const std::string& path, int depth) {
-  const auto file = read_parameters(path, kPgsqlParameters);
+TableFactory::Made TableFactory::make_pgsql(const TableRef& reference, int depth) {
+  const auto file = read_parameters(reference);
   if (!file) return tl::unexpected(file.error());
   auto config = parse_sql_config(*file, SqlDialect::postgresql);
   if (!config) return tl::unexpected(config.error());
@@ -95,12 +92,12 @@ TableFactory::Made TableFactory::make_pgsql(std::string name, const std::string&
   if (!server) return tl::unexpected(server.error());
   const std::string domain_list = config->domain_list;
   return filtered(*file, domain_list,
-                  std::make_unique<PgsqlTable>(std::move(name), *std::move(config), **server),
+                  std::make_unique<PgsqlTable>(reference.text(), *std::move(config), **server),
                   depth);
 }
 
-TableFactory::Made TableFactory::make_sqlite(std::string name, const std::string& path, int depth) {
-  const auto file = read_parameters(path, kSqliteParameters);
+TableFactory::Made TableFactory::make_sqlite(const TableRef& reference, int depth) {
+  const auto file = read_parameters(reference);
   if (!file) return tl::unexpected(file.error());
   auto database = file->required_text("dbpath");
   if (!database) return tl::unexpected(database.error());
@@ -110,23 +107,22 @@ TableFactory::Made TableFactory::make_sqlite(std::string name, const std::string
   const std::string domain_list = config->domain_list;
   return filtered(
       *file, domain_list,
-      std::make_unique<SqliteTable>(std::move(name), *std::move(database), *std::move(config)),
+      std::make_unique<SqliteTable>(reference.text(), *std::move(database), *std::move(config)),
       depth);
 }
 
 TableFactory::Made TableFactory::filtered(const TableFile& file, const std::string& domain_list,
                                           std::unique_ptr<ConfiguredTable> table, int depth) {
   if (domain_list.empty()) return table;
-  const auto parsed = parse_match_list(domain_list, context_.read_file);
-  if (!parsed) return file.error("domain", parsed.error().text);
+  const auto list = parse_match_list(domain_list);
+  if (!list) return file.error("domain", escaped(list.error()));
+  const auto read = with_files_read(*list, context_.read_file);
+  if (!read) return file.error("domain", read.error().text);
   std::vector<DomainFilter::Item> items;
-  for (const MatchItem& item : *parsed) {
-    items.push_back({item.negated, "", nullptr});
-    if (!item.is_table) {
-      items.back().domain = fold(item.text);
-      continue;
-    }
-    auto made = make(item.text, depth + 1);
+  for (const MatchItem& item : *read) {
+    items.push_back({item.negated, fold(item.name), nullptr});
+    if (item.kind != MatchItem::Kind::table) continue;
+    auto made = make(item.table, depth + 1);
     if (!made) return file.error("domain", made.error().text);
     items.back().table = *std::move(made);
   }
@@ -147,11 +143,10 @@ Result<PgsqlServer*> TableFactory::server_for(const TableFile& file) {
   return servers_.back().get();
 }
 
-Result<TableFile> TableFactory::read_parameters(const std::string& path,
-                                                std::span<const std::string_view> known) {
-  const auto text = context_.read_file(path);
+Result<TableFile> TableFactory::read_parameters(const TableRef& reference) {
+  const auto text = context_.read_file(reference.name);
   if (!text) return tl::unexpected(text.error());
-  auto file = TableFile::parse(path, *text, known);
+  auto file = TableFile::parse(reference.name, *text, known_parameters(reference.kind));
   if (!file) return file;
   for (const std::string& warning : file->warnings()) log_warning("{}", warning);
   return file;

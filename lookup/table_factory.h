@@ -10,11 +10,11 @@
 
 #include <chrono>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lmtpd/base/config/table_ref.h"
 #include "lmtpd/base/result.h"
 #include "lookup/files/file_reader.h"
 #include "lookup/table.h"
@@ -43,7 +43,7 @@ class TableFactory {
 
   // Reads the configuration only; a database is connected to once the loop runs. Fails with
   // lookup_failed and a text that names file, line and parameter.
-  [[nodiscard]] Result<std::unique_ptr<Table>> make_table(std::string_view reference);
+  [[nodiscard]] Result<std::unique_ptr<Table>> make_table(const TableRef& reference);
 
   // The connections to PostgreSQL, for statistics.
   [[nodiscard]] const std::vector<std::unique_ptr<PgsqlServer>>& servers() const {
@@ -52,20 +52,19 @@ class TableFactory {
 
   // Makes the table and has its database prepare its query once. Runs the event loop until that is
   // answered: for `lmtpd -t` and before service begins, never from a callback.
-  [[nodiscard]] Result<void> check(std::string_view reference);
+  [[nodiscard]] Result<void> check(const TableRef& reference);
 
  private:
   using Made = Result<std::unique_ptr<ConfiguredTable>>;
-  Made make(std::string_view reference, int depth);
-  Made make_pgsql(std::string name, const std::string& path, int depth);
-  Made make_sqlite(std::string name, const std::string& path, int depth);
-  Made make_text_file(std::string name, const std::string& path);
+  Made make(const TableRef& reference, int depth);
+  Made make_pgsql(const TableRef& reference, int depth);
+  Made make_sqlite(const TableRef& reference, int depth);
+  Made make_text_file(const TableRef& reference);
   // Puts the file's `domain` list in front of the table.
   Made filtered(const TableFile& file, const std::string& domain_list,
                 std::unique_ptr<ConfiguredTable> table, int depth);
   Result<PgsqlServer*> server_for(const TableFile& file);
-  Result<TableFile> read_parameters(const std::string& path,
-                                    std::span<const std::string_view> known);
+  Result<TableFile> read_parameters(const TableRef& reference);
 
   TableContext context_;
   std::vector<std::unique_ptr<PgsqlServer>> servers_;

@@ -1,8 +1,9 @@
 #include "lookup/texthash_table.h"
 
+#include "lmtpd/base/blanks.h"
+#include "lmtpd/base/config/logical_lines.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/utf8.h"
-#include "lookup/files/logical_lines.h"
 #include "lookup/memory_table.h"
 
 namespace lmtpd::lookup {
@@ -16,7 +17,7 @@ std::size_t key_length(std::string_view line) {
       ++i;
     } else if (line[i] == '"') {
       quoted = !quoted;
-    } else if (!quoted && is_space(line[i])) {
+    } else if (!quoted && is_blank(line[i])) {
       return i;
     }
   }
@@ -28,9 +29,13 @@ std::size_t key_length(std::string_view line) {
 std::unique_ptr<ConfiguredTable> make_texthash_table(std::string name, std::string_view path,
                                                      std::string_view text) {
   auto table = std::make_unique<MemoryTable>(std::move(name));
-  for (const LogicalLine& line : logical_lines(text)) {
+  const LogicalLines read = logical_lines(text);
+  if (read.ignored != 0) {
+    log_warning("{}:{}: a first line must not start with a blank, ignored", path, read.ignored);
+  }
+  for (const LogicalLine& line : read.lines) {
     const auto warn = [&](std::string_view what) {
-      log_warning("{}, line {}: {}, ignored", path, line.number, what);
+      log_warning("{}:{}: {}, ignored", path, line.number, what);
     };
     const std::string_view whole = line.text;
     if (!valid_utf8(whole)) {
@@ -49,8 +54,7 @@ std::unique_ptr<ConfiguredTable> make_texthash_table(std::string name, std::stri
       continue;
     }
     if (key.back() == ':') {
-      log_warning("{}, line {}: key ends in a colon: is this an aliases(5) file?", path,
-                  line.number);
+      log_warning("{}:{}: key ends in a colon: is this an aliases(5) file?", path, line.number);
     }
     if (!table->insert(key, value)) warn("duplicate key");
   }

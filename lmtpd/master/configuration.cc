@@ -13,7 +13,7 @@
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/whole_file.h"
-#include "lookup/files/table_reference.h"
+#include "lookup/files/table_files.h"
 
 namespace lmtpd::master {
 namespace {
@@ -115,23 +115,18 @@ class FileOpener {
 
 StartResult<void> open_files(Configuration& made, const Parameters& parameters) {
   FileOpener opener;
-  for (const std::string& path : list_files_of(made.settings)) {
-    if (const Result<int> opened = opener.open(path); !opened) {
-      return configuration_failure(file_failure(parameters, path, opened.error().text));
-    }
-  }
-  for (const TableRef& table : tables_of(made.settings)) {
-    const auto read = [&](const std::string& path) { return opener.read(path); };
-    const Result<std::vector<std::string>> paths = lookup::files_of_table(table.text(), read);
-    if (!paths) {
-      return configuration_failure(file_failure(parameters, table.name, paths.error().text));
-    }
+  const auto read = [&](const std::string& path) { return opener.read(path); };
+  for (const MatchItem& source : sources_of(made.settings)) {
+    const std::string& name =
+        source.kind == MatchItem::Kind::file ? source.name : source.table.name;
+    const Result<std::vector<std::string>> paths = lookup::files_of({source}, read);
+    if (!paths) return configuration_failure(file_failure(parameters, name, paths.error().text));
     for (const std::string& path : *paths) {
       if (const Result<int> opened = opener.open(path); !opened) {
-        return configuration_failure(file_failure(parameters, table.name, opened.error().text));
+        return configuration_failure(file_failure(parameters, name, opened.error().text));
       }
     }
-    if (std::optional<std::string> stale = lookup::stale_database(table.text())) {
+    if (std::optional<std::string> stale = lookup::stale_database(source.table)) {
       made.warnings.push_back(*std::move(stale));
     }
   }

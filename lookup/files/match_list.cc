@@ -2,38 +2,36 @@
 
 #include <fmt/format.h>
 
+#include "lmtpd/base/config/logical_lines.h"
+#include "lmtpd/base/config/values.h"
 #include "lmtpd/base/log.h"
-#include "lookup/files/list_items.h"
-#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 namespace {
 
 constexpr int kDeepest = 8;
 
-Result<void> append(std::vector<MatchItem>& items, std::string_view list, bool negated,
+Result<void> append(MatchList& items, const MatchList& list, bool negated,
                     const FileReader& read_file, int depth) {
-  for (const std::string_view item : list_items(list)) {
-    std::string_view rest = item;
-    bool item_negated = negated;
-    for (; rest.starts_with('!'); rest.remove_prefix(1)) item_negated = !item_negated;
-    if (rest.empty()) {
-      return fail(Reason::lookup_failed,
-                  fmt::format("\"{}\": nothing behind !", escaped(item, 60)));
-    }
-    if (!rest.starts_with('/')) {
-      const bool is_table = rest.find(':') != std::string_view::npos;
-      items.push_back({item_negated, is_table, std::string(rest)});
+  for (MatchItem item : list) {
+    item.negated = item.negated != negated;
+    if (item.kind != MatchItem::Kind::file) {
+      items.push_back(std::move(item));
       continue;
     }
     if (depth == kDeepest) {
       return fail(Reason::lookup_failed, fmt::format("{}: files name one another more than {} deep",
-                                                     escaped(rest), kDeepest));
+                                                     escaped(item.name), kDeepest));
     }
-    const auto text = read_file(std::string(rest));
+    const auto text = read_file(item.name);
     if (!text) return tl::unexpected(text.error());
-    for (const LogicalLine& line : logical_lines(*text)) {
-      auto appended = append(items, line.text, item_negated, read_file, depth + 1);
+    for (const LogicalLine& line : logical_lines(*text).lines) {
+      const auto parsed = parse_match_list(line.text);
+      if (!parsed) {
+        return fail(Reason::lookup_failed,
+                    fmt::format("{}:{}: {}", item.name, line.number, escaped(parsed.error())));
+      }
+      auto appended = append(items, *parsed, item.negated, read_file, depth + 1);
       if (!appended) return appended;
     }
   }
@@ -42,9 +40,8 @@ Result<void> append(std::vector<MatchItem>& items, std::string_view list, bool n
 
 }  // namespace
 
-Result<std::vector<MatchItem>> parse_match_list(std::string_view list,
-                                                const FileReader& read_file) {
-  std::vector<MatchItem> items;
+Result<MatchList> with_files_read(const MatchList& list, const FileReader& read_file) {
+  MatchList items;
   const auto appended = append(items, list, false, read_file, 0);
   if (!appended) return tl::unexpected(appended.error());
   return items;

@@ -1,28 +1,15 @@
-// lookup/files/match_list.h -- a list of names, /files, type:tables and their negations by !
-// (postconf(5), "domain, host or network list"; no parent domains, no patterns).
-//
-// The first item that matches decides; after the last one there is no match.
+// lookup/files/match_list.h -- the /files of a list (postconf(5), "domain, host or network list";
+// no parent domains, no patterns).
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
+#include "lmtpd/base/config/table_ref.h"
 #include "lookup/files/file_reader.h"
 
 namespace lmtpd::lookup {
 
-struct MatchItem {
-  bool negated;
-  bool is_table;
-  std::string text;  // a name as spelt, or a table reference
-  bool operator==(const MatchItem&) const = default;
-};
-
-// Puts the items of each /file in its place. Fails with lookup_failed on a
-// file that cannot be read, on files that name one another without end, and on a ! with nothing
-// behind it.
-[[nodiscard]] Result<std::vector<MatchItem>> parse_match_list(std::string_view list,
-                                                              const FileReader& read_file);
+// `list` with the items of each /file in its place, so that none of Kind::file is left. Fails with
+// lookup_failed on a file that cannot be read or holds no list, and on files that name one another
+// without end.
+[[nodiscard]] Result<MatchList> with_files_read(const MatchList& list, const FileReader& read_file);
 
 }  // namespace lmtpd::lookup

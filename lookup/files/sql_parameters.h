@@ -2,7 +2,10 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string_view>
+
+#include "lmtpd/base/config/table_ref.h"
 
 namespace lmtpd::lookup {
 
@@ -17,5 +20,11 @@ inline constexpr std::array<std::string_view, 9> kSqliteParameters = {
     "dbpath",        "query",           "table",
     "select_field",  "where_field",     "additional_conditions",
     "result_format", "expansion_limit", "domain"};
+
+// Of the file behind a pgsql: or an sqlite: table.
+[[nodiscard]] inline std::span<const std::string_view> known_parameters(TableKind kind) {
+  if (kind == TableKind::pgsql) return kPgsqlParameters;
+  return kSqliteParameters;
+}
 
 }  // namespace lmtpd::lookup

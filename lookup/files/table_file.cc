@@ -3,43 +3,27 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <limits>
 
+#include "lmtpd/base/config/values.h"
 #include "lmtpd/base/log.h"
-#include "lookup/files/logical_lines.h"
 
 namespace lmtpd::lookup {
 
 Result<TableFile> TableFile::parse(std::string path, std::string_view text,
                                    std::span<const std::string_view> known) {
+  auto parsed = parse_cf_file(path, text);
+  if (!parsed) return tl::unexpected(std::move(parsed.error()));
   TableFile file(std::move(path));
-  const auto bad_line = [&](int line, std::string_view what) {
-    return fail(Reason::lookup_failed, fmt::format("{}, line {}: {}", file.path_, line, what));
-  };
-  for (const LogicalLine& line : logical_lines(text)) {
-    if (line.text.find('\0') != std::string::npos) return bad_line(line.number, "NUL octet");
-    const std::string_view whole = line.text;
-    const std::size_t equals = whole.find('=');
-    const std::string_view name = trimmed(whole.substr(0, equals));
-    const bool blank_inside = std::any_of(name.begin(), name.end(), is_space);
-    if (equals == std::string_view::npos || blank_inside) {
-      const std::string first(name.substr(0, name.find_first_of(" \t\n")));
-      return bad_line(line.number,
-                      fmt::format("{}: missing '=' after parameter name", escaped(first, 60)));
-    }
-    if (name.empty()) return bad_line(line.number, "missing parameter name before '='");
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      file.warnings_.push_back(fmt::format("{}, line {}: {}: unknown parameter, ignored",
-                                           file.path_, line.number, escaped(name, 60)));
+  file.warnings_ = std::move(parsed->warnings);
+  for (Assignment& made : parsed->assignments) {
+    if (std::find(known.begin(), known.end(), made.name) == known.end()) {
+      file.warnings_.push_back(fmt::format("{}:{}: {}: unknown parameter, ignored", file.path_,
+                                           made.line, escaped(made.name, 60)));
       continue;
     }
-    const auto old = file.parameters_.find(name);
-    if (old != file.parameters_.end()) {
-      file.warnings_.push_back(fmt::format("{}, line {}: {}: given again, replaces line {}",
-                                           file.path_, line.number, name, old->second.line));
-    }
-    file.parameters_.insert_or_assign(
-        std::string(name), Parameter{line.number, std::string(trimmed(whole.substr(equals + 1)))});
+    std::string name = made.name;
+    file.parameters_.emplace(std::move(name), std::move(made));
   }
   return file;
 }
@@ -59,23 +43,16 @@ Result<std::string> TableFile::required_text(std::string_view name) const {
 Result<int> TableFile::number(std::string_view name, int otherwise) const {
   const auto found = parameters_.find(name);
   if (found == parameters_.end()) return otherwise;
-  const std::string& value = found->second.value;
-  int parsed = 0;
-  const char* end = value.data() + value.size();
-  const auto [stopped, failure] = std::from_chars(value.data(), end, parsed);
-  if (failure != std::errc() || stopped != end || parsed < 0) {
-    return error(name, fmt::format("\"{}\" is not a number", escaped(value, 60)));
-  }
-  return parsed;
+  const auto parsed = parse_number(found->second.value, 0, std::numeric_limits<int>::max());
+  if (!parsed) return error(name, escaped(parsed.error()));
+  return static_cast<int>(*parsed);
 }
 
 tl::unexpected<Error> TableFile::error(std::string_view name, std::string_view what) const {
   const auto found = parameters_.find(name);
-  if (found == parameters_.end()) {
-    return fail(Reason::lookup_failed, fmt::format("{}: {}: {}", path_, name, what));
-  }
-  return fail(Reason::lookup_failed,
-              fmt::format("{}, line {}: {}: {}", path_, found->second.line, name, what));
+  const std::string where =
+      found == parameters_.end() ? path_ : fmt::format("{}:{}", path_, found->second.line);
+  return fail(Reason::lookup_failed, fmt::format("{}: {}: {}", where, name, what));
 }
 
 }  // namespace lmtpd::lookup

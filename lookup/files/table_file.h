@@ -1,8 +1,7 @@
 // lookup/files/table_file.h -- the parameters of one pgsql_table(5) or sqlite_table(5) file.
 //
-// `name = value`, one a logical line. A value is taken literally: no quotes, no $name. A name that
-// is given again replaces the first one and one that nobody knows is passed over, both with a
-// warning.
+// A value is taken literally: no quotes, no $name. A name that is given again replaces the first
+// one and one that nobody knows is passed over, both with a warning.
 #pragma once
 
 #include <map>
@@ -11,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lmtpd/base/config/cf_file.h"
 #include "lmtpd/base/result.h"
 
 namespace lmtpd::lookup {
@@ -32,19 +32,15 @@ class TableFile {
   // A decimal number without sign or anything behind, up to 2^31 - 1.
   [[nodiscard]] Result<int> number(std::string_view name, int otherwise) const;
 
-  // "PATH, line N: NAME: WHAT".
+  // "PATH:LINE: NAME: WHAT"; without the line where the file does not have the parameter.
   [[nodiscard]] tl::unexpected<Error> error(std::string_view name, std::string_view what) const;
 
  private:
-  struct Parameter {
-    int line;
-    std::string value;
-  };
   explicit TableFile(std::string path) : path_(std::move(path)) {}
 
   std::string path_;
   std::vector<std::string> warnings_;
-  std::map<std::string, Parameter, std::less<>> parameters_;
+  std::map<std::string, Assignment, std::less<>> parameters_;
 };
 
 }  // namespace lmtpd::lookup

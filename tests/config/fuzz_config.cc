@@ -43,8 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(parameters->value(row.name).size() <= 2 * lmtpd::kLongestValue + size);
   }
   if (const auto settings = lmtpd::Settings::parse(*received)) {
-    (void)lmtpd::tables_of(*settings);
-    (void)lmtpd::list_files_of(*settings);
+    (void)lmtpd::sources_of(*settings);
   } else {
     require(!settings.error().text.empty());
   }

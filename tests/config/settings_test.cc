@@ -7,6 +7,7 @@
 
 #include "lmtpd/base/config/parameter_table.h"
 #include "lmtpd/base/config/parameters.h"
+#include "lmtpd/base/config/values.h"
 #include "tests/config/memory_files.h"
 
 namespace lmtpd {
@@ -24,6 +25,8 @@ Result<Settings> parse(const std::string& text) {
   if (!parameters) return tl::unexpected(parameters.error());
   return Settings::parse(*parameters);
 }
+
+TableRef table_ref(std::string_view text) { return parse_table_ref(text).value(); }
 
 std::string error(const std::string& text) {
   const auto settings = parse(text);
@@ -117,13 +120,13 @@ log = syslog
   ASSERT_TRUE(settings) << settings.error().text;
   EXPECT_EQ(settings->virtual_mailbox_base, "/srv/mail");
   EXPECT_THAT(settings->virtual_alias_maps,
-              ElementsAre(TableRef{"pgsql", "/a.cf"}, TableRef{"inline", "{ a=b, c=d }"}));
+              ElementsAre(table_ref("pgsql:/a.cf"), table_ref("inline:{ a=b, c=d }")));
   EXPECT_EQ(settings->virtual_mailbox_domains.size(), 3U);
   EXPECT_EQ(settings->virtual_minimum_uid, 8U);
   EXPECT_EQ(settings->alias_expansion, AliasExpansion::full);
   EXPECT_EQ(settings->remote_alias_target, RemoteAliasTarget::reject);
   EXPECT_TRUE(settings->transport_errors);
-  EXPECT_THAT(settings->transport_maps, ElementsAre(TableRef{"sqlite", "/t.cf"}));
+  EXPECT_THAT(settings->transport_maps, ElementsAre(table_ref("sqlite:/t.cf")));
   EXPECT_EQ(settings->postmaster_address, "admin@a.org");
   EXPECT_EQ(settings->mailbox_path_template, "%d/%u/Maildir/");
   EXPECT_EQ(settings->recipient_delimiter, "+-");
@@ -177,7 +180,7 @@ TEST(Settings, RefusesWhatDoesNotFit) {
   const std::pair<const char*, const char*> cases[] = {
       {"virtual_mailbox_base = srv", "not an absolute path"},
       {"virtual_mailbox_maps = , ,", "must name a table"},
-      {"virtual_uid_maps = mysql:/x", "no tables of type mysql"},
+      {"virtual_uid_maps = mysql:/x", "no tables of type \"mysql\""},
       {"virtual_minimum_uid = 0", "between 1 and"},
       {"virtual_minimum_uid = 4294967296", "between 1 and"},
       {"virtual_alias_recursion_limit = 0", "between 1 and"},
@@ -219,7 +222,7 @@ TEST(Settings, AsksNotForTransportMapsThatNothingReads) {
   const auto settings = Settings::parse(*parameters);
   ASSERT_TRUE(settings) << settings.error().text;
   EXPECT_TRUE(settings->transport_maps.empty());
-  EXPECT_THAT(settings->virtual_alias_maps, ElementsAre(TableRef{"pgsql", "/v.cf"}));
+  EXPECT_THAT(settings->virtual_alias_maps, ElementsAre(table_ref("pgsql:/v.cf")));
 }
 
 TEST(Settings, NamesMainCfWhereTheValueIsItsOwn) {
@@ -230,7 +233,7 @@ TEST(Settings, NamesMainCfWhereTheValueIsItsOwn) {
       StartsWith("/etc/postfix/main.cf:5: virtual_alias_maps: ldap:/x: lmtpd has no tables"));
 }
 
-TEST(TablesAndListFiles, AreNamedOnceEach) {
+TEST(Sources, AreNamedOnceEach) {
   const auto settings = parse(std::string(kMinimum) + R"(
 virtual_gid_maps = static:5000
 virtual_alias_maps = pgsql:/etc/postfix/mailboxes.cf hash:/etc/postfix/virtual inline:{a=b}
@@ -238,12 +241,14 @@ mydestination = $myhostname, /etc/domains, !texthash:/etc/more
 transport_maps = pgsql:/unused.cf
 )");
   ASSERT_TRUE(settings) << settings.error().text;
-  EXPECT_THAT(tables_of(*settings),
-              ElementsAre(TableRef{"pgsql", "/etc/postfix/mailboxes.cf"},
-                          TableRef{"pgsql", "/etc/postfix/uids.cf"}, TableRef{"static", "5000"},
-                          TableRef{"hash", "/etc/postfix/virtual"}, TableRef{"inline", "{a=b}"},
-                          TableRef{"texthash", "/etc/more"}));
-  EXPECT_THAT(list_files_of(*settings), ElementsAre("/etc/domains"));
+  std::vector<std::string> sources;
+  for (const MatchItem& source : sources_of(*settings)) {
+    EXPECT_FALSE(source.negated);
+    sources.push_back(source.kind == MatchItem::Kind::file ? source.name : source.table.text());
+  }
+  EXPECT_THAT(sources, ElementsAre("pgsql:/etc/postfix/mailboxes.cf", "pgsql:/etc/postfix/uids.cf",
+                                   "static:5000", "hash:/etc/postfix/virtual", "inline:{a=b}",
+                                   "/etc/domains", "texthash:/etc/more"));
 }
 
 }  // namespace

@@ -84,6 +84,12 @@ TEST(List, SplitsAtCommasAndBlanksButNotWithinBraces) {
   EXPECT_FALSE(split_list("a {b c"));
 }
 
+TEST(Braced, IsWhatOnePairAroundTheWholeHolds) {
+  EXPECT_EQ(braced("{a} {b}"), std::nullopt);
+  EXPECT_EQ(braced("{a"), std::nullopt);
+  EXPECT_EQ(braced(" { {a} } "), "{a}");
+}
+
 std::string shown(std::string_view text) {
   const auto tables = parse_table_list(text);
   if (!tables) return "ERROR " + tables.error();
@@ -106,12 +112,15 @@ TEST(Tables, SaysWhatToDoAboutOthers) {
                             "PGSQL:/a", ":/x", "proxy:proxy:pgsql:/x"}) {
     EXPECT_THAT(shown(other), HasSubstr("Set the parameter in lmtpd.cf")) << other;
   }
+  EXPECT_THAT(shown("regexp:/x"), HasSubstr("write the addresses out"));
+  EXPECT_THAT(shown("unionmap:{static:a}"), HasSubstr("name the tables themselves"));
+  EXPECT_THAT(shown("dbm:/x"), HasSubstr("postmap -s"));
   EXPECT_THAT(shown("/etc/aliases"), HasSubstr("type:name"));
   EXPECT_THAT(shown("pgsql"), HasSubstr("type:name"));
   EXPECT_THAT(shown("pgsql:"), HasSubstr("nothing stands behind"));
-  EXPECT_THAT(shown("pgsql:virtual"), HasSubstr("must be absolute"));
+  EXPECT_THAT(shown("pgsql:virtual"), HasSubstr("must be absolute; move its parameters"));
   EXPECT_THAT(shown("hash:virtual"), HasSubstr("must be absolute"));
-  EXPECT_THAT(shown("inline:a=b"), HasSubstr("inline:{key=value"));
+  EXPECT_THAT(shown("inline:a=b"), HasSubstr("inline:{key=value, {key = text}}"));
 }
 
 TEST(Matches, TakesNamesFilesTablesAndNegation) {
@@ -124,9 +133,9 @@ TEST(Matches, TakesNamesFilesTablesAndNegation) {
   EXPECT_EQ((*items)[2], (MatchItem{.kind = MatchItem::Kind::file, .name = "/etc/domains"}));
   EXPECT_EQ((*items)[3], (MatchItem{.name = "c.org"}));
   EXPECT_EQ((*items)[4], (MatchItem{.name = "[192.0.2.1:1]"}));
-  EXPECT_EQ(
-      (*items)[5],
-      (MatchItem{.kind = MatchItem::Kind::table, .negated = true, .table = {"pgsql", "/d.cf"}}));
+  EXPECT_EQ((*items)[5], (MatchItem{.kind = MatchItem::Kind::table,
+                                    .negated = true,
+                                    .table = {TableKind::pgsql, "pgsql", "/d.cf"}}));
   EXPECT_FALSE(parse_match_list("a !"));
   EXPECT_FALSE(parse_match_list("mysql:/x"));
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "lmtpd/base/config/values.h"
 #include "lmtpd/event/event_ptr.h"
 #include "lookup/table_factory.h"
 
@@ -46,13 +47,21 @@ class Asking : public testing::Test {
     return *factory_;
   }
 
+  Result<std::unique_ptr<Table>> make(std::string_view reference) {
+    const auto parsed = parse_table_ref(reference);
+    if (!parsed) return fail(Reason::lookup_failed, parsed.error());
+    return factory().make_table(*parsed);
+  }
+  Result<void> check(std::string_view reference) {
+    return factory().check(parse_table_ref(reference).value());
+  }
   std::unique_ptr<Table> table(std::string_view reference) {
-    auto made = factory().make_table(reference);
+    auto made = make(reference);
     if (!made) ADD_FAILURE() << made.error().text;
     return made ? *std::move(made) : nullptr;
   }
   std::string refusal(std::string_view reference) {
-    const auto made = factory().make_table(reference);
+    const auto made = make(reference);
     return made ? "(made)" : made.error().text;
   }
 

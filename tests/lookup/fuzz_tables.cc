@@ -5,10 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "lookup/files/list_items.h"
+#include "lmtpd/base/config/values.h"
 #include "lookup/files/match_list.h"
 #include "lookup/files/sql_parameters.h"
-#include "lookup/files/table_reference.h"
 #include "lookup/sql_config.h"
 
 using namespace lmtpd::lookup;
@@ -19,9 +18,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text = input.substr(0, nul);
   const std::string_view key = nul == std::string_view::npos ? "u@b.a" : input.substr(nul + 1);
 
-  (void)parse_table_reference(text);
-  (void)parse_match_list(
-      text, [&](const std::string&) -> lmtpd::Result<std::string> { return std::string(key); });
+  if (const auto list = lmtpd::parse_match_list(text)) {
+    (void)with_files_read(
+        *list, [&](const std::string&) -> lmtpd::Result<std::string> { return std::string(key); });
+  }
   const auto file = TableFile::parse("/fuzz.cf", text, kPgsqlParameters);
   if (file) (void)parse_sql_config(*file, SqlDialect::sqlite);
 

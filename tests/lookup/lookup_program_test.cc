@@ -22,6 +22,8 @@
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/messages.h"
 #include "lmtpd/base/role_start.h"
+#include "lmtpd/base/whole_file.h"
+#include "lookup/files/table_files.h"
 
 namespace lmtpd::lookup {
 namespace {
@@ -106,11 +108,12 @@ control_socket = {0}/control
     master_ = std::make_unique<Channel>(std::move(pair->first));
     const std::string text = parameters->serialise();
     master_->send(Configure{.parameters = text, .owner = kNobody, .key = key_});
-    std::vector<std::string> files = list_files_of(*settings);
-    for (const TableRef& table : tables_of(*settings)) {
-      if (table.has_file()) files.push_back(table.name);
-    }
-    for (const std::string& path : files) {
+    const auto files = files_of(sources_of(*settings), [](const std::string& path) {
+      const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      return read_whole_file(path, fd.get());
+    });
+    ASSERT_TRUE(files) << files.error().text;
+    for (const std::string& path : *files) {
       master_->send(File{path}, one(UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC))));
     }
     master_->send(Listener{}, one(listening_socket()));

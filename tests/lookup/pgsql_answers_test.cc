@@ -184,23 +184,23 @@ TEST_F(PgsqlTables, PrepareAnewWhatTheServerHasForgotten) {
 }
 
 TEST_F(PgsqlTables, AreCheckedByPreparingTheQuery) {
-  const auto check = [&](const std::string& text) -> std::string {
+  const auto check_of = [&](const std::string& text) -> std::string {
     write("/c.cf", text);
-    const auto checked = factory().check("pgsql:/c.cf");
+    const auto checked = check("pgsql:/c.cf");
     return checked ? "well" : checked.error().text;
   };
-  EXPECT_EQ(check(login() + "query = SELECT home FROM users WHERE userid = '%s'\n"), "well");
-  EXPECT_EQ(check(login() + "query = SELECT home FROM users WHERE userid = varchar '%s'\n"),
+  EXPECT_EQ(check_of(login() + "query = SELECT home FROM users WHERE userid = '%s'\n"), "well");
+  EXPECT_EQ(check_of(login() + "query = SELECT home FROM users WHERE userid = varchar '%s'\n"),
             "well");
-  EXPECT_EQ(check(login() + "query = SELECT home FROM users WHERE uid = %u\n"), "well");
-  EXPECT_THAT(check(login() + "query = SELECT hme FROM users WHERE userid = '%s'\n"),
+  EXPECT_EQ(check_of(login() + "query = SELECT home FROM users WHERE uid = %u\n"), "well");
+  EXPECT_THAT(check_of(login() + "query = SELECT hme FROM users WHERE userid = '%s'\n"),
               HasSubstr("pgsql:/c.cf: column \"hme\" does not exist"));
-  EXPECT_THAT(check(login() + "query = SELECT 1; SELECT '%s'\n"),
+  EXPECT_THAT(check_of(login() + "query = SELECT 1; SELECT '%s'\n"),
               HasSubstr("cannot insert multiple commands into a prepared statement"));
-  EXPECT_THAT(check(login() + "query = SELECT nosuch('%s')\n"), HasSubstr("does not exist"));
-  EXPECT_THAT(check(login("127.0.0.1:1") + "query = SELECT '%s'\n"),
+  EXPECT_THAT(check_of(login() + "query = SELECT nosuch('%s')\n"), HasSubstr("does not exist"));
+  EXPECT_THAT(check_of(login("127.0.0.1:1") + "query = SELECT '%s'\n"),
               HasSubstr("Connection refused"));
-  EXPECT_EQ(check("user = x\nquery = SELECT '%s'\n"), "/c.cf: hosts: needs a dbname");
+  EXPECT_EQ(check_of("user = x\nquery = SELECT '%s'\n"), "/c.cf: hosts: needs a dbname");
 }
 
 TEST_F(PgsqlTables, AskDomainListsInTheDatabaseToo) {

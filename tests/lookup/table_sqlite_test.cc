@@ -134,11 +134,11 @@ TEST_F(SqliteTables, AreUnavailableForWhatIsNoDatabaseOrNoQuery) {
 
 TEST_F(SqliteTables, AreCheckedByPreparingTheQuery) {
   write("/good.cf", "dbpath = " + path_ + "\nquery = SELECT home FROM users WHERE uid = %u;");
-  EXPECT_TRUE(factory().check("sqlite:/good.cf"));
+  EXPECT_TRUE(check("sqlite:/good.cf"));
   write("/bad.cf", "dbpath = " + path_ + "\nquery = SELECT home FROM nobody WHERE userid = '%s'");
-  EXPECT_THAT(factory().check("sqlite:/bad.cf").error().text, HasSubstr("no such table: nobody"));
+  EXPECT_THAT(check("sqlite:/bad.cf").error().text, HasSubstr("no such table: nobody"));
   write("/none.cf", "query = SELECT 1");
-  EXPECT_EQ(factory().check("sqlite:/none.cf").error().text, "/none.cf: dbpath: missing");
+  EXPECT_EQ(check("sqlite:/none.cf").error().text, "/none.cf: dbpath: missing");
 }
 
 TEST_F(SqliteTables, AreNotAskedForDomainsThatTheirListLacks) {

@@ -111,16 +111,14 @@ TEST(SqlConfig, NamesTheParameterThatIsWrong) {
   EXPECT_EQ(config("domain = x\n").error().text,
             "/x.cf: query: missing (or table, select_field and where_field)");
   EXPECT_EQ(config("table = t\nselect_field = s\n").error().text, "/x.cf: where_field: missing");
-  EXPECT_EQ(config("query =\n").error().text, "/x.cf, line 1: query: empty");
-  EXPECT_EQ(
-      config("table=t\nselect_field=s\nwhere_field=w\nadditional_conditions=AND a LIKE 'x%'")
-          .error()
-          .text,
-      "/x.cf, line 4: additional_conditions: \"%'\" is no placeholder (a percent sign is written "
-      "%%)");
-  EXPECT_EQ(
-      config("query = SELECT 1\nresult_format = %q").error().text,
-      "/x.cf, line 2: result_format: \"%q\" is no placeholder (a percent sign is written %%)");
+  EXPECT_EQ(config("query =\n").error().text, "/x.cf:1: query: empty");
+  EXPECT_EQ(config("table=t\nselect_field=s\nwhere_field=w\nadditional_conditions=AND a LIKE 'x%'")
+                .error()
+                .text,
+            "/x.cf:4: additional_conditions: \"%'\" is no placeholder (a percent sign is written "
+            "%%)");
+  EXPECT_EQ(config("query = SELECT 1\nresult_format = %q").error().text,
+            "/x.cf:2: result_format: \"%q\" is no placeholder (a percent sign is written %%)");
 }
 
 TEST(SqlConfig, WarnsOfPlaceholdersOutsideQuotes) {

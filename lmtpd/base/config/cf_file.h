@@ -1,4 +1,5 @@
-// lmtpd/base/config/cf_file.h -- the line syntax of main.cf (postconf(5)): `name = value`,
+// lmtpd/base/config/cf_file.h -- the line syntax of main.cf (postconf(5)) and of table files
+// (pgsql_table(5)): `name = value`,
 // comments, continuation lines. Knows no parameter and expands nothing.
 #pragma once
 

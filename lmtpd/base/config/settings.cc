@@ -330,36 +330,28 @@ Result<Settings> Settings::parse(const Parameters& parameters) {
 
 namespace {
 
-template <class T>
-void add_once(std::vector<T>& list, const T& item) {
+void add_once(MatchList& list, const MatchItem& item) {
   if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
 }
 
 }  // namespace
 
-TableList tables_of(const Settings& settings) {
-  TableList all;
+MatchList sources_of(const Settings& settings) {
+  MatchList all;
   for (const TableList* list :
        {&settings.virtual_mailbox_maps, &settings.virtual_uid_maps, &settings.virtual_gid_maps,
         &settings.virtual_alias_maps, &settings.transport_maps}) {
-    for (const TableRef& table : *list) add_once(all, table);
+    for (const TableRef& table : *list) {
+      add_once(all, {.kind = MatchItem::Kind::table, .table = table});
+    }
   }
   for (const MatchList* list : {&settings.virtual_mailbox_domains, &settings.mydestination}) {
-    for (const MatchItem& item : *list) {
-      if (item.kind == MatchItem::Kind::table) add_once(all, item.table);
+    for (MatchItem item : *list) {
+      item.negated = false;
+      if (item.kind != MatchItem::Kind::name) add_once(all, item);
     }
   }
   return all;
-}
-
-std::vector<std::string> list_files_of(const Settings& settings) {
-  std::vector<std::string> files;
-  for (const MatchList* list : {&settings.virtual_mailbox_domains, &settings.mydestination}) {
-    for (const MatchItem& item : *list) {
-      if (item.kind == MatchItem::Kind::file) add_once(files, item.name);
-    }
-  }
-  return files;
 }
 
 }  // namespace lmtpd

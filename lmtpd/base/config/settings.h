@@ -99,9 +99,7 @@ struct Settings {
   std::uint32_t error_limit = 20;
 };
 
-// What the lookup role makes of the settings, once each: its tables, and the `/file` items of
-// lists.
-[[nodiscard]] TableList tables_of(const Settings& settings);
-[[nodiscard]] std::vector<std::string> list_files_of(const Settings& settings);
+// What the lookup role reads its answers from, once each: every table, and the /files of lists.
+[[nodiscard]] MatchList sources_of(const Settings& settings);
 
 }  // namespace lmtpd

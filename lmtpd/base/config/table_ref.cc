@@ -6,40 +6,74 @@
 #include <array>
 
 #include "lmtpd/base/config/values.h"
+#include "lmtpd/base/log.h"
 
 namespace lmtpd {
 namespace {
 
-constexpr auto kTypes = std::to_array<std::string_view>(
-    {"pgsql", "sqlite", "static", "inline", "texthash", "hash", "btree", "lmdb", "cdb"});
+struct KnownType {
+  std::string_view name;
+  TableKind kind;
+};
+constexpr auto kTypes = std::to_array<KnownType>({
+    {"pgsql", TableKind::pgsql},
+    {"sqlite", TableKind::sqlite},
+    {"static", TableKind::static_value},
+    {"inline", TableKind::inline_pairs},
+    {"texthash", TableKind::text_file},
+    {"hash", TableKind::text_file},
+    {"btree", TableKind::text_file},
+    {"lmdb", TableKind::text_file},
+    {"cdb", TableKind::text_file},
+});
+
+// What to do about a type of Postfix's that is none of the above.
+std::string_view advice(std::string_view type) {
+  if (type == "regexp" || type == "pcre" || type == "cidr") {
+    return "write the addresses out in a texthash: file, or put them in the database";
+  }
+  if (type == "unionmap" || type == "pipemap" || type == "randmap") {
+    return "name the tables themselves";
+  }
+  if (type == "dbm" || type == "sdbm" || type == "internal" || type == "unix") {
+    return "print its entries with `postmap -s` into a texthash: file";
+  }
+  return "use pgsql, sqlite, texthash, hash, inline or static";
+}
 
 }  // namespace
 
 Parsed<TableRef> parse_table_ref(std::string_view word) {
-  const std::string_view whole = word;
+  const std::string shown = escaped(word.substr(0, word.find('{')));
   if (word.starts_with("proxy:")) word.remove_prefix(6);
   const std::size_t colon = word.find(':');
   if (colon == std::string_view::npos) {
     return tl::unexpected(fmt::format(
-        "\"{}\" names no table; write type:name, as in pgsql:/etc/postfix/virtual.cf", whole));
+        "\"{}\" names no table; write type:name, as in pgsql:/etc/postfix/virtual.cf", shown));
   }
-  TableRef table{std::string(word.substr(0, colon)), std::string(word.substr(colon + 1))};
-  if (std::find(kTypes.begin(), kTypes.end(), table.type) == kTypes.end()) {
+  const std::string_view type = word.substr(0, colon);
+  const auto* const known =
+      std::find_if(kTypes.begin(), kTypes.end(),
+                   [&](const KnownType& candidate) { return candidate.name == type; });
+  if (known == kTypes.end()) {
     return tl::unexpected(fmt::format(
-        "{}: lmtpd has no tables of type {}; it has pgsql, sqlite, static, inline and texthash, "
-        "and "
-        "reads the source file of hash, btree, lmdb and cdb. Set the parameter in lmtpd.cf, which "
-        "wins over main.cf, or leave this table to Postfix",
-        whole, table.type.empty() ? "\"\"" : table.type));
+        "{}: lmtpd has no tables of type \"{}\": {}. Set the parameter in lmtpd.cf, which wins "
+        "over main.cf, or leave this table to Postfix",
+        shown, escaped(type, 60), advice(type)));
   }
+  TableRef table{known->kind, std::string(type), std::string(word.substr(colon + 1))};
   if (table.name.empty()) {
-    return tl::unexpected(fmt::format("{}: nothing stands behind the colon", whole));
+    return tl::unexpected(fmt::format("{}: nothing stands behind the colon", shown));
   }
-  if (table.type == "inline" && !(table.name.starts_with('{') && table.name.ends_with('}'))) {
-    return tl::unexpected(fmt::format("{}: write inline:{{key=value, key=value}}", whole));
+  if (table.kind == TableKind::inline_pairs && !braced(table.name)) {
+    return tl::unexpected(
+        fmt::format("{}: it is written inline:{{key=value, {{key = text}}}}", shown));
   }
   if (table.has_file() && !table.name.starts_with('/')) {
-    return tl::unexpected(fmt::format("{}: the file's path must be absolute", whole));
+    const bool sql = table.kind != TableKind::text_file;
+    return tl::unexpected(
+        fmt::format("{}: the file's path must be absolute{}", shown,
+                    sql ? "; move its parameters from main.cf to a file of their own" : ""));
   }
   return table;
 }

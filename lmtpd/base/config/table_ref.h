@@ -8,16 +8,20 @@
 
 namespace lmtpd {
 
-// One table, "type:name". `type` is pgsql, sqlite, static, inline, texthash, or hash, btree, lmdb,
-// cdb (their source file is read, as texthash: does); a leading `proxy:` is gone. `name` is the
-// absolute path of a file; of static: and inline: it is the text behind the colon, braces included.
+enum class TableKind { pgsql, sqlite, static_value, inline_pairs, text_file };
+
+// One table, "type:name"; a leading `proxy:` is gone. `name` is the absolute path of a file; of
+// static: and inline: it is the text behind the colon, braces included.
 struct TableRef {
-  std::string type;
+  TableKind kind = TableKind::static_value;
+  std::string type;  // as spelt; hash, btree, lmdb and cdb are text files: their source is read
   std::string name;
 
   [[nodiscard]] std::string text() const { return type + ":" + name; }
   // Whether `name` is a file that the lookup role has to be handed.
-  [[nodiscard]] bool has_file() const { return type != "static" && type != "inline"; }
+  [[nodiscard]] bool has_file() const {
+    return kind != TableKind::static_value && kind != TableKind::inline_pairs;
+  }
   bool operator==(const TableRef&) const = default;
 };
 

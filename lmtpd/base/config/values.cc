@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <optional>
+
+#include "lmtpd/base/blanks.h"
 
 namespace lmtpd {
 namespace {
@@ -125,6 +126,18 @@ Parsed<std::vector<std::string_view>> split_list(std::string_view text) {
     words.push_back(text.substr(0, end));
     text.remove_prefix(end);
   }
+}
+
+std::optional<std::string_view> braced(std::string_view text) {
+  text = trimmed(text);
+  if (text.size() < 2 || text.front() != '{' || text.back() != '}') return std::nullopt;
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '{') ++depth;
+    if (text[i] == '}' && --depth == 0 && i + 1 < text.size()) return std::nullopt;
+  }
+  if (depth != 0) return std::nullopt;
+  return trimmed(text.substr(1, text.size() - 2));
 }
 
 Parsed<std::string> parse_socket_path(std::string path) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -31,6 +32,8 @@ using Parsed = tl::expected<T, std::string>;
 
 // Words between commas and blanks; a comma or blank within braces parts nothing.
 [[nodiscard]] Parsed<std::vector<std::string_view>> split_list(std::string_view text);
+// What one pair of braces around the whole of `text` holds, trimmed; else nullopt.
+[[nodiscard]] std::optional<std::string_view> braced(std::string_view text);
 
 [[nodiscard]] Parsed<TableRef> parse_table_ref(std::string_view word);
 [[nodiscard]] Parsed<TableList> parse_table_list(std::string_view text);
