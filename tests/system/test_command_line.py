@@ -96,6 +96,22 @@ def test_the_configuration_of_postfix_is_enough(make_daemon, site, tables, mail_
     assert daemon.deliver("foo@foo.org", MESSAGE).final[0].code == 250
 
 
+def test_root_opens_what_lists_name_for_the_lookup_role(make_daemon, site, tables):
+    """A table's `domain` list in a file, which names a table, which is a file: none is readable but by root."""
+    folder = site.make("lists")
+    (folder / "domains").write_text("foo.org yes\n")
+    (folder / "list").write_text(f"# ours\n!unused.org,\n texthash:{folder}/domains\n")
+    (folder / "mailboxes.cf").write_text(
+        tables.path("mailboxes").read_text() + f"domain = {folder}/list\n")
+    for path in folder.iterdir():
+        path.chmod(0o600)
+    daemon = make_daemon(virtual_mailbox_maps=f"pgsql:{folder}/mailboxes.cf",
+                         virtual_mailbox_domains=f"{folder}/list")
+    assert daemon.deliver("user@foo.org", MESSAGE).final[0].code == 250
+    refused = daemon.deliver("user@domain.org", MESSAGE)
+    assert refused.recipients[0].code == 550, "the list leaves this domain out"
+
+
 def test_systemd_socket_activation(make_daemon, site):
     """With systemd's socket lmtpd neither binds nor unlinks."""
     path = site.path / "activated"
