@@ -68,7 +68,8 @@ Result<Address> Address::parse(std::string_view text) {
   if (rest.empty()) return Address(*std::move(local_part), "");
 
   std::string_view domain = rest.substr(1);
-  if (domain.ends_with('.')) domain.remove_suffix(1);
+  // As Postfix: not of two dots, so that parsing the result again changes nothing.
+  if (domain.ends_with('.') && !domain.ends_with("..")) domain.remove_suffix(1);
   if (domain.empty()) return malformed("empty domain");
   if (domain.find('@') != std::string_view::npos) return malformed("second @");
   if (!is_address_literal(domain) && !std::all_of(domain.begin(), domain.end(), is_atom_text)) {

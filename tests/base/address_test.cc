@@ -32,6 +32,7 @@ TEST(Address, TakesWhatPostfixTakes) {
       {"user.@domain.org", "user.", "domain.org", "\"user.\"@domain.org"},
       {"\"\"@domain.org", "", "domain.org", "\"\"@domain.org"},                  // G031
       {"user@domain.org.", "user", "domain.org", "user@domain.org"},             // G033
+      {"user@domain.org..", "user", "domain.org..", "user@domain.org.."},
       {"o'brien@domain.org", "o'brien", "domain.org", "o'brien@domain.org"},     // G040
       {"per%cent@domain.org", "per%cent", "domain.org", "per%cent@domain.org"},  // G045
       {"-dash@domain.org", "-dash", "domain.org", "-dash@domain.org"},           // G048
