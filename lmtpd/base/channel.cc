@@ -52,7 +52,7 @@ std::vector<UniqueFd> take_descriptors(msghdr& header) {
 
 Channel::Channel(UniqueFd socket) : socket_(std::move(socket)) {}
 
-void Channel::send_frame(std::uint16_t type, std::string payload,
+void Channel::send_frame(std::uint16_t type, std::string_view payload,
                          std::vector<UniqueFd> descriptors) {
   if (payload.size() > kMaxPayload || descriptors.size() > kMaxDescriptors) {
     log_error("channel: message of type {} with {} octets and {} descriptors does not fit", type,

@@ -74,7 +74,7 @@ class Channel {
     std::string octets;
     std::vector<UniqueFd> descriptors;
   };
-  void send_frame(std::uint16_t type, std::string payload, std::vector<UniqueFd> descriptors);
+  void send_frame(std::uint16_t type, std::string_view payload, std::vector<UniqueFd> descriptors);
 
   UniqueFd socket_;
   std::deque<Outgoing> outgoing_;
