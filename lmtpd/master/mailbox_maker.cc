@@ -137,7 +137,7 @@ Result<void> make_and_rename(const Directory& parent, const std::string& tempora
                              const std::string& name, const Request& request) {
   const Directory made{open_directory(parent.fd.get(), temporary), request.path};
   if (!made.fd) return open_failed(request.path, errno);
-  const Result<void> settled = settle(made, request.owner, kMailboxMode);
+  Result<void> settled = settle(made, request.owner, kMailboxMode);
   if (!settled) return settled;
   if (::renameat2(parent.fd.get(), temporary.c_str(), parent.fd.get(), name.c_str(),
                   RENAME_NOREPLACE) != 0) {
