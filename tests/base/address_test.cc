@@ -30,8 +30,8 @@ TEST(Address, TakesWhatPostfixTakes) {
       {"us..er@domain.org", "us..er", "domain.org", "\"us..er\"@domain.org"},  // G038
       {".user@domain.org", ".user", "domain.org", "\".user\"@domain.org"},
       {"user.@domain.org", "user.", "domain.org", "\"user.\"@domain.org"},
-      {"\"\"@domain.org", "", "domain.org", "\"\"@domain.org"},                  // G031
-      {"user@domain.org.", "user", "domain.org", "user@domain.org"},             // G033
+      {"\"\"@domain.org", "", "domain.org", "\"\"@domain.org"},       // G031
+      {"user@domain.org.", "user", "domain.org", "user@domain.org"},  // G033
       {"user@domain.org..", "user", "domain.org..", "user@domain.org.."},
       {"o'brien@domain.org", "o'brien", "domain.org", "o'brien@domain.org"},     // G040
       {"per%cent@domain.org", "per%cent", "domain.org", "per%cent@domain.org"},  // G045
