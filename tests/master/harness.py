@@ -129,13 +129,21 @@ class Master:
         return self.wait()
 
     def close(self):
+        children = []
         if self.process and self.process.poll() is None:
+            pid = self.process.pid
+            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
             self.process.kill()
             self.process.wait()
         # The roles end with master; this is for the ones that a test made deaf.
         for role in self.roles:
             role.connection.close()
         self.observer.close()
+        # A child that makes a mailbox finishes that, and works in the directory until then.
+        deadline = time.monotonic() + 20
+        while any(os.path.exists(f"/proc/{child}/exe") for child in children):
+            assert time.monotonic() < deadline, f"still running, of {children}"
+            time.sleep(0.01)
         shutil.rmtree(self.dir)
 
     def log(self):
