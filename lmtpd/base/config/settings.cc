@@ -292,8 +292,10 @@ void read_delivery_and_cache(Reader& reader, Settings& settings) {
   reader.size("cache_memory", settings.cache_memory, 0);
   reader.time("cache_ttl", settings.cache_ttl, 0ms);
   reader.time("cache_negative_ttl", settings.cache_negative_ttl, 0ms);
+  reader.time("cache_stale_ttl", settings.cache_stale_ttl, 0ms);
   reader.time("db_connect_timeout", settings.db_connect_timeout, 1ms);
   reader.time("db_query_timeout", settings.db_query_timeout, 1ms);
+  settings.notify_hosts = reader.text("notify_hosts");
 }
 
 void read_processes(Reader& reader, Settings& settings) {
