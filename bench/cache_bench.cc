@@ -101,9 +101,11 @@ class NoClient final : public Resolver::Client {
 void BM_HotResolve(benchmark::State& state) {
   const auto users = static_cast<std::size_t>(state.range(0));
   AnswerCache cache = make_cache(users * 4);
-  CachedTable mailbox(std::make_unique<UserTable>("mailbox", "d.org/mails/user/"), cache, 1);
-  CachedTable uid(std::make_unique<UserTable>("uid", "1001"), cache, 2);
-  CachedTable gid(std::make_unique<UserTable>("gid", "1001"), cache, 3);
+  const EventBasePtr base(event_base_new());
+  const CachedTable::Shared shared{base.get(), cache};
+  CachedTable mailbox(std::make_unique<UserTable>("mailbox", "d.org/mails/user/"), shared, 1);
+  CachedTable uid(std::make_unique<UserTable>("uid", "1001"), shared, 2);
+  CachedTable gid(std::make_unique<UserTable>("gid", "1001"), shared, 3);
   ResolverSettings settings;
   settings.virtual_mailbox_maps = {&mailbox};
   settings.virtual_uid_maps = {&uid};

@@ -10,6 +10,7 @@ namespace lmtpd::lookup {
 namespace {
 
 constexpr std::size_t kFirstIndexSize = 1024;
+constexpr std::uint64_t kNegativeShare = 4;  // a quarter
 // What malloc(3) adds to a block, and an entry's share of an index that is between a quarter and a
 // half full.
 constexpr std::uint64_t kOverheadOctets = 16 + 4 * sizeof(std::uint32_t);
@@ -56,6 +57,11 @@ bool fits(std::string_view key, const Found& found) {
 
 }  // namespace
 
+bool is_of_domain(std::string_view key, std::string_view domain) {
+  if (!key.ends_with(domain)) return false;
+  return key.size() == domain.size() || key[key.size() - domain.size() - 1] == '@';
+}
+
 AnswerCache::AnswerCache(const Limits& limits, Now now)
     : limits_(limits), now_(std::move(now)), index_(kFirstIndexSize, 0) {
   static_assert(sizeof(seed_) == crypto_shorthash_KEYBYTES);
@@ -99,21 +105,68 @@ std::size_t AnswerCache::find_slot(std::uint32_t hash, std::uint32_t table,
   return slot;
 }
 
+bool AnswerCache::is_fresh(const Entry& entry) const {
+  const auto ttl = entry.values == 0 ? limits_.negative_ttl : limits_.ttl;
+  // One that was given less than its ttl seems older than it is, and is asked for again.
+  return now_() < entry.expiry && entry.expiry - ttl >= valid_from_;
+}
+
 std::optional<Answer> AnswerCache::find(std::uint32_t table, std::string_view key) {
   const Place place = index_[find_slot(hash(table, key), table, key)];
-  if (place == 0) return std::nullopt;
-  const Entry& entry = entries_[place - 1];
-  if (now_() >= entry.expiry) return std::nullopt;
+  if (place == 0 || !is_fresh(entries_[place - 1])) {
+    ++statistics_.misses;
+    return std::nullopt;
+  }
+  ++statistics_.hits;
   unlink(place - 1);
   link_newest(place - 1);
+  const Entry& entry = entries_[place - 1];
   if (entry.values == 0) return Absent{};
   return Found{read_values(entry.block.get() + entry.key_size, entry.values)};
 }
 
-void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer& answer) {
+const AnswerCache::Entry* AnswerCache::stale_entry(std::uint32_t table,
+                                                   std::string_view key) const {
+  const Place place = index_[find_slot(hash(table, key), table, key)];
+  if (place == 0) return nullptr;
+  const Entry& entry = entries_[place - 1];
+  return now_() < entry.expiry + limits_.stale_ttl ? &entry : nullptr;
+}
+
+bool AnswerCache::has_stale(std::uint32_t table, std::string_view key) const {
+  return limits_.stale_ttl.count() > 0 && stale_entry(table, key) != nullptr;
+}
+
+std::optional<Answer> AnswerCache::find_stale(std::uint32_t table, std::string_view key) {
+  if (!has_stale(table, key)) return std::nullopt;
+  const Entry* entry = stale_entry(table, key);
+  ++statistics_.stale_hits;
+  if (entry->values == 0) return Absent{.was = true};
+  return Found{read_values(entry->block.get() + entry->key_size, entry->values)};
+}
+
+std::optional<AnswerCache::Place> AnswerCache::in_the_way_of(const Entry& entry) {
+  const std::uint64_t octets = cost(entry);
+  const bool is_full = size() >= limits_.entries || this->octets() + octets > limits_.octets;
+  if (entry.values == 0) {
+    const bool share_is_full =
+        negative_.size >= std::max<std::uint64_t>(limits_.entries / kNegativeShare, 1) ||
+        negative_.octets + octets > limits_.octets / kNegativeShare;
+    if (share_is_full && negative_.size > 0) return negative_.oldest;
+    return is_full ? std::optional(positive_.size > 0 ? positive_.oldest : negative_.oldest)
+                   : std::nullopt;
+  }
+  if (!is_full) return std::nullopt;
+  const bool negative_is_of_no_use =
+      negative_.size > 0 && (positive_.size == 0 || !is_fresh(entries_[negative_.oldest]));
+  return negative_is_of_no_use ? negative_.oldest : positive_.oldest;
+}
+
+void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer& answer,
+                         std::chrono::nanoseconds longest_life) {
+  if (std::holds_alternative<Unavailable>(answer)) return;
   erase(table, key);
   const Found* found = std::get_if<Found>(&answer);
-  if (found == nullptr && !std::holds_alternative<Absent>(answer)) return;
   if (limits_.entries == 0 || !fits(key, found != nullptr ? *found : Found{})) return;
 
   Entry entry;
@@ -122,15 +175,17 @@ void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer
   entry.block_size = block.size;
   entry.key_size = static_cast<std::uint32_t>(key.size());
   entry.values = found != nullptr ? static_cast<std::uint32_t>(found->values.size()) : 0;
-  entry.expiry = now_() + (found != nullptr ? limits_.ttl : limits_.negative_ttl);
+  entry.expiry =
+      now_() + std::min(found != nullptr ? limits_.ttl : limits_.negative_ttl, longest_life);
   entry.table = table;
   entry.hash = hash(table, key);
   if (cost(entry) > limits_.octets) return;
-  while (size_ >= limits_.entries || octets_ + cost(entry) > limits_.octets) remove(oldest_);
+  while (const std::optional<Place> victim = in_the_way_of(entry)) {
+    remove(*victim);
+    ++statistics_.driven_out;
+  }
 
-  if (2 * (size_ + 1) > index_.size()) grow_index();
-  octets_ += cost(entry);
-  ++size_;
+  if (2 * (size() + 1) > index_.size()) grow_index();
   Place place = free_;
   if (place == kNowhere) {
     place = static_cast<Place>(entries_.size());
@@ -140,6 +195,9 @@ void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer
     entries_[place] = std::move(entry);
   }
   index_[find_slot(entries_[place].hash, table, key)] = place + 1;
+  List& list = list_of(entries_[place]);
+  list.octets += cost(entries_[place]);
+  ++list.size;
   link_newest(place);
 }
 
@@ -148,12 +206,30 @@ void AnswerCache::erase(std::uint32_t table, std::string_view key) {
   if (place != 0) remove(place - 1);
 }
 
+template <class Predicate>
+void AnswerCache::erase_if(Predicate predicate) {
+  for (Place place = 0; place < entries_.size(); ++place) {
+    if (entries_[place].block && predicate(entries_[place])) remove(place);
+  }
+}
+
+void AnswerCache::erase_domain(std::string_view domain) {
+  erase_if([&](const Entry& entry) { return is_of_domain(entry.key(), domain); });
+}
+
+void AnswerCache::erase_all() {
+  erase_if([](const Entry&) { return true; });
+}
+
+void AnswerCache::expire_all() { valid_from_ = now_(); }
+
 void AnswerCache::remove(Place place) {
   Entry& entry = entries_[place];
   remove_slot(find_slot(entry.hash, entry.table, entry.key()));
   unlink(place);
-  octets_ -= cost(entry);
-  --size_;
+  List& list = list_of(entry);
+  list.octets -= cost(entry);
+  --list.size;
   entry.block.reset();
   entry.newer = free_;
   free_ = place;
@@ -186,16 +262,18 @@ void AnswerCache::grow_index() {
 
 void AnswerCache::unlink(Place place) {
   const Entry& entry = entries_[place];
-  (entry.newer == kNowhere ? newest_ : entries_[entry.newer].older) = entry.older;
-  (entry.older == kNowhere ? oldest_ : entries_[entry.older].newer) = entry.newer;
+  List& list = list_of(entry);
+  (entry.newer == kNowhere ? list.newest : entries_[entry.newer].older) = entry.older;
+  (entry.older == kNowhere ? list.oldest : entries_[entry.older].newer) = entry.newer;
 }
 
 void AnswerCache::link_newest(Place place) {
   Entry& entry = entries_[place];
+  List& list = list_of(entry);
   entry.newer = kNowhere;
-  entry.older = newest_;
-  (newest_ == kNowhere ? oldest_ : entries_[newest_].newer) = place;
-  newest_ = place;
+  entry.older = list.newest;
+  (list.newest == kNowhere ? list.oldest : entries_[list.newest].newer) = place;
+  list.newest = place;
 }
 
 }  // namespace lmtpd::lookup

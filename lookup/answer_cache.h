@@ -1,7 +1,9 @@
 // lookup/answer_cache.h -- what tables have answered, bounded in entries and in octets.
 //
-// The entry that was used least recently goes first. An answer lives for its ttl; Unavailable is
-// none and is not taken. One cache serves all tables, each under a number of its own. Not
+// The entry that was used least recently goes first. What tables do not have takes a quarter at
+// most: who tries many unknown addresses drives out no more than that. An answer lives for its ttl;
+// Unavailable is none and changes nothing. What is past its life is no answer, but stays at hand
+// for when the database is away. One cache serves all tables, each under a number of its own. Not
 // thread-safe.
 //
 // An entry is one block of octets (key and values) and 48 octets of bookkeeping; it is found
@@ -23,6 +25,9 @@
 
 namespace lmtpd::lookup {
 
+// Whether `key` is `domain` itself or an address in it.
+[[nodiscard]] bool is_of_domain(std::string_view key, std::string_view domain);
+
 class AnswerCache {
  public:
   struct Limits {
@@ -30,6 +35,13 @@ class AnswerCache {
     std::uint64_t octets = 67'108'864;  // cache_memory: blocks, bookkeeping and index
     std::chrono::nanoseconds ttl = std::chrono::seconds(300);          // of Found
     std::chrono::nanoseconds negative_ttl = std::chrono::seconds(10);  // of Absent
+    std::chrono::nanoseconds stale_ttl = std::chrono::seconds(3600);   // find_stale(), past the ttl
+  };
+  struct Statistics {
+    std::uint64_t hits = 0;
+    std::uint64_t misses = 0;
+    std::uint64_t stale_hits = 0;
+    std::uint64_t driven_out = 0;  // to make room
   };
   using Now = std::function<Clock::time_point()>;
 
@@ -37,11 +49,25 @@ class AnswerCache {
 
   // nullopt: none, or one that is past its life.
   [[nodiscard]] std::optional<Answer> find(std::uint32_t table, std::string_view key);
-  void insert(std::uint32_t table, std::string_view key, const Answer& answer);
-  void erase(std::uint32_t table, std::string_view key);
+  // An answer past its ttl, by stale_ttl at most; Absent says that it was. To be asked only where
+  // no other answer can be had.
+  [[nodiscard]] std::optional<Answer> find_stale(std::uint32_t table, std::string_view key);
+  // Whether find_stale() would have one.
+  [[nodiscard]] bool has_stale(std::uint32_t table, std::string_view key) const;
+  // It lives no longer than `longest_life`, whatever its ttl.
+  void insert(std::uint32_t table, std::string_view key, const Answer& answer,
+              std::chrono::nanoseconds longest_life = std::chrono::nanoseconds::max());
 
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] std::uint64_t octets() const { return octets_; }
+  void erase(std::uint32_t table, std::string_view key);
+  // Of all tables, the key `domain` and those that end in "@domain". Looks at every entry.
+  void erase_domain(std::string_view domain);
+  void erase_all();
+  // Ends the life of all there is; it stays at hand for find_stale().
+  void expire_all();
+
+  [[nodiscard]] std::size_t size() const { return positive_.size + negative_.size; }
+  [[nodiscard]] std::uint64_t octets() const { return positive_.octets + negative_.octets; }
+  [[nodiscard]] const Statistics& statistics() const { return statistics_; }
 
  private:
   using Place = std::uint32_t;  // in entries_; the index holds it plus one, 0 is an empty slot
@@ -61,6 +87,24 @@ class AnswerCache {
     [[nodiscard]] std::string_view key() const { return {block.get(), key_size}; }
   };
 
+  // In order of use.
+  struct List {
+    Place newest = kNowhere;
+    Place oldest = kNowhere;
+    std::size_t size = 0;
+    std::uint64_t octets = 0;
+  };
+
+  [[nodiscard]] List& list_of(const Entry& entry) {
+    return entry.values == 0 ? negative_ : positive_;
+  }
+  [[nodiscard]] bool is_fresh(const Entry& entry) const;
+  // Of the entry that is found; nullptr: there is none.
+  [[nodiscard]] const Entry* stale_entry(std::uint32_t table, std::string_view key) const;
+  // Whether one more entry like that fits; else the one that has to go.
+  [[nodiscard]] std::optional<Place> in_the_way_of(const Entry& entry);
+  template <class Predicate>
+  void erase_if(Predicate predicate);
   [[nodiscard]] std::uint32_t hash(std::uint32_t table, std::string_view key) const;
   // The slot of the index that holds the entry, or the empty one where it would go.
   [[nodiscard]] std::size_t find_slot(std::uint32_t hash, std::uint32_t table,
@@ -77,11 +121,11 @@ class AnswerCache {
   std::array<std::uint8_t, 16> seed_{};
   std::vector<Entry> entries_;
   std::vector<Place> index_;
-  std::size_t size_ = 0;
-  std::uint64_t octets_ = 0;
-  Place newest_ = kNowhere;
-  Place oldest_ = kNowhere;
+  List positive_;
+  List negative_;
   Place free_ = kNowhere;
+  Clock::time_point valid_from_ = Clock::time_point::min();  // what was inserted before has expired
+  Statistics statistics_;
 };
 
 }  // namespace lmtpd::lookup

@@ -2,46 +2,147 @@
 
 #include <utility>
 
-namespace lmtpd::lookup {
+#include "lmtpd/base/log.h"
 
-CachedTable::CachedTable(std::unique_ptr<Table> table, AnswerCache& cache, std::uint32_t number)
-    : table_(std::move(table)), cache_(cache), number_(number) {}
+namespace lmtpd::lookup {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::minutes kLogInterval{1};
+constexpr std::chrono::seconds kForgetAway{1};
+
+}  // namespace
+
+CachedTable::CachedTable(std::unique_ptr<Table> table, const Shared& shared, std::uint32_t number)
+    : table_(std::move(table)),
+      shared_(shared),
+      number_(number),
+      patience_(event_new(shared.base, -1, 0, on_patience_over, this)) {}
 
 std::optional<Answer> CachedTable::lookup(std::string_view key, Asker& asker, std::uint64_t id) {
-  if (std::optional<Answer> hit = cache_.find(number_, key)) return hit;
-  if (const auto flying = flight_of_.find(key); flying != flight_of_.end()) {
-    flights_.at(flying->second).waiters.push_back({&asker, id});
-    return std::nullopt;
+  if (std::optional<Answer> hit = shared_.cache.find(number_, key)) return hit;
+  const bool away = is_away();
+  auto flying = flight_of_.find(key);
+  if (flying == flight_of_.end()) {
+    const std::uint64_t flight = next_flight_++;
+    if (const std::optional<Answer> answer = table_->lookup(key, *this, flight)) {
+      return settle(key, *answer, true);
+    }
+    const auto entry = flights_.emplace(flight, Flight{std::string(key), {}, false}).first;
+    flying = flight_of_.emplace(entry->second.key, flight).first;
   }
-  const std::uint64_t flight = next_flight_++;
-  if (std::optional<Answer> answer = table_->lookup(key, *this, flight)) {
-    cache_.insert(number_, key, *answer);
-    return answer;
+  if (away) {
+    if (std::optional<Answer> old = stand_in(key)) return old;
+  } else if (shared_.cache.has_stale(number_, key)) {
+    watch(flying->second);
   }
-  const auto entry =
-      flights_.emplace(flight, Flight{std::string(key), {Waiter{&asker, id}}, false}).first;
-  flight_of_.emplace(entry->second.key, flight);
+  flights_.at(flying->second).waiters.push_back({&asker, id});
   return std::nullopt;
 }
 
-void CachedTable::forget(std::string_view key) {
-  cache_.erase(number_, key);
-  if (const auto flying = flight_of_.find(key); flying != flight_of_.end()) {
-    // Who asks from now on needs a query of his own.
-    flights_.at(flying->second).outdated = true;
-    flight_of_.erase(flying);
+// Nobody asked for a while: whether it has come back, the next query shows.
+bool CachedTable::is_away() {
+  if (flights_.empty() && steady_clock::now() - seen_away_at_ > kForgetAway) away_ = false;
+  return away_;
+}
+
+void CachedTable::set_away() {
+  away_ = true;
+  seen_away_at_ = steady_clock::now();
+}
+
+Answer CachedTable::settle(std::string_view key, const Answer& answer, bool keep) {
+  if (std::holds_alternative<Unavailable>(answer)) {
+    set_away();
+    return stand_in(key).value_or(answer);
   }
+  if (keep) {
+    const auto life = shared_.changes != nullptr ? shared_.changes->longest_life(key, Clock::now())
+                                                 : std::chrono::nanoseconds::max();
+    shared_.cache.insert(number_, key, answer, life);
+  }
+  return answer;
+}
+
+std::optional<Answer> CachedTable::stand_in(std::string_view key) {
+  std::optional<Answer> old = shared_.cache.find_stale(number_, key);
+  if (!old) return std::nullopt;
+  ++stood_in_;
+  if (const auto now = steady_clock::now(); now >= next_log_) {
+    log_warning("{}: the database does not answer: {} answers past cache_ttl used in its place",
+                name(), std::exchange(stood_in_, 0));
+    next_log_ = now + kLogInterval;
+  }
+  return old;
+}
+
+void CachedTable::watch(std::uint64_t flight) {
+  if (!watched_.empty() && watched_.back().flight == flight) return;
+  watched_.push_back({flight, steady_clock::now()});
+  if (watched_.size() > 1) return;
+  const timeval wait = to_timeval(kPatience);
+  event_add(patience_.get(), &wait);
+}
+
+void CachedTable::on_patience_over(evutil_socket_t, short, void* self) noexcept {
+  static_cast<CachedTable*>(self)->lose_patience();
+}
+
+void CachedTable::lose_patience() {
+  while (!watched_.empty() && !flights_.contains(watched_.front().flight)) watched_.pop_front();
+  if (watched_.empty()) return;
+  if (const auto left = watched_.front().since + kPatience - steady_clock::now();
+      left.count() > 0) {
+    const timeval wait = to_timeval(left);
+    event_add(patience_.get(), &wait);
+    return;
+  }
+  set_away();
+  std::vector<std::pair<std::vector<Waiter>, Answer>> served;
+  for (const Watched& watched : std::exchange(watched_, {})) {
+    const auto flight = flights_.find(watched.flight);
+    if (flight == flights_.end() || flight->second.waiters.empty()) continue;
+    std::optional<Answer> old = stand_in(flight->second.key);
+    if (old) served.emplace_back(std::exchange(flight->second.waiters, {}), *std::move(old));
+  }
+  // Last: they may ask again.
+  for (const auto& [waiters, answer] : served) {
+    for (const Waiter& waiter : waiters) waiter.asker->on_answer(waiter.id, answer);
+  }
+}
+
+void CachedTable::forget(std::string_view key) {
+  shared_.cache.erase(number_, key);
+  if (const auto flying = flight_of_.find(key); flying != flight_of_.end()) {
+    outdate(flights_.find(flying->second));
+  }
+}
+
+void CachedTable::outdate_domain(std::string_view domain) {
+  for (auto flight = flights_.begin(); flight != flights_.end(); ++flight) {
+    if (is_of_domain(flight->second.key, domain)) outdate(flight);
+  }
+}
+
+void CachedTable::outdate_all() {
+  for (auto flight = flights_.begin(); flight != flights_.end(); ++flight) outdate(flight);
+}
+
+// Who asks from now on needs a query of his own.
+void CachedTable::outdate(Flights::iterator flight) {
+  if (std::exchange(flight->second.outdated, true)) return;
+  flight_of_.erase(flight->second.key);
 }
 
 void CachedTable::on_answer(std::uint64_t id, const Answer& answer) {
   // Gone before the waiters are told: they may ask again.
   const auto entry = flights_.extract(id);
   const Flight& flight = entry.mapped();
-  if (!flight.outdated) {
-    flight_of_.erase(flight.key);
-    cache_.insert(number_, flight.key, answer);
-  }
-  for (const Waiter& waiter : flight.waiters) waiter.asker->on_answer(waiter.id, answer);
+  if (!flight.outdated) flight_of_.erase(flight.key);
+  away_ = false;  // what lookup() answers at once may be no word of the database's
+  const Answer settled = settle(flight.key, answer, !flight.outdated);
+  for (const Waiter& waiter : flight.waiters) waiter.asker->on_answer(waiter.id, settled);
 }
 
 }  // namespace lmtpd::lookup

@@ -3,25 +3,46 @@
 // A hit is answered at once. Otherwise the table behind is asked, once for all who ask for the same
 // key meanwhile. Failures are handed on and never kept. An answer whose query was sent before its
 // key was forgotten is handed on too, but not kept: the row may have changed after the table read
-// it. Not thread-safe.
+// it.
+//
+// While the table is away, an answer past its life stands in for the one that cannot be had; Absent
+// then says that it was. Away is a table that fails, or that lets somebody wait for kPatience who
+// could have such an answer; from then on they have it at once, until the table answers again. Its
+// query goes on meanwhile. Not thread-safe.
 #pragma once
 
+#include <event2/event.h>
+
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "lmtpd/event/event_ptr.h"
 #include "lookup/answer_cache.h"
+#include "lookup/recent_changes.h"
 #include "lookup/table.h"
 
 namespace lmtpd::lookup {
 
 class CachedTable final : public Table, private Asker {
  public:
-  // `number` is the table's own in `cache`, which outlives it.
-  CachedTable(std::unique_ptr<Table> table, AnswerCache& cache, std::uint32_t number);
+  static constexpr std::chrono::milliseconds kPatience{100};
+
+  // What all tables share; it outlives them. `changes` may be nullptr: the table reads where the
+  // changes are made.
+  struct Shared {
+    event_base* base;
+    AnswerCache& cache;
+    const RecentChanges* changes = nullptr;
+  };
+
+  // `number` is the table's own in the cache.
+  CachedTable(std::unique_ptr<Table> table, const Shared& shared, std::uint32_t number);
 
   [[nodiscard]] std::optional<Answer> lookup(std::string_view key, Asker& asker,
                                              std::uint64_t id) override;
@@ -29,6 +50,10 @@ class CachedTable final : public Table, private Asker {
 
   // The key's row may have changed.
   void forget(std::string_view key);
+  // Any row of the domain may have changed, any row at all. Of what is under way only: the cache is
+  // for its owner to clear.
+  void outdate_domain(std::string_view domain);
+  void outdate_all();
 
  private:
   struct Waiter {
@@ -40,14 +65,35 @@ class CachedTable final : public Table, private Asker {
     std::vector<Waiter> waiters;
     bool outdated = false;
   };
+  struct Watched {
+    std::uint64_t flight;
+    std::chrono::steady_clock::time_point since;
+  };
+  using Flights = std::unordered_map<std::uint64_t, Flight>;
+
+  static void on_patience_over(evutil_socket_t, short, void* self) noexcept;
   void on_answer(std::uint64_t id, const Answer& answer) override;
+  // The answer to hand on: what came, or what stands in for it.
+  [[nodiscard]] Answer settle(std::string_view key, const Answer& answer, bool keep);
+  [[nodiscard]] std::optional<Answer> stand_in(std::string_view key);
+  [[nodiscard]] bool is_away();
+  void set_away();
+  void watch(std::uint64_t flight);
+  void lose_patience();
+  void outdate(Flights::iterator flight);
 
   std::unique_ptr<Table> table_;
-  AnswerCache& cache_;
+  Shared shared_;
   std::uint32_t number_;
   std::uint64_t next_flight_ = 0;
-  std::unordered_map<std::uint64_t, Flight> flights_;
+  Flights flights_;
   std::unordered_map<std::string_view, std::uint64_t> flight_of_;  // views of Flight::key
+  bool away_ = false;
+  std::chrono::steady_clock::time_point seen_away_at_{};
+  std::deque<Watched> watched_;  // flights whose askers could have an old answer, oldest first
+  std::uint64_t stood_in_ = 0;   // since the last line about it
+  std::chrono::steady_clock::time_point next_log_{};
+  EventPtr patience_;
 };
 
 }  // namespace lmtpd::lookup

@@ -157,6 +157,10 @@ class Evaluation {
       default:
         break;
     }
+    if (!search_.doubt().empty()) {
+      verdict.add_failure({Reason::lookup_failed, search_.doubt()});
+      return true;
+    }
     std::string text = fmt::format(
         "alias target <{}> is not a local mailbox; let Postfix expand it (virtual_alias_maps)",
         escaped(target.external()));

@@ -65,6 +65,7 @@ class MailboxLookup {
       case Outcome::failed:
         return fail(Reason::lookup_failed, mailbox.why);
       case Outcome::absent:
+        if (!search_.doubt().empty()) return fail(Reason::lookup_failed, search_.doubt());
         return fail(Reason::unknown_user, fmt::format("unknown user: \"{}\"", name()));
       case Outcome::dummy:
         return bad("has a dummy row and no mailbox");

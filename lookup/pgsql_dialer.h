@@ -39,6 +39,8 @@ class PgsqlDialer final : private NameLookup::Owner {
   // the loop, and may start the next.
   void start();
 
+  [[nodiscard]] const std::vector<PgsqlHost>& hosts() const { return hosts_; }
+
  private:
   static void on_begin(evutil_socket_t, short, void* self) noexcept;
   static void on_ready(evutil_socket_t, short, void* self) noexcept;

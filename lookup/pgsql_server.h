@@ -38,6 +38,7 @@ class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Own
   PgsqlServer& operator=(const PgsqlServer&) = delete;
 
   [[nodiscard]] const PgsqlLogin& login() const { return login_; }
+  [[nodiscard]] const std::vector<PgsqlHost>& hosts() const { return dialer_.hosts(); }
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
   // A name for a statement among this server's.
   [[nodiscard]] std::uint64_t next_statement() { return ++last_statement_; }

@@ -21,7 +21,7 @@ bool is_worth_caching(const TableRef& reference) {
 
 AnswerCache::Limits cache_limits(const Settings& settings) {
   return {settings.cache_size, settings.cache_memory, settings.cache_ttl,
-          settings.cache_negative_ttl};
+          settings.cache_negative_ttl, settings.cache_stale_ttl};
 }
 
 Result<std::optional<PlainAddress>> postmaster_address(const Settings& settings) {
@@ -38,8 +38,12 @@ Result<std::optional<PlainAddress>> postmaster_address(const Settings& settings)
 
 SiteTables::SiteTables(const Settings& settings, event_base* base, FileReader read_file)
     : read_file_(std::move(read_file)),
+      base_(base),
       cache_(cache_limits(settings), [] { return Clock::now(); }),
-      factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout}) {}
+      factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout}),
+      evictor_(cache_),
+      // Where notices have a host of their own, the tables' may be behind it.
+      shared_{base, cache_, settings.notify_hosts.empty() ? nullptr : &evictor_.recent_changes()} {}
 
 Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, event_base* base,
                                                      FileReader read_file) {
@@ -47,7 +51,40 @@ Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, e
   if (Result<void> filled = site->fill(settings); !filled) {
     return tl::unexpected(std::move(filled.error()));
   }
+  if (Result<void> listening = site->listen(settings); !listening) {
+    return tl::unexpected(std::move(listening.error()));
+  }
   return site;
+}
+
+// One feed for each of the tables' logins.
+Result<void> SiteTables::listen(const Settings& settings) {
+  if (settings.notify_hosts == "none") return {};
+  const Result<std::vector<PgsqlServer*>> provers = factory_.notice_servers(settings.notify_hosts);
+  if (!provers) return tl::unexpected(provers.error());
+  for (PgsqlServer* prover : *provers) {
+    evictor_.listen(base_, prover->hosts(), settings.db_connect_timeout, *prover);
+  }
+  return {};
+}
+
+LookupStatistics SiteTables::statistics() const {
+  const AnswerCache::Statistics& cache = cache_.statistics();
+  LookupStatistics sum{.cache_entries = cache_.size(),
+                       .cache_octets = cache_.octets(),
+                       .cache_hits = cache.hits,
+                       .cache_misses = cache.misses,
+                       .cache_stale_hits = cache.stale_hits,
+                       .cache_driven_out = cache.driven_out,
+                       .cache_flushes = evictor_.statistics().flushes,
+                       .notices = evictor_.statistics().notices,
+                       .notices_arrive = evictor_.is_listening()};
+  for (const auto& server : factory_.servers()) {
+    sum.database_connections += server->statistics().connections;
+    sum.database_queries += server->statistics().queries;
+    sum.database_bursts += server->statistics().bursts;
+  }
+  return sum;
 }
 
 std::vector<Error> SiteTables::check() {
@@ -112,7 +149,9 @@ Result<Table*> SiteTables::table(const TableRef& reference) {
     table = *std::move(made);
     if (is_worth_caching(reference)) {
       const auto number = static_cast<std::uint32_t>(tables_.size());
-      table = std::make_unique<CachedTable>(std::move(table), cache_, number);
+      auto cached = std::make_unique<CachedTable>(std::move(table), shared_, number);
+      evictor_.add(*cached);
+      table = std::move(cached);
     }
   }
   return table.get();

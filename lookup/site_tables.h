@@ -12,6 +12,8 @@
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/result.h"
 #include "lookup/answer_cache.h"
+#include "lookup/cache_evictor.h"
+#include "lookup/lookup_statistics.h"
 #include "lookup/resolver_settings.h"
 #include "lookup/table_factory.h"
 
@@ -28,6 +30,11 @@ class SiteTables {
   // Has every database prepare its query once; what went wrong, one a table. Runs the event loop.
   [[nodiscard]] std::vector<Error> check();
 
+  // Takes a row's answers out of the cache, or all of a domain, or all.
+  [[nodiscard]] CacheEvictor& evictor() { return evictor_; }
+
+  [[nodiscard]] LookupStatistics statistics() const;
+
   // Its tables live as long as this does.
   [[nodiscard]] const ResolverSettings& resolver_settings() const { return resolver_; }
 
@@ -35,14 +42,18 @@ class SiteTables {
   SiteTables(const Settings& settings, event_base* base, FileReader read_file);
 
   Result<void> fill(const Settings& settings);
+  Result<void> listen(const Settings& settings);
   // A table that several parameters name is one: one query and one place in the cache for all.
   Result<Table*> table(const TableRef& reference);
   Result<Tables> tables(const TableList& list);
   Result<DomainList> domains(const MatchList& list);
 
   FileReader read_file_;
+  event_base* base_;
   AnswerCache cache_;
   TableFactory factory_;
+  CacheEvictor evictor_;
+  CachedTable::Shared shared_;
   struct Known {
     TableRef reference;
     std::unique_ptr<Table> table;

@@ -17,6 +17,8 @@ struct Found {
 };
 // The table has no such key, or the key is one that it is never asked for (`domain =`, %u of "@d").
 struct Absent {
+  // It was so when the table could last be asked. Nobody is refused for that.
+  bool was = false;
   bool operator==(const Absent&) const = default;
 };
 // The table could not be asked, or answered what it must not (expansion_limit). Never "unknown

@@ -88,8 +88,10 @@ TableFactory::Made TableFactory::make_pgsql(const TableRef& reference, int depth
   if (!file) return tl::unexpected(file.error());
   auto config = parse_sql_config(*file, SqlDialect::postgresql);
   if (!config) return tl::unexpected(config.error());
-  const auto server = server_for(*file);
-  if (!server) return tl::unexpected(server.error());
+  const auto server =
+      server_for({file->text("hosts", "localhost"), file->text("user"), file->text("password"),
+                  file->text("dbname"), file->text("encoding", "UTF8")});
+  if (!server) return file->error("hosts", server.error().text);
   const std::string domain_list = config->domain_list;
   return filtered(*file, domain_list,
                   std::make_unique<PgsqlTable>(reference.text(), *std::move(config), **server),
@@ -129,18 +131,31 @@ TableFactory::Made TableFactory::filtered(const TableFile& file, const std::stri
   return std::make_unique<DomainFilter>(std::move(items), std::move(table));
 }
 
-Result<PgsqlServer*> TableFactory::server_for(const TableFile& file) {
-  PgsqlLogin login{file.text("hosts", "localhost"), file.text("user"), file.text("password"),
-                   file.text("dbname"), file.text("encoding", "UTF8")};
+Result<PgsqlServer*> TableFactory::server_for(const PgsqlLogin& login) {
   for (const auto& server : servers_) {
     if (server->login() == login) return server.get();
   }
   auto hosts = parse_pgsql_hosts(login);
-  if (!hosts) return file.error("hosts", hosts.error().text);
-  servers_.push_back(std::make_unique<PgsqlServer>(context_.base, std::move(login),
-                                                   *std::move(hosts), context_.db_connect_timeout,
+  if (!hosts) return tl::unexpected(hosts.error());
+  servers_.push_back(std::make_unique<PgsqlServer>(context_.base, login, *std::move(hosts),
+                                                   context_.db_connect_timeout,
                                                    context_.db_query_timeout));
   return servers_.back().get();
+}
+
+Result<std::vector<PgsqlServer*>> TableFactory::notice_servers(const std::string& notify_hosts) {
+  std::vector<PgsqlServer*> found;
+  for (const auto& server : servers_) found.push_back(server.get());
+  if (notify_hosts.empty()) return found;
+  std::vector<PgsqlServer*> others;
+  for (const PgsqlServer* server : found) {
+    PgsqlLogin login = server->login();
+    login.hosts = notify_hosts;
+    const auto other = server_for(login);
+    if (!other) return fail(Reason::lookup_failed, "notify_hosts: " + other.error().text);
+    if (std::find(others.begin(), others.end(), *other) == others.end()) others.push_back(*other);
+  }
+  return others;
 }
 
 Result<TableFile> TableFactory::read_parameters(const TableRef& reference) {

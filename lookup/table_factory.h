@@ -23,6 +23,7 @@ namespace lmtpd::lookup {
 
 class ConfiguredTable;
 class PgsqlServer;
+struct PgsqlLogin;
 class TableFile;
 
 struct TableContext {
@@ -50,6 +51,10 @@ class TableFactory {
     return servers_;
   }
 
+  // The servers of all tables made so far, or where `notify_hosts` names others, those with their
+  // logins.
+  [[nodiscard]] Result<std::vector<PgsqlServer*>> notice_servers(const std::string& notify_hosts);
+
   // Makes the table and has its database prepare its query once. Runs the event loop until that is
   // answered: for `lmtpd -t` and before service begins, never from a callback.
   [[nodiscard]] Result<void> check(const TableRef& reference);
@@ -63,7 +68,7 @@ class TableFactory {
   // Puts the file's `domain` list in front of the table.
   Made filtered(const TableFile& file, const std::string& domain_list,
                 std::unique_ptr<ConfiguredTable> table, int depth);
-  Result<PgsqlServer*> server_for(const TableFile& file);
+  Result<PgsqlServer*> server_for(const PgsqlLogin& login);
   Result<TableFile> read_parameters(const TableRef& reference);
 
   TableContext context_;

@@ -14,21 +14,6 @@ Search failed(const Table& table, std::string_view why) {
   return {Outcome::failed, nullptr, nullptr, table.name() + ": " + std::string(why)};
 }
 
-// One answer on its own: absent, found (also for nothing but dummies), failed or pending.
-Search look(Answers& answers, Table& table, const AddressKey* key, std::string_view text) {
-  const Answer* answer = answers.need(table, text);
-  if (answer == nullptr) return pending();
-  if (const auto* unavailable = std::get_if<Unavailable>(answer)) {
-    return failed(table, unavailable->why);
-  }
-  const auto* found = std::get_if<Found>(answer);
-  if (found == nullptr) return {};
-  for (const std::string& value : found->values) {
-    if (!valid_utf8(value)) return failed(table, "answer is not valid UTF-8");
-  }
-  return {Outcome::found, key, found, {}};
-}
-
 std::array<std::string_view, 2> forms(const AddressKey& key) {
   return {key.external, key.internal};
 }
@@ -43,6 +28,25 @@ std::vector<std::string_view> values_without_dummy(const Found& answer) {
   return values;
 }
 
+Search TableSearch::look(Table& table, const AddressKey* key, std::string_view text) {
+  const Answer* answer = answers_.need(table, text);
+  if (answer == nullptr) return pending();
+  if (const auto* unavailable = std::get_if<Unavailable>(answer)) {
+    return failed(table, unavailable->why);
+  }
+  if (const auto* absent = std::get_if<Absent>(answer)) {
+    if (absent->was && doubt_.empty()) {
+      doubt_ = table.name() + ": the database does not answer, and had no such row before";
+    }
+    return {};
+  }
+  const auto& found = std::get<Found>(*answer);
+  for (const std::string& value : found.values) {
+    if (!valid_utf8(value)) return failed(table, "answer is not valid UTF-8");
+  }
+  return {Outcome::found, key, &found, {}};
+}
+
 Search TableSearch::applies(const AddressKey& key, std::string_view domain) {
   if (!key.is_local()) return {Outcome::found, nullptr, nullptr, {}};
   return find_domain(settings_.local_domains, domain);
@@ -54,7 +58,7 @@ Search TableSearch::find_alias(std::span<const AddressKey> keys, std::string_vie
     if (step.outcome == Outcome::absent) continue;
     if (step.outcome != Outcome::found) return step;
     for (Table* table : settings_.virtual_alias_maps) {
-      step = look(answers_, *table, &key, key.external);
+      step = look(*table, &key, key.external);
       if (step.outcome != Outcome::absent) return step;
     }
   }
@@ -71,7 +75,7 @@ Search TableSearch::find_value(const Tables& tables, std::span<const AddressKey>
     for (const std::string_view form : forms(key)) {
       if (form.empty()) continue;
       for (Table* table : tables) {
-        step = look(answers_, *table, &key, form);
+        step = look(*table, &key, form);
         if (step.outcome == Outcome::absent) continue;
         if (step.outcome != Outcome::found) return step;
         if (!values_without_dummy(*step.answer).empty()) return step;
@@ -87,7 +91,7 @@ Search TableSearch::find_domain(const DomainList& list, std::string_view domain)
   for (const DomainItem& item : list) {
     Search step;
     if (item.table != nullptr) {
-      step = look(answers_, *item.table, nullptr, domain);
+      step = look(*item.table, nullptr, domain);
     } else if (item.name == domain) {
       step.outcome = Outcome::found;
     }

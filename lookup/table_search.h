@@ -64,12 +64,19 @@ class TableSearch {
   void prefetch_value(const Tables& tables, std::span<const AddressKey> keys,
                       std::string_view domain);
 
+  // Why what was absent so far may not be so any more; empty: it is so. With a doubt, nobody is
+  // refused and no target counts as dead.
+  [[nodiscard]] const std::string& doubt() const { return doubt_; }
+
  private:
+  // One answer on its own: absent, found (also for nothing but dummies), failed or pending.
+  [[nodiscard]] Search look(Table& table, const AddressKey* key, std::string_view text);
   // Found: the key is to be asked for.
   [[nodiscard]] Search applies(const AddressKey& key, std::string_view domain);
 
   const ResolverSettings& settings_;
   Answers& answers_;
+  std::string doubt_;
 };
 
 }  // namespace lmtpd::lookup

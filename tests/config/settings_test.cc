@@ -66,6 +66,8 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(cache_memory);
   EXPECT_DEFAULT(cache_ttl);
   EXPECT_DEFAULT(cache_negative_ttl);
+  EXPECT_DEFAULT(cache_stale_ttl);
+  EXPECT_DEFAULT(notify_hosts);
   EXPECT_DEFAULT(db_connect_timeout);
   EXPECT_DEFAULT(db_query_timeout);
   EXPECT_DEFAULT(alias_expansion);

@@ -29,7 +29,7 @@ class CachedTables : public testing::Test {
     auto behind = std::make_unique<FakeTable>(
         "fake:", FakeTable::Rows{{"a", "1"}, {"b", "2"}, {"many", "x"}, {"many", "y"}});
     behind_ = behind.get();
-    table_ = std::make_unique<CachedTable>(std::move(behind), cache_, 0);
+    table_ = std::make_unique<CachedTable>(std::move(behind), shared_, 0);
   }
   std::optional<Answer> ask(std::string_view key, std::uint64_t id = 0) {
     return table_->lookup(key, ear_, id);
@@ -38,6 +38,8 @@ class CachedTables : public testing::Test {
   Clock::time_point now_;
   AnswerCache cache_{AnswerCache::Limits{100, 1'000'000, seconds(300), seconds(10)},
                      [this] { return now_; }};
+  EventBasePtr base_{event_base_new()};
+  CachedTable::Shared shared_{base_.get(), cache_};
   FakeTable* behind_;
   std::unique_ptr<CachedTable> table_;
   Ear ear_;
@@ -144,8 +146,83 @@ TEST_F(CachedTables, DoNotKeepWhatWasReadBeforeItWasForgotten) {
   EXPECT_EQ(cache_.size(), 0U);
 }
 
+TEST_F(CachedTables, HaveAnOldAnswerStandInForAFailure) {
+  EXPECT_TRUE(ask("a"));
+  EXPECT_EQ(ask("nobody"), Answer(Absent{}));
+  now_ += seconds(301);
+  behind_->fail();
+  EXPECT_EQ(ask("a"), Answer(Found{{"1"}}));
+  EXPECT_TRUE(std::holds_alternative<Unavailable>(*ask("b")));
+  EXPECT_EQ(ask("nobody"), Answer(Absent{.was = true}));
+  now_ += seconds(3600);
+  EXPECT_TRUE(std::holds_alternative<Unavailable>(*ask("a")));
+}
+
+TEST_F(CachedTables, NeverHaveAForgottenAnswerStandIn) {
+  EXPECT_TRUE(ask("a"));
+  now_ += seconds(301);
+  behind_->fail();
+  table_->forget("a");
+  EXPECT_TRUE(std::holds_alternative<Unavailable>(*ask("a")));
+}
+
+// A database that is silent, not refusing: who could have an old answer waits a moment, and those
+// after him do not wait, until it answers.
+TEST_F(CachedTables, WaitAMomentForASilentTableAndThenNoMore) {
+  EXPECT_TRUE(ask("a"));
+  EXPECT_TRUE(ask("b"));
+  now_ += seconds(301);
+  behind_->answer_in(&rounds_);
+  EXPECT_FALSE(ask("a", 1));
+  EXPECT_FALSE(ask("b", 2));
+  EXPECT_FALSE(ask("new", 3));
+  const auto asked_at = std::chrono::steady_clock::now();
+  while (ear_.heard.size() < 2) event_base_loop(base_.get(), EVLOOP_ONCE);
+  const auto waited = std::chrono::steady_clock::now() - asked_at;
+  EXPECT_GE(waited, CachedTable::kPatience);
+  EXPECT_LT(waited, 10 * CachedTable::kPatience);
+  EXPECT_EQ(ear_.heard,
+            (std::vector<std::pair<std::uint64_t, Answer>>{{1, Found{{"1"}}}, {2, Found{{"2"}}}}));
+  EXPECT_EQ(ask("a", 4), Answer(Found{{"1"}}));
+  EXPECT_FALSE(ask("new", 5));
+  EXPECT_EQ(behind_->asked(), 5);  // none of them twice
+
+  rounds_.play();
+  EXPECT_EQ(ear_.heard.size(), 4U);  // both who asked for the new one, nobody twice
+  EXPECT_EQ(cache_.find(0, "a"), Answer(Found{{"1"}}));
+  now_ += seconds(301);
+  EXPECT_FALSE(ask("a", 6));  // it answered: it is waited for again
+}
+
+TEST_F(CachedTables, KeepForAShortTimeWhatAReplicaSaysOfAChangedRow) {
+  RecentChanges changes;
+  shared_.changes = &changes;
+  auto behind = std::make_unique<FakeTable>("replica:", FakeTable::Rows{{"a", "1"}, {"b", "2"}});
+  CachedTable replica(std::move(behind), shared_, 1);
+  changes.add("a", Clock::now());
+  EXPECT_TRUE(replica.lookup("a", ear_, 0));
+  EXPECT_TRUE(replica.lookup("b", ear_, 0));
+  now_ += seconds(3);
+  EXPECT_FALSE(cache_.find(1, "a"));
+  EXPECT_TRUE(cache_.find(1, "b"));
+}
+
+TEST(RecentChange, IsForgottenInTime) {
+  RecentChanges changes;
+  const Clock::time_point now = Clock::now();
+  changes.add("a", now);
+  EXPECT_EQ(changes.longest_life("a", now + seconds(29)), RecentChanges::kTrust);
+  EXPECT_EQ(changes.longest_life("a", now + seconds(30)), std::chrono::nanoseconds::max());
+  EXPECT_EQ(changes.longest_life("b", now), std::chrono::nanoseconds::max());
+  for (std::size_t i = 0; i <= RecentChanges::kMostKeys; ++i) {
+    changes.add(fmt::format("k{}", i), now + seconds(40));
+  }
+  EXPECT_EQ(changes.longest_life("b", now + seconds(41)), RecentChanges::kTrust);
+  EXPECT_EQ(changes.longest_life("b", now + seconds(71)), std::chrono::nanoseconds::max());
+}
+
 TEST_F(CachedTables, OfOneCacheDoNotMix) {
-  CachedTable other(std::make_unique<FakeTable>("other:", FakeTable::Rows{{"a", "other"}}), cache_,
+  CachedTable other(std::make_unique<FakeTable>("other:", FakeTable::Rows{{"a", "other"}}), shared_,
                     1);
   EXPECT_EQ(ask("a"), Answer(Found{{"1"}}));
   EXPECT_EQ(other.lookup("a", ear_, 0), Answer(Found{{"other"}}));
@@ -198,8 +275,96 @@ TEST_F(AnswerCaches, ReplaceAnAnswerByANewerOne) {
   EXPECT_EQ(cache.find(0, "a"), Answer(Found{{"new", ""}}));
   EXPECT_EQ(cache.size(), 1U);
   cache.insert(0, "a", Unavailable{"down"});
-  EXPECT_FALSE(cache.find(0, "a"));
+  EXPECT_TRUE(cache.find(0, "a"));
+  cache.insert(0, "a", Absent{});
+  EXPECT_EQ(cache.find(0, "a"), Answer(Absent{}));
+  EXPECT_EQ(cache.size(), 1U);
+  cache.erase(0, "a");
   EXPECT_EQ(cache.octets(), 0U);
+}
+
+TEST_F(AnswerCaches, KeepTheirWorkingSetWhenManyUnknownKeysAreTried) {
+  AnswerCache cache = make(1000, 1'000'000);
+  for (int i = 0; i < 740; ++i) cache.insert(0, fmt::format("user{}", i), Found{{"v"}});
+  for (int i = 0; i < 100'000; ++i) {
+    cache.insert(0, fmt::format("guess{}", i), Absent{});
+    ASSERT_LE(cache.size(), 1000U);
+  }
+  for (int i = 0; i < 740; ++i) EXPECT_TRUE(cache.find(0, fmt::format("user{}", i))) << i;
+  EXPECT_TRUE(cache.find(0, "guess99999"));
+  EXPECT_FALSE(cache.find(0, "guess0"));
+}
+
+TEST_F(AnswerCaches, KeepTheirWorkingSetInOctetsToo) {
+  AnswerCache cache = make(1'000'000, 100'000);
+  int users = 0;
+  for (; cache.octets() < 70'000; ++users) {
+    cache.insert(0, fmt::format("user{}", users), Found{{std::string(100, 'v')}});
+  }
+  for (int i = 0; i < 10'000; ++i) {
+    cache.insert(0, fmt::format("guess{}{}", i, std::string(200, 'x')), Absent{});
+    ASSERT_LE(cache.octets(), 100'000U);
+  }
+  for (int i = 0; i < users; ++i) EXPECT_TRUE(cache.find(0, fmt::format("user{}", i))) << i;
+}
+
+TEST_F(AnswerCaches, GiveTheRoomOfDeadNegativesBack) {
+  AnswerCache cache = make(100, 1'000'000);
+  for (int i = 0; i < 25; ++i) cache.insert(0, fmt::format("guess{}", i), Absent{});
+  now_ += seconds(11);
+  for (int i = 0; i < 100; ++i) cache.insert(0, fmt::format("user{}", i), Found{{"v"}});
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(cache.find(0, fmt::format("user{}", i))) << i;
+}
+
+TEST_F(AnswerCaches, HaveAnOldAnswerForAWhile) {
+  AnswerCache cache = make(100, 1'000'000);
+  cache.insert(0, "a", Found{{"v"}});
+  cache.insert(0, "none", Absent{});
+  now_ += seconds(300);
+  EXPECT_FALSE(cache.find(0, "a"));
+  EXPECT_EQ(cache.find_stale(0, "a"), Answer(Found{{"v"}}));
+  EXPECT_EQ(cache.find_stale(0, "none"), Answer(Absent{.was = true}));
+  now_ += seconds(3599);
+  EXPECT_EQ(cache.find_stale(0, "a"), Answer(Found{{"v"}}));
+  now_ += seconds(1);
+  EXPECT_FALSE(cache.find_stale(0, "a"));
+  EXPECT_EQ(cache.statistics().stale_hits, 3U);
+}
+
+TEST_F(AnswerCaches, ForgetADomainOrEverything) {
+  AnswerCache cache = make(100, 1'000'000);
+  for (const char* key : {"domain.org", "@domain.org", "u@domain.org", "u@sub.domain.org",
+                          "u@otherdomain.org", "otherdomain.org"}) {
+    for (const std::uint32_t table : {1U, 2U}) cache.insert(table, key, Found{{"v"}});
+  }
+  cache.erase_domain("domain.org");
+  EXPECT_EQ(cache.size(), 6U);
+  for (const char* key : {"u@sub.domain.org", "u@otherdomain.org", "otherdomain.org"}) {
+    for (const std::uint32_t table : {1U, 2U}) EXPECT_TRUE(cache.find(table, key)) << key;
+  }
+  cache.erase_all();
+  EXPECT_EQ(cache.size(), 0U);
+  EXPECT_EQ(cache.octets(), 0U);
+}
+
+TEST_F(AnswerCaches, CanEndEveryLifeAtOnce) {
+  AnswerCache cache = make(100, 1'000'000);
+  cache.insert(0, "a", Found{{"v"}});
+  now_ += seconds(1);
+  cache.expire_all();
+  EXPECT_FALSE(cache.find(0, "a"));
+  EXPECT_TRUE(cache.find_stale(0, "a"));
+  cache.insert(0, "a", Found{{"w"}});
+  EXPECT_EQ(cache.find(0, "a"), Answer(Found{{"w"}}));
+}
+
+TEST_F(AnswerCaches, KeepAnAnswerForLessThanItsTtl) {
+  AnswerCache cache = make(100, 1'000'000);
+  cache.insert(0, "a", Found{{"v"}}, seconds(2));
+  now_ += seconds(1);
+  EXPECT_TRUE(cache.find(0, "a"));
+  now_ += seconds(1);
+  EXPECT_FALSE(cache.find(0, "a"));
 }
 
 // Against a list that is plainly right, through growth, eviction, reuse and removal.

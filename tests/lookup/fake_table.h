@@ -65,11 +65,13 @@ class FakeTable final : public Table {
   // nullptr: answers at once.
   void answer_in(Rounds* rounds) { rounds_ = rounds; }
   void fail() { failing_ = true; }
+  // Is away, with old answers for everything.
+  void go_away() { absent_.was = true; }
 
   std::optional<Answer> lookup(std::string_view key, Asker& asker, std::uint64_t id) override {
     ++asked_;
     keys_.insert(std::string(key));
-    Answer answer = Absent{};
+    Answer answer = absent_;
     const auto row = rows_.find(std::string(key));
     if (row != rows_.end()) answer = Found{row->second};
     if (failing_) answer = Unavailable{"connection refused"};
@@ -88,6 +90,7 @@ class FakeTable final : public Table {
   std::set<std::string> keys_;
   Rounds* rounds_ = nullptr;
   bool failing_ = false;
+  Absent absent_;
   int asked_ = 0;
 };
 

@@ -17,6 +17,7 @@ class PgsqlTables : public Asking {
  protected:
   static void SetUpTestSuite() {
     PrivatePostgres::instance().make_database("mails");
+    PrivatePostgres::instance().sql("mails", "DROP ROLE IF EXISTS mailreader");
     PrivatePostgres::instance().sql("mails", "CREATE ROLE mailreader LOGIN PASSWORD 'secret'");
   }
   void SetUp() override {

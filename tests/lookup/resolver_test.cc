@@ -448,6 +448,27 @@ TEST_F(Resolving, NeverTakesAFailureForAnUnknownUser) {
   }
 }
 
+// With old answers mail goes on to whom they name, and nobody is refused.
+TEST_F(Resolving, RefusesNobodyForOldAnswers) {
+  alias_.add("alias@d.org", "user@d.org");
+  alias_.add("remote@d.org", "x@remote.example");
+  alias_.add("half@d.org", "user@d.org, nobody@d.org");
+  alias_.add("@catch.org", "user2@d.org");
+  settings_.remote_alias_target = RemoteAliasTarget::reject;
+  for (FakeTable* table : {&alias_, &mailbox_, &uid_, &gid_}) table->go_away();
+  for (const AliasExpansion mode : {AliasExpansion::automatic, AliasExpansion::full}) {
+    settings_.alias_expansion = mode;
+    EXPECT_EQ(resolve("user@d.org"), "user@d.org");
+    EXPECT_EQ(resolve("user+ext@d.org"), "user+ext@d.org");
+    EXPECT_EQ(resolve("alias@d.org"), "user@d.org");
+    EXPECT_EQ(resolve("any@catch.org"), "user2@d.org");
+    for (const char* recipient :
+         {"nobody@d.org", "nobody@nowhere.org", "remote@d.org", "half@d.org"}) {
+      EXPECT_EQ(resolve(recipient), "lookup failed") << recipient;
+    }
+  }
+}
+
 // ---- round trips (design.md 5)
 
 TEST_F(Resolving, CostsARoundTripAnAliasStepAndOneForTheIds) {

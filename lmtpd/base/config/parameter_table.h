@@ -78,8 +78,12 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
     {"cache_memory", Owner::lmtpd, "67108864", "Octets of the cache of table answers."},
     {"cache_ttl", Owner::lmtpd, "300s", "How long an answer is kept."},
     {"cache_negative_ttl", Owner::lmtpd, "10s", "How long it is kept that a table has no answer."},
+    {"cache_stale_ttl", Owner::lmtpd, "1h",
+     "How long past cache_ttl an answer stands in while the database is away."},
     {"db_connect_timeout", Owner::lmtpd, "5s", "How long connecting to a database server may take."},
     {"db_query_timeout", Owner::lmtpd, "10s", "How long a database server may take to answer."},
+    {"notify_hosts", Owner::lmtpd, "",
+     "Where notices of changed rows come from; empty: the tables' hosts; none: nowhere."},
 
     {"frontend_processes", Owner::lmtpd, "1", "Processes that speak LMTP."},
     {"frontend_user", Owner::lmtpd, "lmtpd", "The user that those processes run as."},

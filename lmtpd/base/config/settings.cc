@@ -134,6 +134,21 @@ class Reader {
     }
   }
 
+  // As `hosts` in pgsql_table(5); whether a host or URI is one, libpq says later.
+  void database_hosts(std::string_view name, std::string& member) {
+    const std::string& value = text(name);
+    const auto items = split_list(value);
+    const auto is_host = [](std::string_view item) {
+      return item.find("://") != std::string_view::npos ||
+             item.find_first_of("@%{}=") == std::string_view::npos;
+    };
+    if (items && std::all_of(items->begin(), items->end(), is_host)) {
+      member = value;
+    } else {
+      complain(name, fmt::format("\"{}\" is not a list of database hosts", value));
+    }
+  }
+
   template <class Choice, std::size_t N>
   void choice(std::string_view name, Choice& member,
               const std::array<std::pair<std::string_view, Choice>, N>& choices) {
@@ -292,8 +307,10 @@ void read_delivery_and_cache(Reader& reader, Settings& settings) {
   reader.size("cache_memory", settings.cache_memory, 0);
   reader.time("cache_ttl", settings.cache_ttl, 0ms);
   reader.time("cache_negative_ttl", settings.cache_negative_ttl, 0ms);
+  reader.time("cache_stale_ttl", settings.cache_stale_ttl, 0ms);
   reader.time("db_connect_timeout", settings.db_connect_timeout, 1ms);
   reader.time("db_query_timeout", settings.db_query_timeout, 1ms);
+  reader.database_hosts("notify_hosts", settings.notify_hosts);
 }
 
 void read_processes(Reader& reader, Settings& settings) {

@@ -80,8 +80,10 @@ struct Settings {
   std::uint64_t cache_memory = 67'108'864;  // octets
   Duration cache_ttl{300'000};
   Duration cache_negative_ttl{10'000};
+  Duration cache_stale_ttl{3'600'000};
   Duration db_connect_timeout{5'000};
   Duration db_query_timeout{10'000};
+  std::string notify_hosts;  // as `hosts` in a table file; empty: those; "none": no notices
   AliasExpansion alias_expansion = AliasExpansion::automatic;
   RemoteAliasTarget remote_alias_target = RemoteAliasTarget::defer;
   bool transport_errors = false;

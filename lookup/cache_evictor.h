@@ -1,0 +1,60 @@
+// lookup/cache_evictor.h -- takes out of the cache what may not be so any more.
+//
+// At an administrator's word (lmtpctl flush) and at the database's: a notice is one or more items,
+// a line each. `*` is everything. An item without an @ is a domain: its own key, and every address
+// in it. Any other is a key. What cannot be read counts as `*`.
+//
+// When the feed of notices begins or is lost, changes may have gone unnoticed: everything is asked
+// for again at its next use, and stands in only while the database is away.
+#pragma once
+
+#include <event2/event.h>
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "lookup/answer_cache.h"
+#include "lookup/cached_table.h"
+#include "lookup/notice_listener.h"
+#include "lookup/recent_changes.h"
+
+namespace lmtpd::lookup {
+
+class CacheEvictor final : private NoticeListener::Owner {
+ public:
+  struct Statistics {
+    std::uint64_t notices = 0;
+    std::uint64_t flushes = 0;  // of everything
+  };
+
+  explicit CacheEvictor(AnswerCache& cache) : cache_(cache) {}
+
+  // The table outlives the evictor.
+  void add(CachedTable& table) { tables_.push_back(&table); }
+  void listen(event_base* base, std::vector<PgsqlHost> hosts, std::chrono::milliseconds timeout,
+              PgsqlServer& prover);
+
+  // An address, or a table's key of another kind, in any case of letters.
+  void forget_key(std::string_view key);
+  void forget_domain(std::string_view domain);
+  void forget_all();
+
+  [[nodiscard]] const RecentChanges& recent_changes() const { return recent_; }
+  [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+  // Whether there are feeds of notices and all of them are whole.
+  [[nodiscard]] bool is_listening() const;
+
+ private:
+  void on_notice(std::string_view payload) override;
+  void on_feed(bool is_whole) override;
+
+  AnswerCache& cache_;
+  std::vector<CachedTable*> tables_;
+  RecentChanges recent_;
+  Statistics statistics_;
+  std::vector<std::unique_ptr<NoticeListener>> listeners_;
+};
+
+}  // namespace lmtpd::lookup

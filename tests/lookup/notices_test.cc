@@ -1,0 +1,169 @@
+// Changed rows reach the cache through PostgreSQL's notices.
+
+#include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/config/values.h"
+#include "lookup/site_tables.h"
+#include "tests/lookup/pgsql_fixture.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Notices : public PgsqlTables {
+ protected:
+  // The site's tables, with the homes of `users` for mailboxes.
+  SiteTables& site() {
+    if (site_) return *site_;
+    write("/homes.cf",
+          login(hosts_) + "table = users\nselect_field = home\nwhere_field = userid\n");
+    settings_.virtual_mailbox_maps = parse_table_list("pgsql:/homes.cf").value();
+    settings_.cache_size = 1000;
+    auto made = SiteTables::make(settings_, base_.get(), context().read_file);
+    EXPECT_TRUE(made) << made.error().text;
+    site_ = *std::move(made);
+    return *site_;
+  }
+  Answer home(const std::string& user) {
+    return ask(*site().resolver_settings().virtual_mailbox_maps.at(0), user);
+  }
+  [[nodiscard]] bool run_until(const std::function<bool()>& holds,
+                               std::chrono::milliseconds longest = 15s) {
+    const auto deadline = std::chrono::steady_clock::now() + longest;
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      run_loop_for(10ms);
+    }
+    return true;
+  }
+  [[nodiscard]] bool hears() {
+    return run_until([this] { return site().statistics().notices_arrive; });
+  }
+  [[nodiscard]] bool is_unheard() {
+    return run_until([this] { return !site().statistics().notices_arrive; }, 30s);
+  }
+  void move_home(const std::string& user, const std::string& notice) {
+    sql("UPDATE users SET home = 'elsewhere' WHERE userid = '" + user + "'");
+    sql("SELECT pg_notify('lmtpd', " + notice + ")");
+  }
+
+  Settings settings_;
+  std::string hosts_;
+  std::unique_ptr<SiteTables> site_;
+};
+
+TEST_F(Notices, TakeTheKeyOutOfTheCache) {
+  ASSERT_TRUE(hears());
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  move_home("user@domain.org", "'user2@domain.org'");
+  run_loop_for(100ms);
+  EXPECT_EQ(home("user@domain.org"), kUserHome) << "the other key's notice";
+  move_home("user@domain.org", "E'other@domain.org\\nUSER@Domain.org'");
+  EXPECT_TRUE(run_until([this] { return home("user@domain.org") == found({"elsewhere"}); }, 1s));
+}
+
+TEST_F(Notices, TakeADomainOut) {
+  ASSERT_TRUE(hears());
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  EXPECT_EQ(home("user@foo.org"), found({"foo.org/mails/user"}));
+  sql("UPDATE users SET home = 'elsewhere'");
+  sql("SELECT pg_notify('lmtpd', 'domain.org')");
+  EXPECT_TRUE(run_until([this] { return home("user@domain.org") == found({"elsewhere"}); }, 1s));
+  EXPECT_EQ(home("user@foo.org"), found({"foo.org/mails/user"}));
+}
+
+TEST_F(Notices, TakeEverythingOutWhenTheyCannotBeRead) {
+  ASSERT_TRUE(hears());
+  for (const char* notice : {"'*'", "''", "E'a@b.org\\n'", "E'\\001'", "E'a@b.org\\n*'",
+                             "'a' || E'\\n' || array_to_string(array(select generate_series(1, 9)),"
+                             " E'\\n')"}) {
+    sql("UPDATE users SET home = 'domain.org/mails/user' WHERE userid = 'user@domain.org'");
+    const std::uint64_t flushes = site().statistics().cache_flushes;
+    sql("SELECT pg_notify('lmtpd', '*')");
+    ASSERT_TRUE(run_until([&] { return site().statistics().cache_flushes > flushes; }));
+    EXPECT_EQ(home("user@domain.org"), kUserHome);
+    move_home("user@domain.org", notice);
+    EXPECT_TRUE(run_until([this] { return home("user@domain.org") == found({"elsewhere"}); }, 1s))
+        << notice;
+  }
+}
+
+// What was missed meanwhile is asked for again.
+TEST_F(Notices, MayHaveBeenMissedWhenTheConnectionWasLost) {
+  ASSERT_TRUE(hears());
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  sql("UPDATE users SET home = 'elsewhere' WHERE userid = 'user@domain.org'");
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'");
+  ASSERT_TRUE(is_unheard());
+  EXPECT_EQ(home("user@domain.org"), found({"elsewhere"}));
+  sql("UPDATE users SET home = 'further' WHERE userid = 'user@domain.org'");
+  ASSERT_TRUE(hears());
+  EXPECT_EQ(home("user@domain.org"), found({"further"}));
+}
+
+// As behind a pooler in transaction mode: LISTEN is answered, and nothing ever comes.
+TEST_F(Notices, AreNotTrustedUnlessOneHasCome) {
+  ASSERT_TRUE(hears());
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'");
+  ASSERT_TRUE(is_unheard());
+  // The proof's notice goes nowhere.
+  sql("CREATE FUNCTION public.pg_notify(text, text) RETURNS void LANGUAGE sql AS ''");
+  sql("ALTER ROLE mailreader SET search_path = public, pg_catalog");
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mailreader'");
+  run_loop_for(12s);
+  EXPECT_FALSE(site().statistics().notices_arrive);
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  sql("ALTER ROLE mailreader RESET search_path");
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mailreader'");
+  EXPECT_TRUE(hears());
+}
+
+TEST_F(Notices, ComeFromNowhereWhereTheyAreNotWanted) {
+  settings_.notify_hosts = "none";
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  EXPECT_EQ(sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"),
+            std::vector<std::string>{"0"});
+  EXPECT_FALSE(site().statistics().notices_arrive);
+}
+
+TEST_F(Notices, ComeFromHostsOfTheirOwn) {
+  settings_.notify_hosts =
+      fmt::format("127.0.0.1:1 127.0.0.1:{}", PrivatePostgres::instance().port());
+  ASSERT_TRUE(hears());
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  move_home("user@domain.org", "'user@domain.org'");
+  EXPECT_TRUE(run_until([this] { return home("user@domain.org") == found({"elsewhere"}); }, 1s));
+  // The tables' host may be a replica that has not got it all: not trusted for long.
+  sql("UPDATE users SET home = 'further' WHERE userid = 'user@domain.org'");
+  EXPECT_TRUE(run_until([this] { return home("user@domain.org") == found({"further"}); }, 4s));
+}
+
+TEST_F(Notices, NeedAHostThatIsOne) {
+  write("/homes.cf", login() + "table = users\nselect_field = home\nwhere_field = userid\n");
+  settings_.virtual_mailbox_maps = parse_table_list("pgsql:/homes.cf").value();
+  settings_.notify_hosts = "127.0.0.1:port";
+  const auto made = SiteTables::make(settings_, base_.get(), context().read_file);
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().text, testing::HasSubstr("notify_hosts: \"127.0.0.1:port\""));
+}
+
+// A restart under load of one asker: the cached answer stands in meanwhile.
+TEST_F(Notices, OfADatabaseThatIsAwayLeaveOldAnswersToStandIn) {
+  ASSERT_TRUE(hears());
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  postgres_.stop();
+  ASSERT_TRUE(is_unheard());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(home("user@domain.org"), kUserHome);
+    run_loop_for(20ms);
+  }
+  EXPECT_GE(site().statistics().cache_stale_hits, 20U);
+  postgres_.start();
+  ASSERT_TRUE(hears());
+  sql("UPDATE users SET home = 'elsewhere' WHERE userid = 'user@domain.org'");
+  run_loop_for(1100ms);
+  EXPECT_EQ(home("user@domain.org"), found({"elsewhere"}));
+}
+
+}  // namespace
+}  // namespace lmtpd::lookup
