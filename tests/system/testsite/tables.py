@@ -14,7 +14,7 @@ class Tables:
             text = (REPOSITORY / "contrib" / "postfix" / f"{name}.cf").read_text()
             assert text.count("hosts=localhost\n") == 1, name
             self.path(name).write_text(
-                text.replace("hosts=localhost\n", f"hosts=localhost:{postgres.port}\n"))
+                text.replace("hosts=localhost\n", f"hosts={postgres.host}:{postgres.port}\n"))
 
     def path(self, name):
         return self.directory / f"{name}.cf"
