@@ -1,11 +1,15 @@
 """What deliveries cost the database, as its own log tells."""
 
+import contextlib
+import queue
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
-from testsite import Lmtp, wait_until
+from testsite import Lmtp, Tables, wait_until
 
 DOMAINS = 10
 USERS = 100
@@ -99,3 +103,61 @@ def test_many_who_ask_for_one_address_cost_one_query_a_key(users, postgres, make
     assert queries.count() == alone
     for client in clients:
         client.close()
+
+
+class Distance(threading.Thread):
+    """A way to the database on which everything takes `seconds`, there and back."""
+
+    host = "localhost"
+
+    def __init__(self, postgres, seconds):
+        super().__init__(daemon=True)
+        self.postgres = postgres
+        self.seconds = seconds
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            here, _ = self.listener.accept()
+            there = socket.create_connection(("127.0.0.1", self.postgres.port))
+            for source, sink in ((here, there), (there, here)):
+                arriving = queue.Queue()
+                threading.Thread(target=self._take, args=(source, arriving), daemon=True).start()
+                threading.Thread(target=self._give, args=(arriving, sink), daemon=True).start()
+
+    def _take(self, source, arriving):
+        with contextlib.suppress(ConnectionError):
+            while octets := source.recv(65536):
+                arriving.put((time.monotonic() + self.seconds / 2, octets))
+        arriving.put((0, b""))
+
+    @staticmethod
+    def _give(arriving, sink):
+        while (item := arriving.get())[1]:
+            time.sleep(max(0, item[0] - time.monotonic()))
+            with contextlib.suppress(OSError):
+                sink.sendall(item[1])
+        sink.close()
+
+
+def test_fifty_pipelined_recipients_cost_a_round_trip_an_alias_step_and_one_for_the_ids(
+        users, postgres, make_daemon, site):
+    postgres.sql("INSERT INTO virtual SELECT u||'alias@q1.example', u||'middle@q1.example'"
+                 " FROM generate_series(1, 50) u;"
+                 "INSERT INTO virtual SELECT u||'middle@q1.example', u||'user@q1.example'"
+                 " FROM generate_series(1, 50) u;")
+    tables = Tables(site.make("distant-tables"), Distance(postgres, 0.2))
+    daemon = make_daemon(**tables.parameters(), notify_hosts="none")
+    daemon.ctl("resolve", "1user@q2.example")  # connected, and each statement prepared
+    for name, alias_steps in (("user", 1), ("alias", 3)):
+        with daemon.client() as client:
+            client.command("MAIL FROM:<>")
+            begin = time.monotonic()
+            client.send(b"".join(
+                b"RCPT TO:<%d%s@q1.example>\r\n" % (number, name.encode()) for number in range(1, 51)))
+            assert [client.reply().code for _ in range(50)] == [250] * 50
+            round_trips = (time.monotonic() - begin) / 0.2
+        assert alias_steps + 1 <= round_trips < alias_steps + 1.9, name
+        assert daemon.ctl("flush").returncode == 0
