@@ -34,6 +34,7 @@ class Queries:
 
     def __init__(self, postgres):
         self.log = postgres.log
+        wait_until(self._is_quiet, "no more queries")
         self.offset = self.log.stat().st_size
 
     def count(self):
@@ -102,7 +103,7 @@ def test_many_who_ask_for_one_address_cost_one_query_a_key(users, postgres, make
     assert lock.wait(timeout=30) == 0
     assert queries.count() == alone
     for client in clients:
-        client.close()
+        client.quit()
 
 
 class Distance(threading.Thread):
