@@ -29,7 +29,8 @@ std::optional<Answer> CachedTable::lookup(std::string_view key, Asker& asker, st
     if (const std::optional<Answer> answer = table_->lookup(key, *this, flight)) {
       return settle(key, *answer, true);
     }
-    const auto entry = flights_.emplace(flight, Flight{std::string(key), steady_clock::now()}).first;
+    const auto entry =
+        flights_.emplace(flight, Flight{std::string(key), steady_clock::now()}).first;
     flying = flight_of_.emplace(entry->second.key, flight).first;
   }
   if (away) {

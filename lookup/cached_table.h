@@ -87,8 +87,9 @@ class CachedTable final : public Table, private Asker {
   std::unordered_map<std::string_view, std::uint64_t> flight_of_;  // views of Flight::key
   bool away_ = false;
   std::chrono::steady_clock::time_point seen_away_at_{};
-  std::deque<std::uint64_t> watched_;  // flights whose askers could have an old answer, oldest first
-  std::uint64_t stood_in_ = 0;   // since the last line about it
+  std::deque<std::uint64_t>
+      watched_;                 // flights whose askers could have an old answer, oldest first
+  std::uint64_t stood_in_ = 0;  // since the last line about it
   std::chrono::steady_clock::time_point next_log_{};
   EventPtr patience_;
 };

@@ -119,11 +119,11 @@ void ControlConnection::run(std::string_view line) {
 void ControlConnection::start_resolve(std::string_view text) {
   const Result<Address> address = Address::parse(text);
   if (!address) {
-    on_resolution(0, {tl::unexpected(address.error()), {}});
+    on_outcome(0, {tl::unexpected(address.error()), {}});
     return;
   }
   if (const std::optional<Resolution> known = service_.resolver.resolve(*address, *this, 0)) {
-    on_resolution(0, *known);
+    on_outcome(0, *known);
   }
 }
 
@@ -134,7 +134,7 @@ void ControlConnection::flush(std::string_view what) {
     service_.cache.forget_domain(what.substr(1));
   } else {
     const Result<Address> address = Address::parse(what);
-    if (!address) return on_resolution(0, {tl::unexpected(address.error()), {}});
+    if (!address) return on_outcome(0, {tl::unexpected(address.error()), {}});
     service_.cache.forget_address(*address);
   }
   answer(kControlOk, "");
@@ -149,7 +149,7 @@ void ControlConnection::show_status(std::string_view) {
   answer(kControlOk, lines);
 }
 
-void ControlConnection::on_resolution(std::uint64_t, const Resolution& resolution) {
+void ControlConnection::on_outcome(std::uint64_t, const Resolution& resolution) {
   std::string lines;
   for (const std::string& note : resolution.notes) {
     lines += fmt::format("note: {}\n", escaped(note, kLongestShown));

@@ -51,7 +51,7 @@ class ControlConnection final : private Resolver::Client {
   static void on_event(bufferevent*, short what, void* self) noexcept;
   void read();
   void run(std::string_view line);
-  void on_resolution(std::uint64_t id, const Resolution& resolution) override;
+  void on_outcome(std::uint64_t id, const Resolution& resolution) override;
   void answer(std::string_view first, std::string_view lines);
 
   std::unique_ptr<bufferevent, BufferEventDeleter> buffer_;
