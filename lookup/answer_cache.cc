@@ -125,6 +125,11 @@ std::optional<Answer> AnswerCache::find(std::uint32_t table, std::string_view ke
   return Found{read_values(entry.block.get() + entry.key_size, entry.values)};
 }
 
+bool AnswerCache::has_fresh(std::uint32_t table, std::string_view key) const {
+  const Place place = index_[find_slot(hash(table, key), table, key)];
+  return place != 0 && is_fresh(entries_[place - 1]);
+}
+
 const AnswerCache::Entry* AnswerCache::stale_entry(std::uint32_t table,
                                                    std::string_view key) const {
   const Place place = index_[find_slot(hash(table, key), table, key)];

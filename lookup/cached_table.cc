@@ -42,6 +42,11 @@ std::optional<Answer> CachedTable::lookup(std::string_view key, Asker& asker, st
   return std::nullopt;
 }
 
+Table::Origin CachedTable::origin(std::string_view key) const {
+  if (shared_.cache.has_fresh(number_, key)) return Origin::cache;
+  return shared_.cache.has_stale(number_, key) ? Origin::old_cache : Origin::database;
+}
+
 // Nobody asked for a while: whether it has come back, the next query shows.
 bool CachedTable::is_away() {
   if (flights_.empty() && steady_clock::now() - seen_away_at_ > kForgetAway) away_ = false;

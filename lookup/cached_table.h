@@ -48,6 +48,8 @@ class CachedTable final : public Table, private Asker {
                                              std::uint64_t id) override;
   [[nodiscard]] const std::string& name() const override { return table_->name(); }
 
+  [[nodiscard]] Origin origin(std::string_view key) const override;
+
   // The key's row may have changed.
   void forget(std::string_view key);
   // Any row of the domain may have changed, any row at all. Of what is under way only: the cache is

@@ -24,7 +24,8 @@ struct Command {
 };
 
 constexpr std::array kCommands = {
-    Command{"resolve", "ADDRESS", &ControlConnection::start_resolve},
+    Command{"resolve", "ADDRESS", &ControlConnection::resolve},
+    Command{"explain", "ADDRESS", &ControlConnection::explain},
     Command{"flush", "[ADDRESS | @DOMAIN]", &ControlConnection::flush},
     Command{"status", "", &ControlConnection::show_status},
 };
@@ -76,7 +77,7 @@ ControlConnection::ControlConnection(event_base* base, UniqueFd socket, Service&
   bufferevent_enable(buffer_.get(), EV_READ | EV_WRITE);
 }
 
-ControlConnection::~ControlConnection() { service_.resolver.abandon(*this); }
+ControlConnection::~ControlConnection() { service_.explainer.abandon(*this); }
 
 void ControlConnection::on_readable(bufferevent*, void* self) noexcept {
   static_cast<ControlConnection*>(self)->read();
@@ -116,15 +117,14 @@ void ControlConnection::run(std::string_view line) {
   answer(usage(), "");
 }
 
-void ControlConnection::start_resolve(std::string_view text) {
+void ControlConnection::resolve(std::string_view address) { start(address, false); }
+void ControlConnection::explain(std::string_view address) { start(address, true); }
+
+void ControlConnection::start(std::string_view text, bool with_steps) {
   const Result<Address> address = Address::parse(text);
-  if (!address) {
-    on_outcome(0, {tl::unexpected(address.error()), {}});
-    return;
-  }
-  if (const std::optional<Resolution> known = service_.resolver.resolve(*address, *this, 0)) {
-    on_outcome(0, *known);
-  }
+  if (!address) return refuse(address.error(), "");
+  with_steps_ = with_steps;
+  if (const auto known = service_.explainer.explain(*address, *this, 0)) on_outcome(0, *known);
 }
 
 void ControlConnection::flush(std::string_view what) {
@@ -134,7 +134,7 @@ void ControlConnection::flush(std::string_view what) {
     service_.cache.forget_domain(what.substr(1));
   } else {
     const Result<Address> address = Address::parse(what);
-    if (!address) return on_outcome(0, {tl::unexpected(address.error()), {}});
+    if (!address) return refuse(address.error(), "");
     service_.cache.forget_address(*address);
   }
   answer(kControlOk, "");
@@ -149,24 +149,26 @@ void ControlConnection::show_status(std::string_view) {
   answer(kControlOk, lines);
 }
 
-void ControlConnection::on_outcome(std::uint64_t, const Resolution& resolution) {
+void ControlConnection::on_outcome(std::uint64_t, const Explanation& explanation) {
+  const Resolution& resolution = explanation.resolution;
   std::string lines;
+  if (with_steps_) lines = fmt::format("{}\n", fmt::join(explanation.lines, "\n"));
   for (const std::string& note : resolution.notes) {
     lines += fmt::format("note: {}\n", escaped(note, kLongestShown));
   }
-  if (!resolution.mailboxes) {
-    const Error& error = resolution.mailboxes.error();
-    answer(fmt::format("{} {} {}", kControlError, static_cast<int>(error.reason),
-                       escaped(error.text, kLongestShown)),
-           lines);
-    return;
-  }
+  if (!resolution.mailboxes) return refuse(resolution.mailboxes.error(), lines);
   for (const ResolvedMailbox& mailbox : *resolution.mailboxes) {
     lines += fmt::format("path={}/{}/, uid={}, gid={}, delivered_to=<{}>\n", service_.mail_base,
                          escaped(mailbox.path.value(), kLongestShown), mailbox.owner.uid.value(),
                          mailbox.owner.gid.value(), escaped(mailbox.delivered_to, kLongestShown));
   }
   answer(kControlOk, lines);
+}
+
+void ControlConnection::refuse(const Error& error, std::string_view lines) {
+  answer(fmt::format("{} {} {}", kControlError, static_cast<int>(error.reason),
+                     escaped(error.text, kLongestShown)),
+         lines);
 }
 
 void ControlConnection::answer(std::string_view first, std::string_view lines) {

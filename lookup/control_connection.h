@@ -10,11 +10,11 @@
 
 #include "lmtpd/base/unique_fd.h"
 #include "lookup/cache_control.h"
-#include "lookup/resolver.h"
+#include "lookup/explanation.h"
 
 namespace lmtpd::lookup {
 
-class ControlConnection final : private Resolver::Client {
+class ControlConnection final : private Explainer::Client {
  public:
   class Owner {
    public:
@@ -27,7 +27,7 @@ class ControlConnection final : private Resolver::Client {
 
   // What a command may use; outlives the connection.
   struct Service {
-    Resolver& resolver;
+    Explainer& explainer;
     CacheControl& cache;
     std::string mail_base;  // virtual_mailbox_base
   };
@@ -38,7 +38,8 @@ class ControlConnection final : private Resolver::Client {
   ControlConnection& operator=(const ControlConnection&) = delete;
 
   // The commands; each answers, at once or later.
-  void start_resolve(std::string_view address);
+  void resolve(std::string_view address);
+  void explain(std::string_view address);
   void flush(std::string_view what);  // an address, or a domain behind an @; empty: everything
   void show_status(std::string_view);
 
@@ -51,13 +52,16 @@ class ControlConnection final : private Resolver::Client {
   static void on_event(bufferevent*, short what, void* self) noexcept;
   void read();
   void run(std::string_view line);
-  void on_outcome(std::uint64_t id, const Resolution& resolution) override;
+  void start(std::string_view address, bool with_steps);
+  void on_outcome(std::uint64_t id, const Explanation& explanation) override;
+  void refuse(const Error& error, std::string_view lines);
   void answer(std::string_view first, std::string_view lines);
 
   std::unique_ptr<bufferevent, BufferEventDeleter> buffer_;
   Service& service_;
   Owner& owner_;
-  bool busy_ = false;  // a request is under way: the next one waits in the buffer
+  bool with_steps_ = false;  // of the request under way
+  bool busy_ = false;        // a request is under way: the next one waits in the buffer
 };
 
 }  // namespace lmtpd::lookup

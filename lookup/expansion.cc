@@ -119,6 +119,7 @@ class Expansion {
 
   Step look_up(const PlainAddress& address) {
     if (address.domain.empty()) return {};
+    search_.on_step(Answers::Step::aliases, address);
     const std::vector<AddressKey> keys = address_keys(address, settings_.extension);
     const std::string domain = fold(address.domain);
     const Search found = settings_.alias_expansion == AliasExpansion::automatic

@@ -57,6 +57,7 @@ class MailboxLookup {
         domain_(fold(address.domain)) {}
 
   std::optional<Result<ResolvedMailbox>> run() {
+    search_.on_step(Answers::Step::mailbox, address_);
     const Search mailbox = search_.find_value(settings_.virtual_mailbox_maps, keys_, domain_);
     switch (mailbox.outcome) {
       case Outcome::pending:

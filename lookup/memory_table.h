@@ -20,6 +20,7 @@ class MemoryTable : public ConfiguredTable {
 
   std::optional<Answer> lookup(std::string_view key, Asker& asker, std::uint64_t id) override;
   std::optional<Answer> check(Asker& asker, std::uint64_t id) override;
+  [[nodiscard]] Origin origin(std::string_view) const override { return Origin::memory; }
 
  private:
   struct Hash {

@@ -17,10 +17,11 @@ Role::Role(event_base* base, Channel control, const Settings& settings, const Ke
            const ResolverSettings& resolver, CacheControl& cache, Listeners listeners)
     : base_(base),
       resolver_(resolver),
+      explainer_(resolver),
       tickets_(ticket_key, settings.transaction_time_limit),
       notes_([](const std::string& note) { log_warning("{}", note); }),
       control_server_(base, std::move(listeners.control),
-                      {resolver_, cache, settings.virtual_mailbox_base}, kMostControlConnections),
+                      {explainer_, cache, settings.virtual_mailbox_base}, kMostControlConnections),
       master_(base, std::move(control), *this) {
   for (UniqueFd& listener : listeners.socketmap) {
     socketmap_servers_.push_back(std::make_unique<StreamServer<SocketmapConnection>>(

@@ -10,6 +10,7 @@
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/event/event_channel.h"
 #include "lookup/control_connection.h"
+#include "lookup/explanation.h"
 #include "lookup/frontend_link.h"
 #include "lookup/note_log.h"
 #include "lookup/resolver.h"
@@ -47,6 +48,7 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
 
   event_base* base_;
   Resolver resolver_;
+  Explainer explainer_;
   TicketOffice tickets_;
   NoteLog notes_;
   std::map<std::uint32_t, std::unique_ptr<FrontendLink>> frontends_;

@@ -48,6 +48,15 @@ class Table {
   [[nodiscard]] virtual std::optional<Answer> lookup(std::string_view key, Asker& asker,
                                                      std::uint64_t id) = 0;
 
+  // Where an answer to the key would come from, were it asked for now; for explanations.
+  enum class Origin {
+    database,
+    old_cache,  // the database, or where that is away, the cache
+    cache,
+    memory,  // read from a file or the configuration at the start
+  };
+  [[nodiscard]] virtual Origin origin(std::string_view) const { return Origin::database; }
+
   // As the configuration names it: "pgsql:/etc/postfix/virtual.cf".
   [[nodiscard]] virtual const std::string& name() const = 0;
 };

@@ -21,6 +21,10 @@ class Answers {
   // It will probably be needed next: worth asking for on the same round trip.
   virtual void prefetch(Table& table, std::string_view key) = 0;
 
+  // What the following questions are about.
+  enum class Step { aliases, mailbox };
+  virtual void on_step(Step, const PlainAddress&) {}
+
  protected:
   ~Answers() = default;
 };
@@ -63,6 +67,9 @@ class TableSearch {
   void prefetch_alias(std::span<const AddressKey> keys, std::string_view domain);
   void prefetch_value(const Tables& tables, std::span<const AddressKey> keys,
                       std::string_view domain);
+
+  // For who follows the search: from here on it is about `address`.
+  void on_step(Answers::Step step, const PlainAddress& address) { answers_.on_step(step, address); }
 
   // Why what was absent so far may not be so any more; empty: it is so. With a doubt, nobody is
   // refused and no target counts as dead.

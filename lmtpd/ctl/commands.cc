@@ -28,13 +28,16 @@ int print_answer(const Answer& answer) {
 }
 
 constexpr std::array kCommands = {
-    Command{"resolve", "ADDRESS", "where mail for ADDRESS is delivered, or the reply it gets",
+    Command{"resolve --explain", "explain", "ADDRESS",
+            "the same, with every key that was tried, in which table, and its answer",
             print_answer},
-    Command{"flush", "[ADDRESS | @DOMAIN]",
+    Command{"resolve", "resolve", "ADDRESS",
+            "where mail for ADDRESS is delivered, or the reply it gets", print_answer},
+    Command{"flush", "flush", "[ADDRESS | @DOMAIN]",
             "has the daemon ask its tables anew, for ADDRESS, all of DOMAIN, or everything",
             print_answer},
-    Command{"status", "", "counters of the cache and the database, a name and a number a line",
-            print_answer},
+    Command{"status", "status", "",
+            "counters of the cache and the database, a name and a number a line", print_answer},
 };
 
 }  // namespace

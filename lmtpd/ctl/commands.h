@@ -10,7 +10,8 @@
 namespace lmtpd::ctl {
 
 struct Command {
-  std::string_view name;
+  std::string_view name;      // one word, or with an option a second
+  std::string_view request;   // what the daemon is asked
   std::string_view argument;  // its one argument, for the usage text; empty: none is taken,
                               // [in brackets]: it may be left out
   std::string_view purpose;
@@ -18,6 +19,7 @@ struct Command {
   int (*print)(const Answer& answer);
 };
 
+// A name with an option stands before the one without.
 [[nodiscard]] std::span<const Command> commands();
 
 // What an `error REASON TEXT` answer means to a client, as "550 5.1.1 ...", and the exit status.

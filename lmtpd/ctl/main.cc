@@ -1,6 +1,6 @@
 // lmtpd/ctl/main.cc -- lmtpctl: asks the running daemon.
 //
-//   lmtpctl [-c FILE | -s SOCKET] COMMAND [ARGUMENT]
+//   lmtpctl [-c FILE | -s SOCKET] COMMAND [--OPTION] [ARGUMENT]
 //
 // DIAGNOSTICS, the exit status:
 //   0   deliverable          1   refused (5xx)          75  a temporary failure (4xx), EX_TEMPFAIL
@@ -57,11 +57,15 @@ Arguments parse(std::span<char*> given) {
     (option == "-c" ? arguments.file : arguments.socket) = given[at + 1];
   }
   if (at == given.size()) usage();
+  const std::string name = given[at];
+  const std::string with_option = at + 1 < given.size() ? name + " " + given[at + 1] : name;
   for (const Command& command : lmtpd::ctl::commands()) {
-    if (command.name == given[at]) arguments.command = &command;
+    if (command.name != with_option && command.name != name) continue;
+    arguments.command = &command;
+    break;
   }
   if (arguments.command == nullptr) usage();
-  const std::span<char*> words = given.subspan(at + 1);
+  const std::span<char*> words = given.subspan(at + (arguments.command->name == name ? 1 : 2));
   const std::string_view wanted = arguments.command->argument;
   const bool may_be_left_out = wanted.empty() || wanted.starts_with('[');
   if (words.size() < (may_be_left_out ? 0U : 1U) || words.size() > (wanted.empty() ? 0U : 1U)) {
@@ -82,7 +86,7 @@ std::string socket_of(const Arguments& arguments) {
 int run(const Arguments& arguments) {
   auto client = lmtpd::ctl::ControlClient::connect(socket_of(arguments));
   if (!client) give_up(client.error().text, EX_UNAVAILABLE);
-  std::string request(arguments.command->name);
+  std::string request(arguments.command->request);
   if (!arguments.argument.empty()) request += " " + arguments.argument;
   const auto answer = client->ask(request);
   if (!answer) give_up(answer.error().text, EX_UNAVAILABLE);

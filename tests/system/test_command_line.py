@@ -77,6 +77,50 @@ def test_lmtpctl_resolve(make_daemon):
     assert "550 5.1.1" in unknown.stdout + unknown.stderr
 
 
+def test_lmtpctl_explains(make_daemon, tables):
+    daemon = make_daemon(notify_hosts="none", virtual_gid_maps="static:1002")
+    aliases, mailboxes, uids = (tables.map(name) for name in ("virtual", "mailboxes", "uids"))
+    lines = [
+        "aliases of <foo+x@foo.org>",
+        f"  {mailboxes}: <foo+x@foo.org>: nothing (%s)",
+        f"  {aliases}: <foo+x@foo.org>: nothing (%s)",
+        f"  {mailboxes}: <foo@foo.org>: nothing (%s)",
+        f'  {aliases}: <foo@foo.org>: "user@foo.org" (%s)',
+        "aliases of <user+x@foo.org>",
+        f"  {mailboxes}: <user+x@foo.org>: nothing (%s)",
+        f"  {aliases}: <user+x@foo.org>: nothing (%s)",
+        f'  {mailboxes}: <user@foo.org>: "foo.org/mails/user/" (%s)',
+        "mailbox of <user+x@foo.org>",
+        f"  {uids}: <user+x@foo.org>: nothing (%s)",
+        f'  {uids}: <user@foo.org>: "1002" (%s)',
+        '  static:1002: <user+x@foo.org>: "1002" (file)',
+    ]
+    path = f"path={daemon.mail_base}/foo.org/mails/user/, uid=1002, gid=1002, delivered_to=<user+x@foo.org>"
+    for origin in ("database", "cache"):
+        explained = daemon.ctl("resolve", "--explain", "foo+x@foo.org")
+        assert explained.returncode == 0, explained.stderr
+        assert explained.stdout.splitlines() == [
+            *(line.replace("%s", origin) for line in lines), path]
+    assert daemon.ctl("resolve", "foo+x@foo.org").stdout.splitlines() == [path]
+    unknown = daemon.ctl("resolve", "--explain", "nobody@foo.org")
+    assert unknown.returncode == 1
+    assert unknown.stdout.splitlines()[-1].startswith("550 5.1.1")
+    assert f"  {mailboxes}: <@foo.org>: nothing (" in unknown.stdout
+    assert daemon.ctl("resolve", "--explain").returncode == 64
+
+
+def test_lmtpctl_explains_a_failure(make_daemon, postgres, tables):
+    daemon = make_daemon()
+    postgres.sql("REVOKE SELECT ON postfix_virtual FROM mailreader")
+    try:
+        explained = daemon.ctl("resolve", "--explain", "foo@foo.org")
+    finally:
+        postgres.sql("GRANT SELECT ON postfix_virtual TO mailreader")
+    assert explained.returncode == 75
+    assert f"  {tables.map('virtual')}: <foo@foo.org>: failed: " in explained.stdout
+    assert explained.stdout.splitlines()[-1].startswith("451 4.3.0")
+
+
 def test_the_control_socket_is_roots(make_daemon):
     daemon = make_daemon()
     info = daemon.control_socket.stat()
