@@ -141,6 +141,11 @@ Result<std::vector<PgsqlHost>> uri_hosts(const std::string& uri, const PgsqlLogi
 
 }  // namespace
 
+PgsqlLogin pgsql_login(const TableFile& file) {
+  return {file.text("hosts", "localhost"), file.text("user"), file.text("password"),
+          file.text("dbname"), file.text("encoding", "UTF8")};
+}
+
 Result<std::vector<PgsqlHost>> parse_pgsql_hosts(const PgsqlLogin& login) {
   const auto items = split_list(login.hosts);
   if (!items) return wrong(escaped(items.error()));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lmtpd/base/result.h"
+#include "lookup/files/table_file.h"
 
 namespace lmtpd::lookup {
 
@@ -34,6 +35,8 @@ struct PgsqlHost {
   // For messages; never holds a password.
   std::string shown;
 };
+
+[[nodiscard]] PgsqlLogin pgsql_login(const TableFile& file);
 
 // Fails with lookup_failed on an empty list, a bad port or URI, and where a host that is no URI has
 // no dbname. The text never repeats a URI: it may hold a password.

@@ -6,14 +6,8 @@
 #include "lmtpd/base/utf8.h"
 
 namespace lmtpd::lookup {
-namespace {
 
-struct QueryText {
-  std::string parameter;  // to name in an error
-  std::string text;
-};
-
-Result<QueryText> query_text(const TableFile& file, SqlDialect dialect) {
+Result<QueryText> sql_query_text(const TableFile& file, SqlDialect dialect) {
   if (file.has("query")) {
     auto query = file.required_text("query");
     if (!query) return tl::unexpected(query.error());
@@ -38,10 +32,8 @@ Result<QueryText> query_text(const TableFile& file, SqlDialect dialect) {
                                file.text("additional_conditions"))};
 }
 
-}  // namespace
-
 Result<SqlConfig> parse_sql_config(const TableFile& file, SqlDialect dialect) {
-  const auto text = query_text(file, dialect);
+  const auto text = sql_query_text(file, dialect);
   if (!text) return tl::unexpected(text.error());
   auto query = Template::parse(text->text);
   if (!query) return file.error(text->parameter, query.error().text);

@@ -22,8 +22,15 @@ struct SqlConfig {
   [[nodiscard]] Answer answer(std::string_view key, const std::vector<std::string>& values) const;
 };
 
-// The query is `query`, else (PostgreSQL) `select_function`, else `table`, `select_field`,
+struct QueryText {
+  std::string parameter;  // of the table file, to name in an error
+  std::string text;       // with placeholders
+};
+
+// `query`, else (PostgreSQL) `select_function`, else `table`, `select_field`,
 // `where_field` and `additional_conditions`, put together to the octet as Postfix does.
+[[nodiscard]] Result<QueryText> sql_query_text(const TableFile& file, SqlDialect dialect);
+
 [[nodiscard]] Result<SqlConfig> parse_sql_config(const TableFile& file, SqlDialect dialect);
 
 }  // namespace lmtpd::lookup

@@ -88,9 +88,7 @@ TableFactory::Made TableFactory::make_pgsql(const TableRef& reference, int depth
   if (!file) return tl::unexpected(file.error());
   auto config = parse_sql_config(*file, SqlDialect::postgresql);
   if (!config) return tl::unexpected(config.error());
-  const auto server =
-      server_for({file->text("hosts", "localhost"), file->text("user"), file->text("password"),
-                  file->text("dbname"), file->text("encoding", "UTF8")});
+  const auto server = server_for(pgsql_login(*file));
   if (!server) return file->error("hosts", server.error().text);
   const std::string domain_list = config->domain_list;
   return filtered(*file, domain_list,

@@ -17,18 +17,19 @@ LAYERS = {
     "maildir": {"lmtpd/base"},
     "lookup/files": {"lmtpd/base"},
     "lookup": {"lmtpd/base", "lmtpd/event", "lookup/files"},
+    "lookup/check": {"lmtpd/base", "lmtpd/event", "lookup/files", "lookup"},
     "lmtpd/session": {"lmtpd/base"},
     "lmtpd/frontend": {"lmtpd/base", "lmtpd/event", "lmtpd/session"},
     "lmtpd/delivery": {"lmtpd/base", "maildir"},
     "lmtpd/master": {"lmtpd/base", "lookup/files"},
-    "lmtpd/ctl": {"lmtpd/base", "lmtpd/session"},
+    "lmtpd/ctl": {"lmtpd/base", "lmtpd/session", "lookup/check"},
 }
 
 # Headers of libraries, and the only folders that may include them.
 LIBRARIES = {
-    r"event2?/": {"lmtpd/event", "lmtpd/frontend", "lookup"},
-    r"libpq-fe\.h|postgresql/": {"lookup"},
-    r"sqlite3\.h": {"lookup"},
+    r"event2?/": {"lmtpd/event", "lmtpd/frontend", "lookup", "lookup/check"},
+    r"libpq-fe\.h|postgresql/": {"lookup", "lookup/check"},
+    r"sqlite3\.h": {"lookup", "lookup/check"},
     r"openssl/": {"lmtpd/frontend"},
     r"unicode/": {"lookup"},
     r"sodium": {"lmtpd/base", "lookup"},

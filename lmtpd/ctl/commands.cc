@@ -36,6 +36,8 @@ constexpr std::array kCommands = {
     Command{"flush", "flush", "[ADDRESS | @DOMAIN]",
             "has the daemon ask its tables anew, for ADDRESS, all of DOMAIN, or everything",
             print_answer},
+    Command{"check-db", "", "",
+            "rows that can never match or will misbehave; not the daemon's work", nullptr},
     Command{"status", "status", "",
             "counters of the cache and the database, a name and a number a line", print_answer},
 };

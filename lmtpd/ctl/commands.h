@@ -11,7 +11,7 @@ namespace lmtpd::ctl {
 
 struct Command {
   std::string_view name;      // one word, or with an option a second
-  std::string_view request;   // what the daemon is asked
+  std::string_view request;   // what the daemon is asked; empty: it is not, and `print` not used
   std::string_view argument;  // its one argument, for the usage text; empty: none is taken,
                               // [in brackets]: it may be left out
   std::string_view purpose;

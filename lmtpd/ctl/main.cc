@@ -18,6 +18,7 @@
 
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/control_protocol.h"
+#include "lmtpd/ctl/check_db.h"
 #include "lmtpd/ctl/commands.h"
 #include "lmtpd/ctl/control_client.h"
 
@@ -84,6 +85,7 @@ std::string socket_of(const Arguments& arguments) {
 }
 
 int run(const Arguments& arguments) {
+  if (arguments.command->request.empty()) return lmtpd::ctl::check_db(arguments.file);
   auto client = lmtpd::ctl::ControlClient::connect(socket_of(arguments));
   if (!client) give_up(client.error().text, EX_UNAVAILABLE);
   std::string request(arguments.command->request);

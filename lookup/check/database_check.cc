@@ -1,0 +1,161 @@
+#include "lookup/check/database_check.h"
+
+#include <event2/event.h>
+#include <fmt/format.h>
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/event/event_ptr.h"
+#include "lookup/check/row_listing.h"
+#include "lookup/check/row_rules.h"
+#include "lookup/resolver.h"
+#include "lookup/site_tables.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+constexpr std::size_t kMostUnderWay = 500;
+// Nobody's name, for a catch-all.
+constexpr std::string_view kAnybody = "lmtpctl-check-db";
+
+class DatabaseCheck final : private Resolver::Client {
+ public:
+  using Report = std::function<void(const std::string& line)>;
+
+  DatabaseCheck(const Settings& settings, const FileReader& read_file, const Report& report)
+      : settings_(settings), read_file_(read_file), report_(report) {}
+
+  Result<CheckSummary> run() {
+    const std::pair<const TableList&, TableRole> lists[] = {
+        {settings_.virtual_mailbox_maps, TableRole::mailbox},
+        {settings_.virtual_alias_maps, TableRole::alias},
+        {settings_.virtual_uid_maps, TableRole::uid},
+        {settings_.virtual_gid_maps, TableRole::gid},
+        {settings_.transport_maps, TableRole::transport},
+    };
+    for (const auto& [tables, role] : lists) {
+      for (const TableRef& table : tables) {
+        if (Result<void> listed = list(table, role); !listed) {
+          return tl::unexpected(std::move(listed.error()));
+        }
+      }
+    }
+    if (Result<void> resolved = resolve_all(); !resolved) {
+      return tl::unexpected(std::move(resolved.error()));
+    }
+    return summary_;
+  }
+
+ private:
+  struct Key {
+    std::uint32_t table = 0;  // in names_: where it was met first
+    bool has_mailbox = false;
+    bool has_alias = false;  // to something else than itself
+  };
+
+  Result<void> list(const TableRef& table, TableRole role) {
+    const auto number = static_cast<std::uint32_t>(names_.size());
+    names_.push_back(table.text());
+    const auto listed = list_rows(table, read_file_, settings_.db_connect_timeout,
+                                  [&](const Row& row) { take(number, role, row); });
+    if (!listed) return tl::unexpected(listed.error());
+    if (*listed == Listed::not_understood) summary_.unlisted.push_back(table.text());
+    return {};
+  }
+
+  void take(std::uint32_t table, TableRole role, const Row& row) {
+    ++summary_.rows;
+    std::vector<std::string> faults = row_faults(role, row);
+    const std::string key_wrong = key_fault(row.key);
+    if (!key_wrong.empty()) faults.push_back(key_wrong);
+    for (const std::string& fault : faults) say(table, row.key, fault);
+    const bool names_mailboxes = role == TableRole::mailbox || role == TableRole::alias;
+    if (!key_wrong.empty() || !names_mailboxes || row.key.find('@') == std::string::npos) return;
+    Key& key = keys_.try_emplace(row.key, Key{.table = table}).first->second;
+    for (const std::optional<std::string>& value : row.values) {
+      if (!value || value->empty() || *value == "dummy") continue;
+      key.has_mailbox |= role == TableRole::mailbox;
+      key.has_alias |= role == TableRole::alias && *value != row.key;
+    }
+  }
+
+  // Once for a key and fault, in however many tables it stands.
+  void say(std::uint32_t table, std::string_view key, std::string_view what) {
+    if (!said_.emplace(key, what).second) return;
+    ++summary_.faults;
+    report_(fmt::format("{}: <{}> {}", names_[table], escaped(key), what));
+  }
+
+  Result<void> resolve_all() {
+    Settings settings = settings_;
+    settings.notify_hosts = "none";
+    const EventBasePtr base(event_base_new());
+    const auto site = SiteTables::make(settings, base.get(), read_file_);
+    if (!site) return tl::unexpected(site.error());
+    Resolver resolver((*site)->resolver_settings());
+    for (const auto& [address, key] : keys_) {
+      if (key.has_mailbox && key.has_alias &&
+          settings_.alias_expansion == AliasExpansion::automatic) {
+        say(key.table, address,
+            "has a mailbox and an alias: alias_expansion = auto follows the mailbox only");
+      }
+      start(resolver, address, key);
+      while (asked_.size() >= kMostUnderWay && !failure_) event_base_loop(base.get(), EVLOOP_ONCE);
+      if (failure_) break;
+    }
+    while (!asked_.empty() && !failure_) event_base_loop(base.get(), EVLOOP_ONCE);
+    // Those that it waits for end with their tables.
+    resolver.abandon(*this);
+    while (resolver.under_way() > 0) event_base_loop(base.get(), EVLOOP_ONCE);
+    if (failure_) return tl::unexpected(*failure_);
+    return {};
+  }
+
+  void start(Resolver& resolver, const std::string& text, const Key& key) {
+    const auto address =
+        Address::parse(text.starts_with('@') ? std::string(kAnybody) + text : text);
+    if (!address) return;  // found in its internal form only, which no client can send
+    const std::uint64_t id = next_id_++;
+    asked_.emplace(id, std::pair(text, key.table));
+    if (const auto known = resolver.resolve(*address, *this, id)) on_outcome(id, *known);
+  }
+
+  void on_outcome(std::uint64_t id, const Resolution& resolution) override {
+    const auto asked = asked_.extract(id);
+    const auto& [key, table] = asked.mapped();
+    for (const std::string& note : resolution.notes) say(table, key, note);
+    if (resolution.mailboxes) return;
+    const Error& error = resolution.mailboxes.error();
+    // What it says of a row begins with the row's address; else it is the table's failure.
+    if (error.reason == Reason::lookup_failed && !error.text.starts_with("alias <")) {
+      failure_ = error;
+      return;
+    }
+    say(table, key, "leads to no mailbox: " + error.text);
+  }
+
+  const Settings& settings_;
+  const FileReader& read_file_;
+  const Report& report_;
+  CheckSummary summary_;
+  std::vector<std::string> names_;
+  std::unordered_map<std::string, Key> keys_;
+  std::set<std::pair<std::string, std::string>> said_;
+  std::unordered_map<std::uint64_t, std::pair<std::string, std::uint32_t>> asked_;
+  std::uint64_t next_id_ = 0;
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+Result<CheckSummary> check_databases(const Settings& settings, const FileReader& read_file,
+                                     const DatabaseCheck::Report& report) {
+  return DatabaseCheck(settings, read_file, report).run();
+}
+
+}  // namespace lmtpd::lookup
