@@ -25,8 +25,8 @@ INSERT INTO virtual VALUES
  -- Targets.
  ('withbad@more.org','a@more.org,uid0@domain.org'),('dead@more.org','no1@more.org,no2@domain.org'),('beneath@more.org','x@sub.more.org'),
  ('toclosed@more.org','closed@more.org'),
- -- result_format and `domain`.
- ('format@more.org','a@elsewhere.example'),('nodomain@more.org','a'),('x@list.org','a@more.org'),('@list.org','b@more.org');
+ -- result_format, encoding and `domain`.
+ ('format@more.org','a@elsewhere.example'),('nodomain@more.org','a'),('latin1@more.org','ü@more.org'),('x@list.org','a@more.org'),('@list.org','b@more.org');
 
 -- Values too long or too many for `virtual`.
 CREATE TABLE more_wide (address TEXT NOT NULL, number INTEGER NOT NULL, userid TEXT);
