@@ -224,9 +224,9 @@ class Golden : public testing::TestWithParam<Case>, public Resolver::Client {
     settings.transport_maps = {transport_.get()};
     settings.transport_errors = true;
     settings.virtual_mailbox_domains = {{false, "", mailbox_.get()}};
-    settings.local_domains = {{false, "host.test", nullptr}, {false, "test", nullptr}};
+    settings.local_domains = {{false, "mx.host.test", nullptr}, {false, "host.test", nullptr}};
     settings.extension.delimiters = GetParam().delimiters;
-    settings.rewrite.origin = "host.test";
+    settings.rewrite.origin = "mx.host.test";
     settings.alias_expansion = AliasExpansion::full;
     return settings;
   }

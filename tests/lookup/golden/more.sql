@@ -6,7 +6,7 @@ INSERT INTO users(userid,uid,gid,home) VALUES
  ('mailer@more.org',1007,1007,'more.org/mailer'),('double@more.org',1007,1007,'more.org/double'),('owner@more.org',1007,1007,'more.org/owner'),
  ('"q q"@more.org',1007,1007,'more.org/quoted'),('q q@more.org',1007,1007,'more.org/unquoted'),('"us..er"@more.org',1007,1007,'more.org/dots'),
  ('"at@at"@more.org',1007,1007,'more.org/at'),('gasse@more.org',1007,1007,'more.org/gasse'),
- ('user@full.org',1007,1007,'full.org/user'),('a@more.host.test',1007,1007,'host.test/a'),
+ ('user@full.org',1007,1007,'full.org/user'),('root',1007,1007,'host.test/root'),('a@more.host.test',1007,1007,'host.test/a'),
  ('u@a.shut.org',1007,1007,'shut.org/u'),('u@nostatus.org',1007,1007,'nostatus.org/u');
 INSERT INTO virtual VALUES
  -- Keys.
