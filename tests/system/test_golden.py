@@ -20,9 +20,10 @@ from testsite.directory import REPOSITORY
 GOLDEN = REPOSITORY / "tests" / "lookup" / "golden"
 MESSAGE = b"Subject: golden\n\nbody\n"
 
-# Tables beyond the site's five, for the parameters that a case of more.tsv sets.
+# Tables beyond the site's five, for the parameters that a case sets.
+ALIASES = "query=SELECT userid FROM virtual WHERE address = '%s'"  # without a row for each user
 TABLES = {
-    "aliases": "query=SELECT userid FROM virtual WHERE address = '%s'",  # no row for each user
+    "aliases": ALIASES,
     "parts": "query=SELECT userid FROM virtual WHERE address = '%u@%d'",
     "labels": "query=SELECT userid FROM virtual WHERE address = '%u@%2.%1' AND '%s' NOT LIKE 'x%%'",
     "local": "query=SELECT userid FROM virtual WHERE address = '%u'",
@@ -30,12 +31,13 @@ TABLES = {
                   "additional_conditions=AND address NOT LIKE 'fo%%'",
     "function": "select_function=more_alias",
     "columns": "query=SELECT userid, 'b@more.org' FROM virtual WHERE address = '%s'",
-    "format": "query=SELECT userid FROM virtual WHERE address = '%s'\nresult_format=%u@more.org",
-    "format_domain": "query=SELECT userid FROM virtual WHERE address = '%s'\nresult_format=%u@%d",
-    "of_domain": "query=SELECT userid FROM virtual WHERE address = '%s'\ndomain=catch.org, list.org",
+    "format": ALIASES + "\nresult_format=%u@more.org",
+    "format_domain": ALIASES + "\nresult_format=%u@%d",
+    "of_domain": ALIASES + "\ndomain=catch.org, list.org",
+    "of_broken": ALIASES + "\ndomain={broken}",
     "one": "table=postfix_virtual\nselect_field=userid\nwhere_field=address\nexpansion_limit=1",
     "wide": "query=SELECT userid FROM more_wide WHERE address = '%s' ORDER BY number",
-    "latin1": "query=SELECT userid FROM virtual WHERE address = '%s'\nencoding=LATIN1",
+    "latin1": ALIASES + "\nencoding=LATIN1",
     "first": "query=SELECT userid FROM more_first WHERE address = '%s'",
     "second": "query=SELECT userid FROM more_second WHERE address = '%s'",
     "broken": "query=SELECT no_such_column FROM virtual WHERE address = '%s'",
@@ -182,21 +184,24 @@ class Site:
             text = (REPOSITORY / "contrib" / "postfix" / f"{name}.cf").read_text()
             self._add(name, re.sub(r"(?m)^(hosts|user|password|dbname)=.*\n", "", text))
         for name, text in TABLES.items():
-            self._add(name, text)
-        self.running = None  # (setting, delimiter)
+            self._add(name, text.replace("{broken}", f"{database.scheme}:{self.path('broken')}"))
+        self.running = None  # the (setting, delimiter) that the daemon was started for
+        self.forbidden = None
         self.daemon = None
         self.count = 0
 
     def _add(self, name, text):
-        path = self.directory / f"{name}.cf"
-        path.write_text(f"{self.database.login}{text}\n")
-        self.tables[name] = f"{self.database.scheme}:{path}"
+        self.path(name).write_text(f"{self.database.login}{text}\n")
+        self.tables[name] = f"{self.database.scheme}:{self.path(name)}"
+
+    def path(self, name):
+        return self.directory / f"{name}.cf"
 
     def daemon_for(self, setting, delimiter):
         if self.running != (setting, delimiter):
             self.stop()
-            self.running = (setting, delimiter)
             self._start(setting, delimiter)
+            self.running = setting, delimiter
         return self.daemon
 
     def _start(self, setting, delimiter):
@@ -207,10 +212,11 @@ class Site:
             "alias_expansion": "full", "recipient_delimiter": delimiter,
             "mydestination": "$mydomain, $myhostname", "cache_size": str(self.database.cache_size),
         }
-        if setting == "uid query returns 2 rows":
+        if setting.startswith("SQL error on "):
+            self.forbidden = setting.removeprefix("SQL error on ")
+            self.database.forbid(self.forbidden)
+        elif setting == "uid query returns 2 rows":
             parameters["virtual_uid_maps"] = "{two_uids}"
-        elif relation := self._forbidden():
-            self.database.forbid(relation)
         elif setting:
             parameters |= dict(text.split(" = ") for text in setting.split("; "))
         self.count += 1
@@ -221,14 +227,12 @@ class Site:
             parameter: value.format(**self.tables) for parameter, value in parameters.items()},
             name=name).start()
 
-    def _forbidden(self):
-        setting = self.running[0]
-        return setting.removeprefix("SQL error on ") if setting.startswith("SQL error on ") else ""
-
     def stop(self):
-        if self.running and (relation := self._forbidden()):
-            self.database.allow(relation)
+        """The database is again as it was."""
         self.running = None
+        if self.forbidden:
+            self.database.allow(self.forbidden)
+            self.forbidden = None
         if self.daemon:
             self.daemon.stop()
             self.daemon = None
@@ -239,12 +243,11 @@ class Site:
 
     def delivered(self):
         """As Case.mailboxes, and each message behind it."""
-        messages = [(folder, message) for folder, _, _ in os.walk(self.base)
-                    if os.path.basename(folder) == "new"
-                    for message in stored(os.path.dirname(folder))]
-        return sorted((os.path.relpath(os.path.dirname(folder), self.base),
-                       ":".join(map(str, message.owner)), *message.header("Delivered-To"), message)
-                      for folder, message in messages)
+        mailboxes = [os.path.dirname(folder) for folder, _, _ in os.walk(self.base)
+                     if os.path.basename(folder) == "new"]
+        return sorted((os.path.relpath(mailbox, self.base), ":".join(map(str, message.owner)),
+                       *message.header("Delivered-To"), message)
+                      for mailbox in mailboxes for message in stored(mailbox))
 
 
 @pytest.fixture(scope="module")
