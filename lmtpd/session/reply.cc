@@ -24,7 +24,7 @@ constexpr std::array kReplies{
     Row{Reason::bad_mailbox, {451, "4.3.5", "Mailbox configuration error"}},
     Row{Reason::remote_target, {451, "4.3.5", "Alias target is not a local mailbox"}},
     Row{Reason::transport_error, {550, "5.0.0", "Mail is not accepted here"}},
-    Row{Reason::transport_retry, {450, "4.0.0", "Mail is not accepted now"}},
+    Row{Reason::transport_retry, {451, "4.0.0", "Mail is not accepted now"}},
     Row{Reason::no_access, {451, "4.2.0", "Mailbox cannot be written"}},
     Row{Reason::no_space, {452, "4.3.1", "Insufficient system storage"}},
     Row{Reason::over_quota, {552, "5.2.2", "Mailbox is full"}},

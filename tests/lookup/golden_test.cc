@@ -1,8 +1,9 @@
-// golden/cases.tsv, measured against Postfix: the resolver with the rows of golden/fixture.sql.
+// golden/cases.tsv and more.tsv (golden/README.md): the resolver with the rows of their fixtures.
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <cctype>
 #include <fstream>
 #include <memory>
 #include <random>
@@ -53,7 +54,7 @@ class Fixture {
   Fixture() {
     EXPECT_EQ(sqlite3_open(":memory:", &database_), SQLITE_OK);
     sqlite3_create_function(database_, "repeat", 2, SQLITE_UTF8, nullptr, repeat, nullptr, nullptr);
-    std::string sql = file_text("fixture.sql");
+    std::string sql = file_text("fixture.sql") + file_text("more.sql");
     replace_all(sql, "E'user@domain.org\\nuser2@domain.org'",
                 "'user@domain.org\nuser2@domain.org'");
     char* error = nullptr;
@@ -113,9 +114,8 @@ void PrintTo(const Case& tested, std::ostream* out) {  // NOLINT: GoogleTest's n
   *out << tested.id << " <" << tested.recipient << "> with '" << tested.delimiters << "'";
 }
 
-std::vector<Case> golden_cases() {
-  std::vector<Case> cases;
-  std::istringstream lines(file_text("cases.tsv"));
+void add_cases(const std::string& file, std::vector<Case>& cases) {
+  std::istringstream lines(file_text(file));
   std::string line;
   std::getline(lines, line);
   while (std::getline(lines, line)) {
@@ -127,6 +127,7 @@ std::vector<Case> golden_cases() {
       failure = recipient.substr(comma + 2);
       recipient.resize(comma);
     }
+    if (failure.find(" = ") != std::string::npos) continue;  // parameters: tests/system's matter
     for (const std::string suffix : {" SMTPUTF8", " (no SMTPUTF8)"}) {
       if (recipient.ends_with(suffix)) recipient.resize(recipient.size() - suffix.size());
     }
@@ -138,6 +139,12 @@ std::vector<Case> golden_cases() {
                        unescape(columns.at(5))});
     }
   }
+}
+
+std::vector<Case> golden_cases() {
+  std::vector<Case> cases;
+  add_cases("cases.tsv", cases);
+  add_cases("more.tsv", cases);
   return cases;
 }
 
@@ -177,14 +184,17 @@ std::string shown(const Resolution& resolution) {
   return text;
 }
 
-std::string shown_delivered_to(const Resolution& resolution) {
+// Among several the recipient's own domain is left out.
+std::string shown_delivered_to(const Resolution& resolution, const std::string& recipient) {
   std::string text;
   if (!resolution.mailboxes) return text;
-  const bool several = resolution.mailboxes->size() > 1;
+  const std::string domain = recipient.substr(recipient.rfind('@') + 1);
   for (const ResolvedMailbox& mailbox : *resolution.mailboxes) {
     if (!text.empty()) text += " / ";
-    text += several ? mailbox.delivered_to.substr(0, mailbox.delivered_to.find('@') + 1)
-                    : mailbox.delivered_to;
+    text += mailbox.delivered_to;
+    if (resolution.mailboxes->size() > 1 && text.ends_with("@" + domain)) {
+      text.resize(text.size() - domain.size());
+    }
   }
   return text;
 }
@@ -214,9 +224,9 @@ class Golden : public testing::TestWithParam<Case>, public Resolver::Client {
     settings.transport_maps = {transport_.get()};
     settings.transport_errors = true;
     settings.virtual_mailbox_domains = {{false, "", mailbox_.get()}};
-    settings.local_domains = {{false, "host.test", nullptr}, {false, "test", nullptr}};
+    settings.local_domains = {{false, "mx.host.test", nullptr}, {false, "host.test", nullptr}};
     settings.extension.delimiters = GetParam().delimiters;
-    settings.rewrite.origin = "host.test";
+    settings.rewrite.origin = "mx.host.test";
     settings.alias_expansion = AliasExpansion::full;
     return settings;
   }
@@ -253,7 +263,7 @@ TEST_P(Golden, ResolvesAsMeasured) {
   const Resolution resolution = resolve();
   EXPECT_EQ(shown(resolution), expected)
       << (resolution.mailboxes ? "" : resolution.mailboxes.error().text);
-  EXPECT_EQ(shown_delivered_to(resolution), GetParam().delivered_to);
+  EXPECT_EQ(shown_delivered_to(resolution, GetParam().recipient), GetParam().delivered_to);
 }
 
 TEST_P(Golden, IsTheSameInWhateverOrderAnswersCome) {
@@ -266,14 +276,15 @@ TEST_P(Golden, IsTheSameInWhateverOrderAnswersCome) {
                                 rounds.play_all();
                               })}) {
       EXPECT_EQ(shown(later), shown(at_once));
-      EXPECT_EQ(shown_delivered_to(later), shown_delivered_to(at_once));
+      EXPECT_EQ(shown_delivered_to(later, ""), shown_delivered_to(at_once, ""));
       EXPECT_EQ(later.notes, at_once.notes);
     }
   }
 }
 
 std::string name_of(const testing::TestParamInfo<Case>& tested) {
-  std::string name = tested.param.id;
+  std::string name;
+  for (const char c : tested.param.id) name += std::isalnum(c) != 0 ? c : '_';
   for (const char c : tested.param.delimiters) name += c == '+' ? "plus" : "minus";
   return name;
 }

@@ -7,6 +7,7 @@
 
 #include "lmtpd/base/messages.h"
 #include "lmtpd/event/event_ptr.h"
+#include "lookup/note_log.h"
 #include "tests/lookup/fake_table.h"
 
 namespace lmtpd::lookup {
@@ -280,6 +281,18 @@ TEST_F(LookupRole, TakesANewChannelForAFrontendThatWasRestarted) {
   EXPECT_TRUE(is_closed(*old));
   send(*fresh, Resolve{1, "user@d.org"});
   EXPECT_EQ(receive(*fresh).size(), 1U);
+}
+
+TEST(NoteLog, WritesANoteOnceAnInterval) {  // resolution.md 7.2.3
+  std::vector<std::string> written;
+  NoteLog log([&](const std::string& note) { written.push_back(note); });
+  const Clock::time_point start{};
+  log.write({"a", "b", "a"}, start);
+  log.write({"a"}, start + NoteLog::kInterval - std::chrono::seconds(1));
+  EXPECT_EQ(written, (std::vector<std::string>{"a", "b"}));
+  log.write({"a"}, start + NoteLog::kInterval);
+  log.write({"a"}, start + NoteLog::kInterval + std::chrono::seconds(1));
+  EXPECT_EQ(written, (std::vector<std::string>{"a", "b", "a"}));
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ TEST(ReplyTable, ATransportRowBringsItsStatus) {
   EXPECT_EQ(error("5.1. x"), "550 5.0.0 5.1. x");
   EXPECT_EQ(error("5.1.2x"), "550 5.0.0 5.1.2x");
   EXPECT_EQ(reply_line(reply_to({Reason::transport_retry, "4.4.1 later"}, false)),
-            "450 4.4.1 later");
+            "451 4.4.1 later");
 }
 
 TEST(ReplyTable, AmongSeveralMailboxesNothingBounces) {  // resolution.md 7.2.4
