@@ -1,6 +1,9 @@
 // How PostgreSQL tables share, lose and regain their connection.
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "lmtpd/base/unique_fd.h"
 #include "tests/lookup/holding_proxy.h"
@@ -207,6 +210,38 @@ TEST_F(PgsqlTables, TryTheirHostsInOrder) {
     run_loop_for(20ms);
   }
   EXPECT_EQ(statistics().connections, 1U);
+}
+
+TEST_F(PgsqlTables, ReturnToAHostEarlierInTheList) {
+  retry_interval_ = 100ms;
+  const auto on_socket = [&] {
+    return sql("SELECT client_addr IS NULL FROM pg_stat_activity WHERE application_name = 'lmtpd'");
+  };
+  // The server's socket under another name, which is not there yet.
+  const std::string near = fmt::format("/tmp/lmtpd-near-{}", getpid());
+  const auto hosts = fmt::format("{0}:{1}, 127.0.0.1:{1}", near, postgres_.port());
+  const auto t = with(login(hosts) +
+                      "query = SELECT pg_sleep(0.4)::text || home FROM users"
+                      " WHERE userid = '%s'\n");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  run_loop_for(300ms);
+  EXPECT_EQ(on_socket(), std::vector<std::string>{"f"});
+  EXPECT_EQ(statistics().connections, 1U);
+
+  std::filesystem::create_symlink(postgres_.socket_folder(), near);
+  // Lookups under way move along.
+  const std::vector<std::string> keys(3, "user@domain.org");
+  for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
+  std::filesystem::remove(near);
+  EXPECT_EQ(on_socket(), std::vector<std::string>{"t"});
+  EXPECT_EQ(statistics().connections, 2U);
+  run_loop_for(300ms);
+  EXPECT_EQ(statistics().connections, 2U);
+
+  // Lost while the first is away: on to the second again.
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lmtpd'");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  EXPECT_EQ(on_socket(), std::vector<std::string>{"f"});
 }
 
 TEST_F(PgsqlTables, SayWhatIsWrongWithEachHost) {

@@ -2,10 +2,12 @@
 
 import subprocess
 import threading
+import types
 
 import pytest
 
 from testsite import PrivatePgbouncer, Tables, stored, wait_until
+from testsite.postgres import SQL
 
 DOMAINS = 10
 USERS = 60
@@ -122,3 +124,32 @@ def test_the_database_behind_it_may_be_restarted(postgres, pgbouncer, pooled, ma
         assert reply.code in (250, 451), reply
         return reply.code == 250
     wait_until(back, "lookups again", timeout=30, interval=0.2)
+
+
+def test_one_whose_database_is_away_is_passed_over(site, postgres, make_daemon):
+    nowhere = types.SimpleNamespace(directory="/nonexistent", port=1)
+    pooler = PrivatePgbouncer(site, nowhere, name="pgbouncer-alone").start()
+    try:
+        tables = Tables(site.make("two-hosts"), postgres,
+                        hosts=f"localhost:{pooler.port}, localhost:{postgres.port}")
+        daemon = make_daemon(**tables.parameters(), db_connect_timeout="1s")
+        wait_until(lambda: daemon.deliver("user@foo.org", b"x\n").recipients[0].code == 250,
+                   "lookups at the second host", timeout=10)
+        daemon.wait_log(f"connected to PostgreSQL at localhost:{postgres.port}$")
+    finally:
+        pooler.stop()
+
+
+def test_notices_come_past_it(postgres, pooled, make_daemon):
+    """Rows are read through PgBouncer; what has changed is heard from PostgreSQL itself."""
+    postgres.sql((SQL / "notify.sql").read_text())
+    daemon = make_daemon(**{**pooled, "cache_size": "1000"}, notify_hosts=f"localhost:{postgres.port}",
+                         cache_negative_ttl="1h")
+    daemon.wait_log("changed rows are noticed")
+    assert daemon.deliver("new@foo.org", b"x\n").recipients[0].code == 550
+    postgres.sql("INSERT INTO virtual VALUES ('new@foo.org', 'user@foo.org')")
+    wait_until(lambda: daemon.deliver("new@foo.org", b"x\n").recipients[0].code == 250,
+               "the new alias is known", timeout=1)
+    postgres.sql("DELETE FROM virtual WHERE address = 'new@foo.org'")
+    wait_until(lambda: daemon.deliver("new@foo.org", b"x\n").recipients[0].code == 550,
+               "the alias is gone", timeout=1)

@@ -29,7 +29,7 @@ class PrivatePgbouncer:
                 "listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": "",
                 "auth_type": "plain", "auth_file": users, "admin_users": "postgres",
                 "pool_mode": "transaction", "default_pool_size": 4, "min_pool_size": 4,
-                "server_round_robin": 1, **settings}.items()))
+                "server_round_robin": 1, "server_login_retry": 1, **settings}.items()))
 
     def start(self):
         entry = pwd.getpwnam("postgres")
