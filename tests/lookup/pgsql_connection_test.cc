@@ -79,6 +79,18 @@ TEST_F(PgsqlTables, PrepareOnceAConnection) {
             found({"1"}));
 }
 
+TEST_F(PgsqlTables, PrepareAnewOnANewConnection) {
+  const auto t = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lmtpd'");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  EXPECT_EQ(statistics().connections, 2U);
+  EXPECT_EQ(ask(*with(superuser() + "query = SELECT count(*) FROM pg_prepared_statements "
+                                    "WHERE statement LIKE 'SELECT home%%'\n"),
+                "k"),
+            found({"1"}));
+}
+
 TEST_F(PgsqlTables, LeaveTheNeighboursOfAFailedStatementAlone) {
   const auto good = homes();
   const auto bad = with(login() + "query = SELECT 1 FROM missing WHERE '%s' <> ''\n");
@@ -254,6 +266,38 @@ TEST_F(PgsqlTables, SayWhatIsWrongWithEachHost) {
   EXPECT_THAT(why(answer), HasSubstr("port 1 failed: Connection refused"));
   EXPECT_THAT(why(answer), HasSubstr("/nonexistent/.s.PGSQL.5432"));
   EXPECT_THAT(why(answer), HasSubstr(silent.host() + ": no connection within 0.3 s"));
+}
+
+TEST_F(PgsqlTables, BackOffAtRandom) {
+  // Closes every connection at once.
+  const UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listener.get(), 8), 0);
+  getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  const auto t = with(login(fmt::format("postgresql://u@127.0.0.1:{}/mails?sslmode=disable",
+                                        ntohs(address.sin_port))) +
+                      "query = SELECT '%s'\n");
+  std::vector<steady_clock::time_point> dials;
+  const auto begin = steady_clock::now();
+  while (steady_clock::now() - begin < 3s) {
+    run_loop_for(2ms);
+    const UniqueFd client(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (client) dials.push_back(steady_clock::now());
+  }
+  // 50-100 ms, 100-200 ms, 200-400 ms, 400-800 ms, 800-1,600 ms.
+  ASSERT_GE(dials.size(), 4U);
+  EXPECT_LE(dials.size(), 7U);
+  bool random = false;
+  for (std::size_t i = 1; i < dials.size(); ++i) {
+    const auto longest = 100ms * (1 << (i - 1));
+    EXPECT_GE(dials[i] - dials[i - 1], longest / 2 - 5ms);
+    random |= dials[i] - dials[i - 1] < longest * 9 / 10;
+  }
+  EXPECT_TRUE(random);
 }
 
 TEST_F(PgsqlTables, MayGoWhileTheirQueriesAreOnTheWay) {
