@@ -41,8 +41,9 @@ class PrivatePgbouncer:
         return self
 
     def stop(self):
+        """SIGTERM: at once."""
         if self.process is not None:
-            stop_process(self.process, signal.SIGINT)
+            stop_process(self.process, signal.SIGTERM)
             self.process = None
 
     def _answers(self):
