@@ -95,7 +95,7 @@ class UserTable final : public Table {
 
 class NoClient final : public Resolver::Client {
  public:
-  void on_resolution(std::uint64_t, const Resolution&) override {}
+  void on_outcome(std::uint64_t, const Resolution&) override {}
 };
 
 void BM_HotResolve(benchmark::State& state) {

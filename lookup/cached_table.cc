@@ -29,7 +29,8 @@ std::optional<Answer> CachedTable::lookup(std::string_view key, Asker& asker, st
     if (const std::optional<Answer> answer = table_->lookup(key, *this, flight)) {
       return settle(key, *answer, true);
     }
-    const auto entry = flights_.emplace(flight, Flight{std::string(key), {}, false}).first;
+    const auto entry =
+        flights_.emplace(flight, Flight{std::string(key), steady_clock::now()}).first;
     flying = flight_of_.emplace(entry->second.key, flight).first;
   }
   if (away) {
@@ -78,8 +79,8 @@ std::optional<Answer> CachedTable::stand_in(std::string_view key) {
 }
 
 void CachedTable::watch(std::uint64_t flight) {
-  if (!watched_.empty() && watched_.back().flight == flight) return;
-  watched_.push_back({flight, steady_clock::now()});
+  if (!watched_.empty() && watched_.back() == flight) return;
+  watched_.push_back(flight);
   if (watched_.size() > 1) return;
   const timeval wait = to_timeval(kPatience);
   event_add(patience_.get(), &wait);
@@ -90,18 +91,18 @@ void CachedTable::on_patience_over(evutil_socket_t, short, void* self) noexcept 
 }
 
 void CachedTable::lose_patience() {
-  while (!watched_.empty() && !flights_.contains(watched_.front().flight)) watched_.pop_front();
+  while (!watched_.empty() && !flights_.contains(watched_.front())) watched_.pop_front();
   if (watched_.empty()) return;
-  if (const auto left = watched_.front().since + kPatience - steady_clock::now();
-      left.count() > 0) {
+  const auto since = flights_.at(watched_.front()).since;
+  if (const auto left = since + kPatience - steady_clock::now(); left.count() > 0) {
     const timeval wait = to_timeval(left);
     event_add(patience_.get(), &wait);
     return;
   }
   set_away();
   std::vector<std::pair<std::vector<Waiter>, Answer>> served;
-  for (const Watched& watched : std::exchange(watched_, {})) {
-    const auto flight = flights_.find(watched.flight);
+  for (const std::uint64_t watched : std::exchange(watched_, {})) {
+    const auto flight = flights_.find(watched);
     if (flight == flights_.end() || flight->second.waiters.empty()) continue;
     std::optional<Answer> old = stand_in(flight->second.key);
     if (old) served.emplace_back(std::exchange(flight->second.waiters, {}), *std::move(old));
@@ -140,7 +141,11 @@ void CachedTable::on_answer(std::uint64_t id, const Answer& answer) {
   const auto entry = flights_.extract(id);
   const Flight& flight = entry.mapped();
   if (!flight.outdated) flight_of_.erase(flight.key);
-  away_ = false;  // what lookup() answers at once may be no word of the database's
+  if (steady_clock::now() - flight.since >= kPatience) {
+    set_away();
+  } else {
+    away_ = false;  // what lookup() answers at once may be no word of the database's
+  }
   const Answer settled = settle(flight.key, answer, !flight.outdated);
   for (const Waiter& waiter : flight.waiters) waiter.asker->on_answer(waiter.id, settled);
 }

@@ -7,8 +7,8 @@
 //
 // While the table is away, an answer past its life stands in for the one that cannot be had; Absent
 // then says that it was. Away is a table that fails, or that lets somebody wait for kPatience who
-// could have such an answer; from then on they have it at once, until the table answers again. Its
-// query goes on meanwhile. Not thread-safe.
+// could have such an answer; from then on they have it at once, until it answers within that time.
+// Its query goes on meanwhile. Not thread-safe.
 #pragma once
 
 #include <event2/event.h>
@@ -31,7 +31,7 @@ namespace lmtpd::lookup {
 
 class CachedTable final : public Table, private Asker {
  public:
-  static constexpr std::chrono::milliseconds kPatience{100};
+  static constexpr std::chrono::milliseconds kPatience{30};
 
   // What all tables share; it outlives them. `changes` may be nullptr: the table reads where the
   // changes are made.
@@ -62,12 +62,9 @@ class CachedTable final : public Table, private Asker {
   };
   struct Flight {
     std::string key;
-    std::vector<Waiter> waiters;
-    bool outdated = false;
-  };
-  struct Watched {
-    std::uint64_t flight;
     std::chrono::steady_clock::time_point since;
+    std::vector<Waiter> waiters{};
+    bool outdated = false;
   };
   using Flights = std::unordered_map<std::uint64_t, Flight>;
 
@@ -90,8 +87,9 @@ class CachedTable final : public Table, private Asker {
   std::unordered_map<std::string_view, std::uint64_t> flight_of_;  // views of Flight::key
   bool away_ = false;
   std::chrono::steady_clock::time_point seen_away_at_{};
-  std::deque<Watched> watched_;  // flights whose askers could have an old answer, oldest first
-  std::uint64_t stood_in_ = 0;   // since the last line about it
+  std::deque<std::uint64_t>
+      watched_;                 // flights whose askers could have an old answer, oldest first
+  std::uint64_t stood_in_ = 0;  // since the last line about it
   std::chrono::steady_clock::time_point next_log_{};
   EventPtr patience_;
 };

@@ -19,12 +19,39 @@ constexpr std::size_t kLongestShown = 4096;
 
 struct Command {
   std::string_view name;
-  std::string_view argument;  // for the usage line; empty: none is taken
+  std::string_view argument;  // for the usage line; empty: none is taken, [in brackets]: it may be
   void (ControlConnection::*start)(std::string_view argument);
 };
 
 constexpr std::array kCommands = {
     Command{"resolve", "ADDRESS", &ControlConnection::start_resolve},
+    Command{"flush", "[ADDRESS | @DOMAIN]", &ControlConnection::flush},
+    Command{"status", "", &ControlConnection::show_status},
+};
+
+bool takes(const Command& command, std::string_view argument) {
+  return command.argument.starts_with('[') || command.argument.empty() == argument.empty();
+}
+
+struct Counter {
+  std::string_view name;
+  std::uint64_t LookupStatistics::* value;
+};
+
+// Names that scripts read: they stay.
+constexpr std::array kCounters = {
+    Counter{"cache_entries", &LookupStatistics::cache_entries},
+    Counter{"cache_octets", &LookupStatistics::cache_octets},
+    Counter{"cache_hits", &LookupStatistics::cache_hits},
+    Counter{"cache_misses", &LookupStatistics::cache_misses},
+    Counter{"cache_stale_hits", &LookupStatistics::cache_stale_hits},
+    Counter{"cache_driven_out", &LookupStatistics::cache_driven_out},
+    Counter{"cache_flushes", &LookupStatistics::cache_flushes},
+    Counter{"notices", &LookupStatistics::notices},
+    Counter{"notices_arrive", &LookupStatistics::notices_arrive},
+    Counter{"database_connections", &LookupStatistics::database_connections},
+    Counter{"database_queries", &LookupStatistics::database_queries},
+    Counter{"database_bursts", &LookupStatistics::database_bursts},
 };
 
 std::string usage() {
@@ -81,7 +108,7 @@ void ControlConnection::run(std::string_view line) {
   const std::string_view argument =
       space == std::string_view::npos ? std::string_view() : line.substr(space + 1);
   for (const Command& command : kCommands) {
-    if (command.name != name || command.argument.empty() != argument.empty()) continue;
+    if (command.name != name || !takes(command, argument)) continue;
     busy_ = true;
     (this->*command.start)(argument);
     return;
@@ -92,15 +119,37 @@ void ControlConnection::run(std::string_view line) {
 void ControlConnection::start_resolve(std::string_view text) {
   const Result<Address> address = Address::parse(text);
   if (!address) {
-    on_resolution(0, {tl::unexpected(address.error()), {}});
+    on_outcome(0, {tl::unexpected(address.error()), {}});
     return;
   }
   if (const std::optional<Resolution> known = service_.resolver.resolve(*address, *this, 0)) {
-    on_resolution(0, *known);
+    on_outcome(0, *known);
   }
 }
 
-void ControlConnection::on_resolution(std::uint64_t, const Resolution& resolution) {
+void ControlConnection::flush(std::string_view what) {
+  if (what.empty()) {
+    service_.cache.forget_all();
+  } else if (what.starts_with('@')) {
+    service_.cache.forget_domain(what.substr(1));
+  } else {
+    const Result<Address> address = Address::parse(what);
+    if (!address) return on_outcome(0, {tl::unexpected(address.error()), {}});
+    service_.cache.forget_address(*address);
+  }
+  answer(kControlOk, "");
+}
+
+void ControlConnection::show_status(std::string_view) {
+  const LookupStatistics statistics = service_.cache.statistics();
+  std::string lines;
+  for (const Counter& counter : kCounters) {
+    lines += fmt::format("{} {}\n", counter.name, statistics.*counter.value);
+  }
+  answer(kControlOk, lines);
+}
+
+void ControlConnection::on_outcome(std::uint64_t, const Resolution& resolution) {
   std::string lines;
   for (const std::string& note : resolution.notes) {
     lines += fmt::format("note: {}\n", escaped(note, kLongestShown));

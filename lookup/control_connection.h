@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lmtpd/base/unique_fd.h"
+#include "lookup/cache_control.h"
 #include "lookup/resolver.h"
 
 namespace lmtpd::lookup {
@@ -27,6 +28,7 @@ class ControlConnection final : private Resolver::Client {
   // What a command may use; outlives the connection.
   struct Service {
     Resolver& resolver;
+    CacheControl& cache;
     std::string mail_base;  // virtual_mailbox_base
   };
 
@@ -37,6 +39,8 @@ class ControlConnection final : private Resolver::Client {
 
   // The commands; each answers, at once or later.
   void start_resolve(std::string_view address);
+  void flush(std::string_view what);  // an address, or a domain behind an @; empty: everything
+  void show_status(std::string_view);
 
  private:
   struct BufferEventDeleter {
@@ -47,7 +51,7 @@ class ControlConnection final : private Resolver::Client {
   static void on_event(bufferevent*, short what, void* self) noexcept;
   void read();
   void run(std::string_view line);
-  void on_resolution(std::uint64_t id, const Resolution& resolution) override;
+  void on_outcome(std::uint64_t id, const Resolution& resolution) override;
   void answer(std::string_view first, std::string_view lines);
 
   std::unique_ptr<bufferevent, BufferEventDeleter> buffer_;

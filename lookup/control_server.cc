@@ -4,9 +4,9 @@
 
 namespace lmtpd::lookup {
 
-ControlServer::ControlServer(event_base* base, UniqueFd listener, Resolver& resolver,
-                             std::string mail_base)
-    : base_(base), service_{resolver, std::move(mail_base)} {
+ControlServer::ControlServer(event_base* base, UniqueFd listener,
+                             ControlConnection::Service service)
+    : base_(base), service_(std::move(service)) {
   if (!listener) return;
   evutil_make_socket_nonblocking(listener.get());
   // A backlog of 0: it listens already.

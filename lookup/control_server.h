@@ -21,7 +21,7 @@ class ControlServer final : private ControlConnection::Owner {
   static constexpr std::size_t kMostConnections = 16;
 
   // `listener` is a listening unix socket, or none: then nothing is served.
-  ControlServer(event_base* base, UniqueFd listener, Resolver& resolver, std::string mail_base);
+  ControlServer(event_base* base, UniqueFd listener, ControlConnection::Service service);
 
  private:
   struct ListenerDeleter {

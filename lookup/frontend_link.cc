@@ -86,7 +86,7 @@ bool FrontendLink::take_want_worker(const Frame& frame) {
   return true;
 }
 
-void FrontendLink::on_resolution(std::uint64_t id, const Resolution& resolution) {
+void FrontendLink::on_outcome(std::uint64_t id, const Resolution& resolution) {
   --unanswered_;
   answer(id, resolution);
 }

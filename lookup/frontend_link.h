@@ -39,7 +39,7 @@ class FrontendLink final : private EventChannel::Owner, private Resolver::Client
  private:
   void on_packet(EventChannel& channel, Packet& packet) override;
   void on_closed(EventChannel& channel) override;
-  void on_resolution(std::uint64_t id, const Resolution& resolution) override;
+  void on_outcome(std::uint64_t id, const Resolution& resolution) override;
 
   // False: the frontend broke the rules.
   [[nodiscard]] bool take(const Frame& frame);

@@ -77,7 +77,7 @@ int run_lookup() {
     if (!errors.empty()) std::exit(EX_UNAVAILABLE);
   }
   Role role(base.get(), std::move(control), settings, start.key, tables->resolver_settings(),
-            control_listener(start));
+            *tables, control_listener(start));
   return role.run();
 }
 

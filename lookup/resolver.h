@@ -1,20 +1,17 @@
 // lookup/resolver.h -- from a recipient to the mailboxes that its mail goes to.
 //
-// evaluate() is the rules, resolution.md 2, 3 and 7.2: a pure function of the answers. Where one is
-// missing it says so, having named all that this step needs, and is run again from its start. With
-// every answer in the cache that is one pass. Resolver runs it over the tables: an alias step costs
-// one round trip, uid and gid together one more.
+// evaluate() is the rules, as a pure function of the answers. Resolver runs it over the tables
+// (inquiry.h): an alias step costs one round trip, uid and gid together one more.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "lmtpd/base/address.h"
 #include "lmtpd/base/result.h"
+#include "lookup/inquiry.h"
 #include "lookup/mailbox_lookup.h"
 #include "lookup/resolver_settings.h"
 #include "lookup/table_search.h"
@@ -36,16 +33,9 @@ struct Resolution {
 
 class Resolver {
  public:
-  class Client {
-   public:
-    virtual void on_resolution(std::uint64_t id, const Resolution& resolution) = 0;
-
-   protected:
-    ~Client() = default;
-  };
+  using Client = Inquiries<Resolution>::Client;
 
   explicit Resolver(ResolverSettings settings);
-  ~Resolver();
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
@@ -54,15 +44,14 @@ class Resolver {
   [[nodiscard]] std::optional<Resolution> resolve(const Address& recipient, Client& client,
                                                   std::uint64_t id);
   // The client is gone: nothing is told to it any more.
-  void abandon(const Client& client);
+  void abandon(const Client& client) { inquiries_.abandon(client); }
 
   // Resolutions whose tables have not answered everything.
-  [[nodiscard]] std::size_t under_way() const { return runs_.size(); }
+  [[nodiscard]] std::size_t under_way() const { return inquiries_.under_way(); }
 
  private:
-  class Run;
   ResolverSettings settings_;
-  std::unordered_map<const Run*, std::unique_ptr<Run>> runs_;
+  Inquiries<Resolution> inquiries_;
 };
 
 }  // namespace lmtpd::lookup

@@ -12,12 +12,12 @@ constexpr std::size_t kMostUnsentPackets = 64;
 }  // namespace
 
 Role::Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-           ResolverSettings resolver, UniqueFd listener)
+           ResolverSettings resolver, CacheControl& cache, UniqueFd listener)
     : base_(base),
       resolver_(std::move(resolver)),
       tickets_(ticket_key, settings.transaction_time_limit),
       notes_([](const std::string& note) { log_warning("{}", note); }),
-      control_server_(base, std::move(listener), resolver_, settings.virtual_mailbox_base),
+      control_server_(base, std::move(listener), {resolver_, cache, settings.virtual_mailbox_base}),
       master_(base, std::move(control), *this) {}
 
 int Role::run() {

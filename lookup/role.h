@@ -19,9 +19,9 @@ namespace lmtpd::lookup {
 class Role final : private EventChannel::Owner, private FrontendLink::Owner {
  public:
   // `control` is master's channel, read as far as Start; `listener` that of lmtpctl, or none.
-  // The base and the resolver's tables outlive the role.
+  // The base, the resolver's tables and their cache outlive the role.
   Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-       ResolverSettings resolver, UniqueFd listener);
+       ResolverSettings resolver, CacheControl& cache, UniqueFd listener);
 
   // Says Ready and serves until master says Stop (0) or is gone (1).
   [[nodiscard]] int run();

@@ -69,6 +69,15 @@ Result<void> SiteTables::listen(const Settings& settings) {
   return {};
 }
 
+void SiteTables::forget_address(const Address& address) {
+  for (const AddressKey& key :
+       address_keys({address.local_part(), address.domain()}, resolver_.extension)) {
+    for (const std::string& form : {key.external, key.internal}) {
+      if (!form.empty()) evictor_.forget_key(form);
+    }
+  }
+}
+
 LookupStatistics SiteTables::statistics() const {
   const AnswerCache::Statistics& cache = cache_.statistics();
   LookupStatistics sum{.cache_entries = cache_.size(),
@@ -79,7 +88,7 @@ LookupStatistics SiteTables::statistics() const {
                        .cache_driven_out = cache.driven_out,
                        .cache_flushes = evictor_.statistics().flushes,
                        .notices = evictor_.statistics().notices,
-                       .notices_arrive = evictor_.is_listening()};
+                       .notices_arrive = evictor_.is_listening() ? 1U : 0U};
   for (const auto& server : factory_.servers()) {
     sum.database_connections += server->statistics().connections;
     sum.database_queries += server->statistics().queries;

@@ -12,14 +12,14 @@
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/result.h"
 #include "lookup/answer_cache.h"
+#include "lookup/cache_control.h"
 #include "lookup/cache_evictor.h"
-#include "lookup/lookup_statistics.h"
 #include "lookup/resolver_settings.h"
 #include "lookup/table_factory.h"
 
 namespace lmtpd::lookup {
 
-class SiteTables {
+class SiteTables final : public CacheControl {
  public:
   // Reads the tables' files and connects to nothing. Fails with lookup_failed and a text that names
   // file, line and parameter.
@@ -30,10 +30,10 @@ class SiteTables {
   // Has every database prepare its query once; what went wrong, one a table. Runs the event loop.
   [[nodiscard]] std::vector<Error> check();
 
-  // Takes a row's answers out of the cache, or all of a domain, or all.
-  [[nodiscard]] CacheEvictor& evictor() { return evictor_; }
-
-  [[nodiscard]] LookupStatistics statistics() const;
+  void forget_address(const Address& address) override;
+  void forget_domain(std::string_view domain) override { evictor_.forget_domain(domain); }
+  void forget_all() override { evictor_.forget_all(); }
+  [[nodiscard]] LookupStatistics statistics() const override;
 
   // Its tables live as long as this does.
   [[nodiscard]] const ResolverSettings& resolver_settings() const { return resolver_; }

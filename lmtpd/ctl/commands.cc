@@ -19,7 +19,7 @@ void print_line(std::string_view line) {
   std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
 }
 
-int print_resolved(const Answer& answer) {
+int print_answer(const Answer& answer) {
   for (const std::string& line : answer.lines) print_line(line);
   if (answer.status == kControlOk) return EXIT_SUCCESS;
   const Refusal refusal = refusal_of(answer.text);
@@ -29,7 +29,12 @@ int print_resolved(const Answer& answer) {
 
 constexpr std::array kCommands = {
     Command{"resolve", "ADDRESS", "where mail for ADDRESS is delivered, or the reply it gets",
-            print_resolved},
+            print_answer},
+    Command{"flush", "[ADDRESS | @DOMAIN]",
+            "has the daemon ask its tables anew, for ADDRESS, all of DOMAIN, or everything",
+            print_answer},
+    Command{"status", "", "counters of the cache and the database, a name and a number a line",
+            print_answer},
 };
 
 }  // namespace

@@ -11,7 +11,8 @@ namespace lmtpd::ctl {
 
 struct Command {
   std::string_view name;
-  std::string_view argument;  // its one argument, for the usage text
+  std::string_view argument;  // its one argument, for the usage text; empty: none is taken,
+                              // [in brackets]: it may be left out
   std::string_view purpose;
   // Prints to standard output. The exit status: see main.cc.
   int (*print)(const Answer& answer);

@@ -60,10 +60,15 @@ Arguments parse(std::span<char*> given) {
   for (const Command& command : lmtpd::ctl::commands()) {
     if (command.name == given[at]) arguments.command = &command;
   }
-  const bool takes_argument = arguments.command != nullptr && !arguments.command->argument.empty();
-  if (arguments.command == nullptr || given.size() - at != (takes_argument ? 2U : 1U)) usage();
-  if (takes_argument) arguments.argument = given[at + 1];
-  if (takes_argument && arguments.argument.empty()) usage();
+  if (arguments.command == nullptr) usage();
+  const std::span<char*> words = given.subspan(at + 1);
+  const std::string_view wanted = arguments.command->argument;
+  const bool may_be_left_out = wanted.empty() || wanted.starts_with('[');
+  if (words.size() < (may_be_left_out ? 0U : 1U) || words.size() > (wanted.empty() ? 0U : 1U)) {
+    usage();
+  }
+  if (!words.empty()) arguments.argument = words.front();
+  if (!words.empty() && arguments.argument.empty()) usage();
   return arguments;
 }
 

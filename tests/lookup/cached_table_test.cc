@@ -180,7 +180,7 @@ TEST_F(CachedTables, WaitAMomentForASilentTableAndThenNoMore) {
   while (ear_.heard.size() < 2) event_base_loop(base_.get(), EVLOOP_ONCE);
   const auto waited = std::chrono::steady_clock::now() - asked_at;
   EXPECT_GE(waited, CachedTable::kPatience);
-  EXPECT_LT(waited, 10 * CachedTable::kPatience);
+  EXPECT_LT(waited, 30 * CachedTable::kPatience);
   EXPECT_EQ(ear_.heard,
             (std::vector<std::pair<std::uint64_t, Answer>>{{1, Found{{"1"}}}, {2, Found{{"2"}}}}));
   EXPECT_EQ(ask("a", 4), Answer(Found{{"1"}}));
@@ -191,7 +191,10 @@ TEST_F(CachedTables, WaitAMomentForASilentTableAndThenNoMore) {
   EXPECT_EQ(ear_.heard.size(), 4U);  // both who asked for the new one, nobody twice
   EXPECT_EQ(cache_.find(0, "a"), Answer(Found{{"1"}}));
   now_ += seconds(301);
-  EXPECT_FALSE(ask("a", 6));  // it answered: it is waited for again
+  EXPECT_EQ(ask("a", 6), Answer(Found{{"1"}}));  // so slow a table is as good as away
+  rounds_.play();
+  now_ += seconds(301);
+  EXPECT_FALSE(ask("a", 7));  // it answered in time: it is waited for again
 }
 
 TEST_F(CachedTables, KeepForAShortTimeWhatAReplicaSaysOfAChangedRow) {

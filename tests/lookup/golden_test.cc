@@ -223,7 +223,7 @@ class Golden : public testing::TestWithParam<Case>, public Resolver::Client {
     for (auto* table : {&alias_, &mailbox_, &uid_, &gid_, &transport_}) (*table)->answer_in(rounds);
   }
 
-  void on_resolution(std::uint64_t, const Resolution& resolution) override { later_ = resolution; }
+  void on_outcome(std::uint64_t, const Resolution& resolution) override { later_ = resolution; }
 
   // With the answers as `play` lets them come; all at once without.
   Resolution resolve(const std::function<void(Rounds&)>& play = {}) {

@@ -30,7 +30,7 @@ class Resolving : public testing::Test, public Resolver::Client {
     uid_.add(address, uid);
     gid_.add(address, gid);
   }
-  void on_resolution(std::uint64_t id, const Resolution& resolution) override {
+  void on_outcome(std::uint64_t id, const Resolution& resolution) override {
     heard_.emplace_back(id, resolution);
   }
   Resolution resolution_of(const std::string& recipient) {

@@ -30,7 +30,7 @@ class LookupRole : public testing::Test {
     auto pair = make_channel_pair();
     master_ = std::make_unique<Channel>(std::move(pair->first));
     role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, key_,
-                                   std::move(resolver), UniqueFd());
+                                   std::move(resolver), cache_, UniqueFd());
   }
 
   // The test's end of a channel of that frontend's.
@@ -101,7 +101,14 @@ class LookupRole : public testing::Test {
   }
 
   const Key key_ = make_ticket_key();
+  struct NoCache final : CacheControl {
+    void forget_address(const Address&) override {}
+    void forget_domain(std::string_view) override {}
+    void forget_all() override {}
+    [[nodiscard]] LookupStatistics statistics() const override { return {}; }
+  };
   Settings settings_;
+  NoCache cache_;
   FakeTable mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
   EventBasePtr base_{event_base_new()};
   std::unique_ptr<Channel> master_;

@@ -49,6 +49,7 @@ def test_it_is_noticed_and_nothing_is_prepared(pgbouncer, pooled, make_daemon, p
     before = postgres.log.read_text().count("ERROR")
     for _ in range(8):
         assert daemon.deliver("nobody@foo.org", b"x\n").recipients[0].code == 550
+    assert daemon.run("-t").returncode == 0
     assert postgres.log.read_text().count("ERROR") == before
 
 

@@ -15,6 +15,7 @@ class PrivatePgbouncer:
     """On 127.0.0.1:port. Each transaction goes to the server connection that has rested longest."""
 
     def __init__(self, site, postgres, name="pgbouncer", **settings):
+        self.host = "localhost"
         self.port = free_port()
         self.directory = site.make(name, owner="postgres")
         self.configuration = self.directory / "pgbouncer.ini"

@@ -2,7 +2,6 @@
 
 import glob
 import pathlib
-import pwd
 import signal
 import subprocess
 
@@ -11,16 +10,24 @@ from .directory import REPOSITORY, free_port, stop_process, wait_until
 SQL = REPOSITORY / "contrib" / "sql"
 
 
-class PrivatePostgres:
-    """Database `mails` on 127.0.0.1:port and on a unix socket. A client on TCP gives a password."""
+AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
 
-    def __init__(self, site, port=None):
+
+class PrivatePostgres:
+    """Database `mails` on `host`:port and on a unix socket. A client on TCP gives a password.
+
+    `wrapper` is a command that runs the server in a place of its own.
+    """
+
+    def __init__(self, site, name="postgres", host="localhost", wrapper=()):
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
         if not programs:
             raise RuntimeError("no /usr/lib/postgresql/*/bin/postgres: install postgresql")
         self.bin = pathlib.Path(programs[-1]).parent
-        self.port = port or free_port()
-        self.directory = site.make("postgres", owner="postgres", mode=0o755)
+        self.host = host
+        self.wrapper = wrapper
+        self.port = free_port()
+        self.directory = site.make(name, owner="postgres", mode=0o755)
         self.data = self.directory / "data"
         self.log = self.directory / "log"
         self.process = None
@@ -31,11 +38,10 @@ class PrivatePostgres:
                    "--no-sync"])
         (self.data / "pg_hba.conf").write_text(
             "local all all trust\n"
-            "host all all 127.0.0.1/32 password\n"
-            "host all all ::1/128 password\n")
+            "host all all all password\n")
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
             conf.write(
-                f"listen_addresses = 'localhost'\nport = {self.port}\n"
+                f"listen_addresses = '{self.host}'\nport = {self.port}\n"
                 f"unix_socket_directories = '{self.directory}'\n"
                 "fsync = off\nmax_connections = 100\nlog_line_prefix = '%m [%p] %u '\n")
         self.start()
@@ -47,14 +53,14 @@ class PrivatePostgres:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self.bin / "postgres", "-D", self.data], stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, cwd="/", **self._identity())
+                [*self.wrapper, *AS_POSTGRES, self.bin / "postgres", "-D", self.data], stdout=log,
+                stderr=log, stdin=subprocess.DEVNULL, cwd="/")
         wait_until(self._answers, f"PostgreSQL answers (see {self.log})")
 
-    def stop(self):
-        """SIGINT: the fast shutdown, which ends sessions."""
+    def stop(self, how=signal.SIGINT):
+        """SIGINT: the fast shutdown, which ends sessions. SIGQUIT: as after a crash."""
         if self.process is not None:
-            stop_process(self.process, signal.SIGINT)
+            stop_process(self.process, how)
             self.process = None
 
     def restart(self):
@@ -79,12 +85,7 @@ class PrivatePostgres:
         return ready.returncode == 0
 
     def _run(self, command):
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False,
-                              **self._identity())
+        done = subprocess.run([*AS_POSTGRES, *command], capture_output=True, text=True, cwd="/",
+                              check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]}: {done.stderr}")
-
-    @staticmethod
-    def _identity():
-        entry = pwd.getpwnam("postgres")
-        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}

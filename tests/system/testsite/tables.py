@@ -10,7 +10,7 @@ class Tables:
 
     def __init__(self, directory, postgres, hosts=None):
         self.directory = directory
-        hosts = hosts or f"localhost:{postgres.port}"
+        hosts = hosts or f"{postgres.host}:{postgres.port}"
         for name in NAMES:
             text = (REPOSITORY / "contrib" / "postfix" / f"{name}.cf").read_text()
             assert text.count("hosts=localhost\n") == 1, name

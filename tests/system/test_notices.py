@@ -1,0 +1,114 @@
+"""Rows that change reach the next RCPT: at once with the triggers of contrib/sql, else by cache_ttl."""
+
+import pathlib
+import time
+
+import pytest
+
+from testsite import wait_until
+
+SQL = pathlib.Path(__file__).parents[2] / "contrib" / "sql"
+
+
+@pytest.fixture
+def triggers(postgres):
+    postgres.sql((SQL / "notify.sql").read_text())
+    yield
+    postgres.sql("DROP FUNCTION lmtpd_notify() CASCADE; DROP FUNCTION lmtpd_watch(regclass, text)")
+
+
+def rcpt(client, address):
+    client.command("RSET")
+    client.command("MAIL FROM:<sender@example.org>")
+    return client.command(f"RCPT TO:<{address}>").code
+
+
+def in_effect_within(client, address, code, seconds):
+    """How long it took until RCPT was answered so; fails beyond `seconds`."""
+    begin = time.monotonic()
+    wait_until(lambda: rcpt(client, address) == code, f"{code} for {address}", seconds, 0.02)
+    return time.monotonic() - begin
+
+
+def test_every_kind_of_change_is_in_effect_within_a_second(postgres, triggers, make_daemon):
+    daemon = make_daemon(cache_ttl="1h", cache_negative_ttl="1h")
+    daemon.wait_log("changed rows are noticed")
+    with daemon.client() as client:
+        for statement, address, before, after in [
+                ("INSERT INTO users (userid, uid, gid, home) VALUES ('new@domain.org', 1001, 1001,"
+                 " 'domain.org/mails/new')", "new@domain.org", 550, 250),
+                ("UPDATE users SET userid = 'newer@domain.org' WHERE userid = 'new@domain.org'",
+                 "new@domain.org", 250, 550),
+                ("UPDATE users SET uid = 0 WHERE userid = 'newer@domain.org'",
+                 "newer@domain.org", 250, 451),
+                ("DELETE FROM users WHERE userid = 'newer@domain.org'",
+                 "newer@domain.org", 451, 550),
+                ("INSERT INTO virtual (address, userid) VALUES ('alias@foo.org', 'user@foo.org')",
+                 "alias@foo.org", 550, 250),
+                ("DELETE FROM virtual WHERE address = 'alias@foo.org'", "alias@foo.org", 250, 550),
+                ("INSERT INTO virtual (address, userid) VALUES ('@foo.org', 'user@foo.org')",
+                 "anybody@foo.org", 550, 250),
+                ("DELETE FROM virtual WHERE address = '@foo.org'", "anybody@foo.org", 250, 550)]:
+            assert rcpt(client, address) == before, statement
+            assert rcpt(client, address) == before
+            postgres.sql(statement)
+            in_effect_within(client, address, after, 1)
+
+
+def test_a_bulk_load_does_not_leave_an_old_answer(postgres, triggers, make_daemon):
+    daemon = make_daemon(cache_ttl="1h", cache_negative_ttl="1h")
+    daemon.wait_log("changed rows are noticed")
+    with daemon.client() as client:
+        assert rcpt(client, "bulk99999@domain.org") == 550
+        postgres.sql("INSERT INTO users (userid, uid, gid, home) SELECT 'bulk' || n || '@domain.org',"
+                     " 1001, 1001, 'domain.org/mails/bulk' || n FROM generate_series(1, 100000) n")
+        in_effect_within(client, "bulk99999@domain.org", 250, 1)
+        assert status(daemon)["notices"] < 5
+        postgres.sql("DELETE FROM users WHERE userid LIKE 'bulk%'")
+        in_effect_within(client, "bulk99999@domain.org", 550, 1)
+
+
+def test_without_triggers_it_is_seen_after_the_ttl(postgres, make_daemon):
+    daemon = make_daemon(cache_ttl="2s", cache_negative_ttl="2s", notify_hosts="none")
+    with daemon.client() as client:
+        assert rcpt(client, "late@domain.org") == 550
+        postgres.sql("INSERT INTO users (userid, uid, gid, home) VALUES ('late@domain.org', 1001,"
+                     " 1001, 'domain.org/mails/late')")
+        try:
+            assert rcpt(client, "late@domain.org") == 550
+            assert in_effect_within(client, "late@domain.org", 250, 3) > 0.5
+        finally:
+            postgres.sql("DELETE FROM users WHERE userid = 'late@domain.org'")
+
+
+def status(daemon):
+    ran = daemon.ctl("status")
+    assert ran.returncode == 0, ran.stdout
+    return {name: int(value) for name, value in map(str.split, ran.stdout.splitlines())}
+
+
+def test_flush_and_status(postgres, make_daemon):
+    daemon = make_daemon(cache_ttl="1h", cache_negative_ttl="1h", notify_hosts="none")
+    with daemon.client() as client:
+        for what in ("flushed@domain.org", "FLUSHED+ext@domain.org", "@domain.org", None):
+            assert rcpt(client, "flushed@domain.org") == 550
+            assert rcpt(client, "user@foo.org") == 250
+            postgres.sql("INSERT INTO users (userid, uid, gid, home) VALUES ('flushed@domain.org',"
+                         " 1001, 1001, 'domain.org/mails/flushed')")
+            assert rcpt(client, "flushed@domain.org") == 550
+            assert daemon.ctl("flush", *([what] if what else [])).returncode == 0
+            queries = status(daemon)["database_queries"]
+            assert rcpt(client, "user@foo.org") == 250
+            assert (status(daemon)["database_queries"] == queries) == bool(what), what
+            assert rcpt(client, "flushed@domain.org") == 250
+            postgres.sql("DELETE FROM users WHERE userid = 'flushed@domain.org'")
+            assert daemon.ctl("flush").returncode == 0
+        assert rcpt(client, "user@foo.org") == 250
+    counters = status(daemon)
+    assert counters["cache_flushes"] == 5
+    assert counters["notices_arrive"] == 0
+    assert counters["cache_entries"] > 0 and counters["cache_octets"] > 0
+    assert counters["cache_hits"] > 0 and counters["cache_misses"] > 0
+    refused = daemon.ctl("flush", "a@b@c")
+    assert (refused.returncode, refused.stdout[:9]) == (1, "553 5.1.3")
+    assert daemon.ctl("status", "extra").returncode == 64

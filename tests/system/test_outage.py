@@ -1,0 +1,166 @@
+"""The database killed, restarted, cut off and slowed down under load: cached recipients never notice,
+nobody is refused, and it recovers by itself."""
+
+import json
+import signal
+import statistics
+import subprocess
+import threading
+import time
+
+import pytest
+
+from testsite import PrivatePostgres, Tables, wait_until
+
+USERS = 40
+SECONDS = 8
+# The namespace's link; TEST-NET-2 (RFC 5737).
+HERE, THERE = "198.51.100.1", "198.51.100.2"
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+
+
+class Namespace:
+    """A network namespace with one link to here."""
+
+    name = "lmtpd-test-db"
+
+    def __enter__(self):
+        ip("netns", "add", self.name)
+        ip("link", "add", "lmtpdtest0", "type", "veth", "peer", "name", "lmtpdtest1", "netns", self.name)
+        ip("addr", "add", f"{HERE}/30", "dev", "lmtpdtest0")
+        ip("link", "set", "lmtpdtest0", "up")
+        self.ip("addr", "add", f"{THERE}/30", "dev", "lmtpdtest1")
+        self.ip("link", "set", "lmtpdtest1", "up")
+        self.ip("link", "set", "lo", "up")
+        return self
+
+    def __exit__(self, *_):
+        ip("netns", "del", self.name)
+
+    def ip(self, *words):
+        ip("-n", self.name, *words)
+
+    # As a firewall that drops: what comes in is answered, and the answers vanish.
+    def cut_off(self):
+        self.ip("route", "add", "blackhole", f"{HERE}/32")
+
+    def reconnect(self):
+        self.ip("route", "del", "blackhole", f"{HERE}/32")
+
+
+@pytest.fixture(scope="module")
+def far():
+    with Namespace() as namespace:
+        yield namespace
+
+
+@pytest.fixture(scope="module")
+def database(site, far):
+    """The site's database, reached over the link."""
+    database = PrivatePostgres(site, "far", THERE, ["ip", "netns", "exec", far.name])
+    database.create()
+    database.sql(f"""
+        INSERT INTO users (userid, uid, gid, home)
+            SELECT u||'user@domain.org', 1001, 1001, 'domain.org/far/'||u||'user'
+            FROM generate_series(1, {USERS}) u;
+        INSERT INTO virtual (address, userid)
+            SELECT u||'alias@domain.org', u||'user@domain.org' FROM generate_series(1, {USERS}) u;""")
+    yield database
+    database.stop()
+
+
+class Stranger(threading.Thread):
+    """Asks for addresses that exist and that nobody has asked for; the replies' codes."""
+
+    def __init__(self, daemon):
+        super().__init__()
+        self.daemon_ = daemon
+        self.codes = []
+        self.over = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+    def run(self):
+        with self.daemon_.client() as client:
+            count = 0
+            while not self.over.wait(0.2):
+                count += 1
+                client.command("MAIL FROM:<sender@example.org>")
+                self.codes.append(client.command(f"RCPT TO:<user+{count}@domain.org>").code)
+                client.command("RSET")
+
+
+class Load:
+    """Deliveries to users and aliases that are in the cache, 300 a second; p99 in milliseconds."""
+
+    def __init__(self, daemon, build):
+        self.command = [
+            build / "bench" / "blast", "-c", "8", "--rate", "300", "-s", "1000", "--json",
+            "-t", f"{{1-{USERS}}}user@domain.org", "-t", f"{{1-{USERS}}}alias@domain.org"]
+        self.target = f"unix:{daemon.socket_path}"
+
+    def run(self, seconds, disturb=None):
+        process = subprocess.Popen([*self.command, "--duration", str(seconds), self.target],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if disturb:
+            time.sleep(0.5)
+            disturb()
+        out, err = process.communicate(timeout=seconds + 60)
+        assert process.returncode == 0, out + err
+        report = json.loads(out)
+        assert report["deliveries"] > 100 * seconds, report
+        return report["delivery_latency_ms"]["p99"]
+
+
+@pytest.fixture
+def far_daemon(database, site, make_daemon):
+    tables = Tables(site.make("far-tables"), database)
+    daemon = make_daemon(**tables.parameters(), cache_ttl="3s", fsync="no", db_connect_timeout="2s",
+                         db_query_timeout="2s")
+    daemon.wait_log("changed rows are noticed")
+    return daemon
+
+
+def test_cached_recipients_never_notice(database, far, far_daemon, build):
+    load = Load(far_daemon, build)
+    load.run(2)
+    healthy = statistics.median(load.run(SECONDS // 2) for _ in range(3))
+
+    def slow_down():
+        database.sql("""CREATE OR REPLACE VIEW postfix_mailboxes AS
+            SELECT userid, home||'/' AS mailbox FROM users CROSS JOIN pg_sleep(0.3)
+            UNION ALL SELECT domain AS userid, 'dummy' AS mailbox FROM transport""")
+
+    def speed_up():
+        database.sql("""CREATE OR REPLACE VIEW postfix_mailboxes AS
+            SELECT userid, home||'/' AS mailbox FROM users
+            UNION ALL SELECT domain AS userid, 'dummy' AS mailbox FROM transport""")
+
+    disturbances = {
+        "killed": (lambda: database.stop(signal.SIGQUIT), database.start),
+        "restarted": (database.restart, lambda: None),
+        "cut off": (far.cut_off, far.reconnect),
+        "slowed down": (slow_down, speed_up),
+    }
+    slowest = {}
+    for name, (begin, end) in disturbances.items():
+        with Stranger(far_daemon) as stranger:
+            slowest[name] = load.run(SECONDS, begin)
+        if name in ("killed", "cut off"):
+            assert 451 in stranger.codes, (name, stranger.codes)
+        assert set(stranger.codes) <= {250, 451}, (name, stranger.codes)
+        end()
+        wait_until(lambda: not far_daemon.ctl("resolve", f"user+{time.monotonic()}@domain.org").returncode,
+                   f"recovery after {name}", 15)
+    print({"healthy": healthy, **slowest})
+    # A floor, since a millisecond more is nothing on a machine with other work.
+    assert {name: p99 for name, p99 in slowest.items() if p99 > max(1.5 * healthy, healthy + 5)} == {}
