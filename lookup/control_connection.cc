@@ -84,7 +84,7 @@ void ControlConnection::on_readable(bufferevent*, void* self) noexcept {
 
 void ControlConnection::on_event(bufferevent*, short, void* self) noexcept {
   auto* connection = static_cast<ControlConnection*>(self);
-  connection->owner_.on_control_closed(*connection);
+  connection->owner_.on_closed(*connection);
 }
 
 void ControlConnection::read() {
@@ -98,7 +98,7 @@ void ControlConnection::read() {
     run(text);
   }
   if (!busy_ && evbuffer_get_length(input) >= kLongestControlLine) {
-    owner_.on_control_closed(*this);
+    owner_.on_closed(*this);
   }
 }
 

@@ -19,7 +19,7 @@ class ControlConnection final : private Resolver::Client {
   class Owner {
    public:
     // It ended. May destroy the connection.
-    virtual void on_control_closed(ControlConnection& connection) = 0;
+    virtual void on_closed(ControlConnection& connection) = 0;
 
    protected:
     ~Owner() = default;

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <unordered_set>
 
 #include "lmtpd/base/address.h"
 #include "lmtpd/base/log.h"
+#include "lookup/alias_results.h"
 #include "lookup/fold.h"
 
 namespace lmtpd::lookup {
@@ -14,25 +14,6 @@ namespace {
 
 using Outcome = Search::Outcome;
 using Addresses = std::vector<PlainAddress>;
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-}
-
-// The text that the alias table's answer to `key` stands for.
-std::string complete(const std::string& answer, const PlainAddress& address, const AddressKey& key,
-                     std::size_t extension) {
-  if (!answer.starts_with('@')) return answer;
-  // "@otherdomain": the same user there, without the extension that the key leaves out.
-  std::string moved = address.internal();
-  if (key.leaves_extension()) {
-    moved = PlainAddress{address.local_part.substr(0, extension), address.domain}.internal();
-  }
-  moved = moved.substr(0, moved.rfind('@')) + answer;
-  const std::size_t at = moved.rfind('@');
-  return quote_local_part(std::string_view(moved).substr(0, at)) + moved.substr(at);
-}
 
 class Expansion {
  public:
@@ -144,8 +125,11 @@ class Expansion {
                              ? find_before_mailbox(keys, domain)
                              : search_.find_alias(keys, domain);
     switch (found.outcome) {
-      case Outcome::found:
-        return parse(address, found);
+      case Outcome::found: {
+        Result<Addresses> results = alias_results(address, found, settings_);
+        if (!results) return {Outcome::failed, {}, std::move(results.error().text)};
+        return {Outcome::found, *std::move(results), {}};
+      }
       case Outcome::pending:
         search_.prefetch_alias(keys, domain);
         search_.prefetch_value(settings_.virtual_mailbox_maps, keys, domain);
@@ -168,29 +152,6 @@ class Expansion {
       keys = keys.subspan(1);
     }
     return search_.find_alias(keys, domain);
-  }
-
-  [[nodiscard]] Step parse(const PlainAddress& address, const Search& found) const {
-    const std::size_t extension = extension_start(address.local_part, settings_.extension);
-    const std::string answer = fmt::format("{}", fmt::join(found.answer->values, ","));
-    const auto unusable = [&](std::string_view what) {
-      return Step{Outcome::failed,
-                  {},
-                  fmt::format("alias <{}> {}: \"{}\"", escaped(found.key->external), what,
-                              escaped(answer))};
-    };
-    Addresses results =
-        parse_result(complete(answer, address, *found.key, extension), settings_.rewrite);
-    if (results.empty()) return unusable("leads to no address");
-    for (PlainAddress& result : results) {
-      if (has_control(result.local_part) || has_control(result.domain)) {
-        return unusable("leads to an address with a control character");
-      }
-      if (found.key->leaves_extension() && settings_.propagate_unmatched_extensions) {
-        result.local_part += address.local_part.substr(extension);
-      }
-    }
-    return {Outcome::found, std::move(results), {}};
   }
 
   const ResolverSettings& settings_;

@@ -83,9 +83,9 @@ class MailboxLookup {
   }
 
   std::optional<Result<ResolvedMailbox>> complete(const Search& mailbox) {
-    const std::vector<AddressKey> transports = settings_.transport_maps.empty()
-                                                   ? std::vector<AddressKey>()
-                                                   : transport_keys(address_, settings_.extension);
+    const std::vector<AddressKey> transports = settings_.transport_errors
+                                                   ? transport_keys(address_, settings_.extension)
+                                                   : std::vector<AddressKey>();
     const Search uid = search_.find_value(settings_.virtual_uid_maps, keys_, domain_);
     const Search gid = search_.find_value(settings_.virtual_gid_maps, keys_, domain_);
     const Search transport = search_.find_value(settings_.transport_maps, transports, domain_);

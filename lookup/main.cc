@@ -51,8 +51,16 @@ FileReader reader_of(const RoleStart& start) {
   };
 }
 
-UniqueFd control_listener(RoleStart& start) {
-  return start.listeners.empty() ? UniqueFd() : std::move(start.listeners.front().socket);
+Role::Listeners listeners_of(RoleStart& start) {
+  Role::Listeners listeners;
+  for (RoleStart::Listening& listening : start.listeners) {
+    if (listening.index == 0) {
+      listeners.control = std::move(listening.socket);
+    } else {
+      listeners.socketmap.push_back(std::move(listening.socket));
+    }
+  }
+  return listeners;
 }
 
 int run_lookup() {
@@ -77,7 +85,7 @@ int run_lookup() {
     if (!errors.empty()) std::exit(EX_UNAVAILABLE);
   }
   Role role(base.get(), std::move(control), settings, start.key, tables->resolver_settings(),
-            *tables, control_listener(start));
+            *tables, listeners_of(start));
   return role.run();
 }
 

@@ -32,13 +32,14 @@ struct ResolverSettings {
   Tables virtual_mailbox_maps;
   Tables virtual_uid_maps;
   Tables virtual_gid_maps;
-  Tables transport_maps;  // empty unless transport_errors
+  Tables transport_maps;
   DomainList virtual_mailbox_domains;
   DomainList local_domains;  // myorigin, then mydestination
 
   ExtensionRules extension;
   bool propagate_unmatched_extensions = true;  // it names `virtual`
   RewriteRules rewrite;
+  bool transport_errors = false;
   AliasExpansion alias_expansion = AliasExpansion::automatic;
   RemoteAliasTarget remote_alias_target = RemoteAliasTarget::defer;
   std::uint32_t virtual_alias_recursion_limit = 1000;

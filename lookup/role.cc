@@ -9,16 +9,25 @@ namespace lmtpd::lookup {
 namespace {
 // Of StartWorker to a master that does not read; a frontend that asks in vain gives up by itself.
 constexpr std::size_t kMostUnsentPackets = 64;
+constexpr std::size_t kMostControlConnections = 16;
+constexpr std::size_t kMostSocketmapConnections = 500;  // each of Postfix's processes has its own
 }  // namespace
 
 Role::Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-           ResolverSettings resolver, CacheControl& cache, UniqueFd listener)
+           const ResolverSettings& resolver, CacheControl& cache, Listeners listeners)
     : base_(base),
-      resolver_(std::move(resolver)),
+      resolver_(resolver),
       tickets_(ticket_key, settings.transaction_time_limit),
       notes_([](const std::string& note) { log_warning("{}", note); }),
-      control_server_(base, std::move(listener), {resolver_, cache, settings.virtual_mailbox_base}),
-      master_(base, std::move(control), *this) {}
+      control_server_(base, std::move(listeners.control),
+                      {resolver_, cache, settings.virtual_mailbox_base}, kMostControlConnections),
+      master_(base, std::move(control), *this) {
+  for (UniqueFd& listener : listeners.socketmap) {
+    socketmap_servers_.push_back(std::make_unique<StreamServer<SocketmapConnection>>(
+        base, std::move(listener), SocketmapConnection::Service{map_inquiries_, resolver},
+        kMostSocketmapConnections));
+  }
+}
 
 int Role::run() {
   master_.send(Ready{});

@@ -4,24 +4,32 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/event/event_channel.h"
-#include "lookup/control_server.h"
+#include "lookup/control_connection.h"
 #include "lookup/frontend_link.h"
 #include "lookup/note_log.h"
 #include "lookup/resolver.h"
+#include "lookup/socketmap_connection.h"
+#include "lookup/stream_server.h"
 #include "lookup/ticket_office.h"
 
 namespace lmtpd::lookup {
 
 class Role final : private EventChannel::Owner, private FrontendLink::Owner {
  public:
-  // `control` is master's channel, read as far as Start; `listener` that of lmtpctl, or none.
-  // The base, the resolver's tables and their cache outlive the role.
+  struct Listeners {
+    UniqueFd control;  // lmtpctl's; none: it is not served
+    std::vector<UniqueFd> socketmap;
+  };
+
+  // `control` is master's channel, read as far as Start. The base, the resolver's settings with
+  // their tables, and the cache outlive the role.
   Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-       ResolverSettings resolver, CacheControl& cache, UniqueFd listener);
+       const ResolverSettings& resolver, CacheControl& cache, Listeners listeners);
 
   // Says Ready and serves until master says Stop (0) or is gone (1).
   [[nodiscard]] int run();
@@ -42,7 +50,9 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
   TicketOffice tickets_;
   NoteLog notes_;
   std::map<std::uint32_t, std::unique_ptr<FrontendLink>> frontends_;
-  ControlServer control_server_;
+  StreamServer<ControlConnection> control_server_;
+  Inquiries<MapReply> map_inquiries_;
+  std::vector<std::unique_ptr<StreamServer<SocketmapConnection>>> socketmap_servers_;
   EventChannel master_;
   int status_ = 1;
 };

@@ -116,7 +116,6 @@ Result<void> SiteTables::fill(const Settings& settings) {
       {&settings.transport_maps, &resolver_.transport_maps},
   };
   for (const auto& [list, made] : parameters) {
-    if (list == &settings.transport_maps && !settings.transport_errors) continue;
     Result<Tables> tables_made = tables(*list);
     if (!tables_made) return tl::unexpected(std::move(tables_made.error()));
     *made = *std::move(tables_made);
@@ -140,6 +139,7 @@ Result<void> SiteTables::fill(const Settings& settings) {
   resolver_.rewrite = {settings.append_at_myorigin ? settings.myorigin : "",
                        settings.append_dot_mydomain ? settings.mydomain : "",
                        settings.allow_percent_hack};
+  resolver_.transport_errors = settings.transport_errors;
   resolver_.alias_expansion = settings.alias_expansion;
   resolver_.remote_alias_target = settings.remote_alias_target;
   resolver_.virtual_alias_recursion_limit = settings.virtual_alias_recursion_limit;

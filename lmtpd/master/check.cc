@@ -35,7 +35,7 @@ class ScratchDirectory {
 };
 
 StartResult<void> check_sockets(const Settings& settings) {
-  for (const ListenSpec& spec : settings.listen) {
+  for (const ListenSpec& spec : settings.all_listeners()) {
     if (spec.kind == ListenSpec::Kind::unix_socket) {
       if (StartResult<void> checked = check_unix_place(spec.path); !checked) return checked;
     } else if (const auto addresses = addresses_of(spec); !addresses) {

@@ -47,7 +47,7 @@ StartResult<MailboxOwner> listen_owner(const Parameters& parameters, const Setti
   const auto is_unix = [](const ListenSpec& spec) {
     return spec.kind == ListenSpec::Kind::unix_socket;
   };
-  if (std::ranges::none_of(settings.listen, is_unix)) return MailboxOwner{};
+  if (std::ranges::none_of(settings.all_listeners(), is_unix)) return MailboxOwner{};
   const UserGroup& names = settings.listen_owner;
   const std::optional<MailboxOwner> user = find_user(names.user);
   const std::optional<Gid> group = find_group(names.group);

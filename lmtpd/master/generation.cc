@@ -108,6 +108,7 @@ Result<void> Generation::brief_lookup(RoleProcess& lookup) {
   UniqueFd control(::fcntl(sockets_.control.fd(), F_DUPFD_CLOEXEC, 0));
   if (!control) return fail(Reason::io, errno_text("control_socket: dup", errno));
   lookup.tell(Listener{.index = 0}, one(std::move(control)));
+  if (Result<void> shared = share_listeners(lookup, false); !shared) return shared;
   lookup.tell(Start{});
   return {};
 }
@@ -128,12 +129,21 @@ Result<void> Generation::brief_frontend(RoleProcess& frontend, std::uint32_t num
   frontend.tell(Configure{.parameters = configuration_.parameters,
                           .instance = number,
                           .owner = configuration_.frontend_user});
+  if (Result<void> shared = share_listeners(frontend, true); !shared) return shared;
+  frontend.tell(Start{});
+  return {};
+}
+
+// Those of `listen` are the frontends', those of socketmap_listen lookup's, numbered from 1.
+Result<void> Generation::share_listeners(RoleProcess& role, bool is_frontend) {
+  const auto first = static_cast<std::uint32_t>(configuration_.settings.listen.size());
   for (const Listeners::Share& share : sockets_.listeners) {
+    if ((share.index < first) != is_frontend) continue;
     UniqueFd fd(::fcntl(share.fd.get(), F_DUPFD_CLOEXEC, 0));
     if (!fd) return fail(Reason::io, errno_text("a listening socket's dup", errno));
-    frontend.tell(Listener{.index = share.index}, one(std::move(fd)));
+    role.tell(Listener{.index = is_frontend ? share.index : share.index - first + 1},
+              one(std::move(fd)));
   }
-  frontend.tell(Start{});
   return {};
 }
 

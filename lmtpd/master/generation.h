@@ -30,7 +30,7 @@ namespace lmtpd::master {
 class Generation {
  public:
   struct Sockets {
-    std::vector<Listeners::Share> listeners;  // the frontends'
+    std::vector<Listeners::Share> listeners;  // of Settings::all_listeners(): frontends', lookup's
     UnixListener control;                     // lookup's
   };
 
@@ -80,6 +80,7 @@ class Generation {
   void start_frontend(std::uint32_t number, Clock::time_point now);
   [[nodiscard]] Result<void> brief_lookup(RoleProcess& lookup);
   [[nodiscard]] Result<void> brief_frontend(RoleProcess& frontend, std::uint32_t number);
+  [[nodiscard]] Result<void> share_listeners(RoleProcess& role, bool is_frontend);
   void acquaint(std::uint32_t frontend);
   void launch_failed(Slot& slot, const std::string& why, Clock::time_point now);
   void reap(Slot& slot, Clock::time_point now);

@@ -56,7 +56,7 @@ int Supervisor::run(Configuration configuration) {
 StartResult<void> Supervisor::begin(Configuration configuration) {
   const Settings& settings = configuration.settings;
   StartResult<Listeners::Plan> plan =
-      listeners_.prepare(settings.listen, configuration.socket_access);
+      listeners_.prepare(settings.all_listeners(), configuration.socket_access);
   if (!plan) return tl::unexpected(std::move(plan.error()));
   StartResult<std::vector<Listeners::Share>> shares = plan->share();
   if (!shares) return tl::unexpected(std::move(shares.error()));

@@ -74,6 +74,7 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(alias_expansion);
   EXPECT_DEFAULT(remote_alias_target);
   EXPECT_DEFAULT(transport_errors);
+  EXPECT_DEFAULT(socketmap_listen);
   EXPECT_DEFAULT(transport_maps);
   EXPECT_DEFAULT(postmaster_address);
   EXPECT_DEFAULT(mailbox_path_template);

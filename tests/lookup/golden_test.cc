@@ -212,6 +212,7 @@ class Golden : public testing::TestWithParam<Case>, public Resolver::Client {
     settings.virtual_uid_maps = {uid_.get()};
     settings.virtual_gid_maps = {gid_.get()};
     settings.transport_maps = {transport_.get()};
+    settings.transport_errors = true;
     settings.virtual_mailbox_domains = {{false, "", mailbox_.get()}};
     settings.local_domains = {{false, "host.test", nullptr}, {false, "test", nullptr}};
     settings.extension.delimiters = GetParam().delimiters;

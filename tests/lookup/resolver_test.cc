@@ -392,6 +392,7 @@ TEST_F(Resolving, MakesThePathOfATemplateWhereTheRowOnlySaysYes) {
 
 TEST_F(Resolving, RefusesForTransportRowsOfErrorsOnly) {
   settings_.transport_maps = {&transport_};
+  settings_.transport_errors = true;
   EXPECT_EQ(resolve("user@d.org"), "user@d.org");
   transport_.add("d.org", "lmtp:unix:private/dovecot-lmtp");
   EXPECT_EQ(resolve("user@d.org"), "user@d.org");
@@ -486,6 +487,7 @@ TEST_F(Resolving, CostsARoundTripForEachStepOfTheLongestLine) {
 TEST_F(Resolving, CostsNoMoreWithFullExpansionAndTransports) {
   settings_.alias_expansion = AliasExpansion::full;
   settings_.transport_maps = {&transport_};
+  settings_.transport_errors = true;
   alias_.add("user@d.org", "user@d.org");
   EXPECT_EQ(round_trips("user+ext@d.org"), 2);
 }

@@ -22,15 +22,14 @@ class LookupRole : public testing::Test {
       uid_.add(address, "1001");
       gid_.add(address, "1002");
     }
-    ResolverSettings resolver;
-    resolver.virtual_mailbox_maps = {&mailbox_};
-    resolver.virtual_uid_maps = {&uid_};
-    resolver.virtual_gid_maps = {&gid_};
+    resolver_.virtual_mailbox_maps = {&mailbox_};
+    resolver_.virtual_uid_maps = {&uid_};
+    resolver_.virtual_gid_maps = {&gid_};
     settings_.virtual_mailbox_base = "/home";
     auto pair = make_channel_pair();
     master_ = std::make_unique<Channel>(std::move(pair->first));
     role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, key_,
-                                   std::move(resolver), cache_, UniqueFd());
+                                   resolver_, cache_, Role::Listeners());
   }
 
   // The test's end of a channel of that frontend's.
@@ -109,6 +108,7 @@ class LookupRole : public testing::Test {
   };
   Settings settings_;
   NoCache cache_;
+  ResolverSettings resolver_;
   FakeTable mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
   EventBasePtr base_{event_base_new()};
   std::unique_ptr<Channel> master_;

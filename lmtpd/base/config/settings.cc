@@ -246,9 +246,24 @@ void read_tables(Reader& reader, Settings& settings) {
   reader.number("virtual_minimum_uid", settings.virtual_minimum_uid);
   read_path_template(reader, settings);
   reader.yes_no("transport_errors", settings.transport_errors);
+}
+
+void read_socketmap(Reader& reader, Settings& settings) {
+  if (!reader.text("socketmap_listen").empty()) {
+    reader.store("socketmap_listen",
+                 parse_listen_list(reader.text("socketmap_listen"), settings.queue_directory),
+                 settings.socketmap_listen);
+  }
+  for (const ListenSpec& spec : settings.socketmap_listen) {
+    if (std::find(settings.listen.begin(), settings.listen.end(), spec) != settings.listen.end()) {
+      reader.complain("socketmap_listen", fmt::format("\"{}\" is one of listen, too", spec.text));
+    }
+  }
   // main.cf's may be of any type; what is not asked need not be understood.
   if (settings.transport_errors) {
     reader.required_tables("transport_maps", settings.transport_maps);
+  } else if (!settings.socketmap_listen.empty()) {
+    reader.tables("transport_maps", settings.transport_maps);
   }
 }
 
@@ -342,10 +357,17 @@ Result<Settings> Settings::parse(const Parameters& parameters) {
   read_tables(reader, settings);
   read_addresses(reader, settings);
   read_sessions(reader, settings);
+  read_socketmap(reader, settings);
   read_delivery_and_cache(reader, settings);
   read_processes(reader, settings);
   if (!reader.complaints().empty()) return reader.complaints().as_failure();
   return settings;
+}
+
+std::vector<ListenSpec> Settings::all_listeners() const {
+  std::vector<ListenSpec> all = listen;
+  all.insert(all.end(), socketmap_listen.begin(), socketmap_listen.end());
+  return all;
 }
 
 namespace {

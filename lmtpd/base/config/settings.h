@@ -37,6 +37,9 @@ struct Settings {
   // the error's reason has no meaning.
   [[nodiscard]] static Result<Settings> parse(const Parameters& parameters);
 
+  // Of `listen`, then of socketmap_listen.
+  [[nodiscard]] std::vector<ListenSpec> all_listeners() const;
+
   // ---- Postfix's
   std::string virtual_mailbox_base;   // absolute, no slash at its end; required
   TableList virtual_mailbox_maps;     // required
@@ -44,7 +47,7 @@ struct Settings {
   TableList virtual_gid_maps;         // required
   TableList virtual_alias_maps;       // by default $virtual_maps
   MatchList virtual_mailbox_domains;  // by default $virtual_mailbox_maps
-  TableList transport_maps;           // empty unless transport_errors
+  TableList transport_maps;           // empty unless transport_errors or socketmap_listen
   std::uint32_t virtual_minimum_uid = 100;
   std::string queue_directory = "/var/spool/postfix";
   std::string myhostname;  // by default as Postfix makes it of gethostname(2)
@@ -69,6 +72,7 @@ struct Settings {
   // ---- ours
   std::string postfix_config_directory;  // empty: no main.cf is read
   std::vector<ListenSpec> listen;        // one at least
+  std::vector<ListenSpec> socketmap_listen;
   UserGroup listen_owner = {"postfix", "postfix"};
   std::uint32_t listen_mode = 0660;
   std::uint32_t frontend_processes = 1;
