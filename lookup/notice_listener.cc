@@ -68,9 +68,9 @@ void NoticeListener::on_timer(evutil_socket_t, short, void* self) noexcept {
   listener->lose(listener->why_no_proof_);
 }
 
-void NoticeListener::on_connected(PgConnPtr connection, const std::string& host) {
-  connection_ = std::move(connection);
-  host_ = host;
+void NoticeListener::on_connected(PgsqlConnected made) {
+  connection_ = std::move(made.connection);
+  host_ = std::move(made.host);
   PQsetnonblocking(connection_.get(), 1);
   readable_.reset(
       event_new(base_, PQsocket(connection_.get()), EV_READ | EV_PERSIST, on_readable, this));

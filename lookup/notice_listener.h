@@ -54,7 +54,7 @@ class NoticeListener final : private PgsqlDialer::Owner, private PgsqlReceiver {
   static void on_readable(evutil_socket_t, short, void* self) noexcept;
   static void on_timer(evutil_socket_t, short, void* self) noexcept;
 
-  void on_connected(PgConnPtr connection, const std::string& host) override;
+  void on_connected(PgsqlConnected made) override;
   void on_no_connection(std::string why) override;
   void on_values(const PgsqlQuery& query, Result<std::vector<std::string>> values) override;
 

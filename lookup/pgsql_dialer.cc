@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "lmtpd/base/log.h"
 
@@ -30,10 +31,23 @@ PgsqlDialer::PgsqlDialer(event_base* base, std::vector<PgsqlHost> hosts,
       begin_(event_new(base, -1, 0, on_begin, this)),
       timer_(event_new(base, -1, 0, on_timeout, this)) {}
 
-void PgsqlDialer::start() {
+void PgsqlDialer::start(std::size_t count) {
   host_ = 0;
+  end_ = std::min(count, hosts_.size());
   failures_.clear();
+  stop();
   event_active(begin_.get(), EV_TIMEOUT, 1);
+}
+
+void PgsqlDialer::stop() {
+  event_del(begin_.get());
+  event_del(timer_.get());
+  name_lookup_.reset();
+  ready_.reset();
+  connection_.reset();
+  asked_ = false;
+  is_pooled_.reset();
+  refusal_.clear();
 }
 
 void PgsqlDialer::on_begin(evutil_socket_t, short, void* self) noexcept {
@@ -47,7 +61,7 @@ void PgsqlDialer::on_timeout(evutil_socket_t, short, void* self) noexcept {
 }
 
 void PgsqlDialer::try_host() {
-  if (host_ == hosts_.size()) return owner_.on_no_connection(std::move(failures_));
+  if (host_ == end_) return owner_.on_no_connection(std::move(failures_));
   address_ = 0;
   if (host().name.empty()) {
     addresses_ = {""};
@@ -93,6 +107,7 @@ void PgsqlDialer::try_address() {
 }
 
 void PgsqlDialer::poll() {
+  if (asked_) return take_answer();
   // libpq may close the socket and open another.
   ready_.reset();
   switch (PQconnectPoll(connection_.get())) {
@@ -101,11 +116,41 @@ void PgsqlDialer::poll() {
     case PGRES_POLLING_WRITING:
       return wait_for(EV_WRITE);
     case PGRES_POLLING_OK:
-      event_del(timer_.get());
-      return owner_.on_connected(std::move(connection_), host().shown);
+      return ask();
     default:
       return address_failed(pgsql_message(PQerrorMessage(connection_.get())));
   }
+}
+
+void PgsqlDialer::ask() {
+  asked_ = true;
+  if (PQsendQuery(connection_.get(), "SELECT pg_catalog.pg_backend_pid()") != 1) {
+    return address_failed(pgsql_message(PQerrorMessage(connection_.get())));
+  }
+  wait_for(EV_READ);
+}
+
+void PgsqlDialer::take_answer() {
+  PGconn* connection = connection_.get();
+  const bool ended = PQconsumeInput(connection) == 0;
+  while (PQisBusy(connection) == 0) {
+    const PgResultPtr result(PQgetResult(connection));
+    if (!result) break;
+    if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
+      refusal_ = pgsql_message(PQresultErrorMessage(result.get()));
+    } else if (PQntuples(result.get()) == 1) {
+      is_pooled_ = PQgetvalue(result.get(), 0, 0) != std::to_string(PQbackendPID(connection));
+    }
+  }
+  if (PQtransactionStatus(connection) == PQTRANS_IDLE && is_pooled_) {
+    event_del(timer_.get());
+    ready_.reset();
+    asked_ = false;
+    return owner_.on_connected(
+        {std::move(connection_), host().shown, host_, *std::exchange(is_pooled_, std::nullopt)});
+  }
+  if (!ended && PQstatus(connection) == CONNECTION_OK && refusal_.empty()) return wait_for(EV_READ);
+  address_failed(refusal_.empty() ? pgsql_message(PQerrorMessage(connection)) : refusal_);
 }
 
 void PgsqlDialer::wait_for(short what) {
@@ -116,19 +161,17 @@ void PgsqlDialer::wait_for(short what) {
 void PgsqlDialer::timed_out() {
   const auto seconds = std::chrono::duration<double>(timeout_).count();
   if (name_lookup_) {
-    name_lookup_.reset();
     addresses_ = {""};
     return address_failed(fmt::format("{}: not resolved within {} s", host().shown, seconds));
   }
   const std::string& address = addresses_[address_];
-  address_failed(fmt::format("{}{}{}: no connection within {} s", host().shown,
-                             address.empty() ? "" : " at ", address, seconds));
+  address_failed(fmt::format("{}{}{}: no {} within {} s", host().shown,
+                             address.empty() ? "" : " at ", address,
+                             asked_ ? "answer" : "connection", seconds));
 }
 
 void PgsqlDialer::address_failed(const std::string& why) {
-  event_del(timer_.get());
-  ready_.reset();
-  connection_.reset();
+  stop();
   if (!failures_.empty()) failures_ += "; ";
   failures_ += why;
   if (++address_ < addresses_.size()) return try_address();

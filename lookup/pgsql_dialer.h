@@ -3,10 +3,16 @@
 // Hosts in the order written, each host's addresses in the resolver's; every address, and every
 // name, has `timeout` of its own. Never blocks: names are resolved in a thread, and libpq is given
 // addresses (PQconnectStart() would wait for getaddrinfo).
+//
+// A host takes the connection when it has answered a query: a pooler whose database is away lets
+// clients in all the same. The query asks for the server process's number, which differs from what
+// the connection was told if a pooler stands in between.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,12 +23,18 @@
 
 namespace lmtpd::lookup {
 
+struct PgsqlConnected {
+  PgConnPtr connection;  // ready for commands, not yet in pipeline mode
+  std::string host;      // for the log
+  std::size_t place;     // of the host in the list
+  bool is_pooled;        // the next transaction may run in another server process
+};
+
 class PgsqlDialer final : private NameLookup::Owner {
  public:
   class Owner {
    public:
-    // Ready for commands, not yet in pipeline mode. `host` is for the log.
-    virtual void on_connected(PgConnPtr connection, const std::string& host) = 0;
+    virtual void on_connected(PgsqlConnected made) = 0;
     // No host took the connection; `why` has a word on each and no password.
     virtual void on_no_connection(std::string why) = 0;
 
@@ -35,9 +47,10 @@ class PgsqlDialer final : private NameLookup::Owner {
   PgsqlDialer(const PgsqlDialer&) = delete;
   PgsqlDialer& operator=(const PgsqlDialer&) = delete;
 
-  // Begins a round over the hosts; not while one is under way. One call of the owner ends it, from
-  // the loop, and may start the next.
-  void start();
+  // Begins a round over the hosts, the first `count` of them, in place of one that is under way.
+  // One call of the owner ends it, from the loop, and may start the next.
+  void start(std::size_t count = SIZE_MAX);
+  void stop();
 
   [[nodiscard]] const std::vector<PgsqlHost>& hosts() const { return hosts_; }
 
@@ -50,6 +63,8 @@ class PgsqlDialer final : private NameLookup::Owner {
   void try_host();
   void try_address();
   void poll();
+  void ask();
+  void take_answer();
   void wait_for(short what);
   void address_failed(const std::string& why);
   void timed_out();
@@ -61,12 +76,16 @@ class PgsqlDialer final : private NameLookup::Owner {
   Owner& owner_;
 
   std::size_t host_ = 0;
+  std::size_t end_ = 0;  // of the round's hosts
   std::unique_ptr<NameLookup> name_lookup_;
   std::vector<std::string> addresses_;  // of the present host; "" where libpq needs none
   std::size_t address_ = 0;
   std::string failures_;
   PgConnPtr connection_;
-  EventPtr ready_;  // on the connection's socket, which must not be closed before
+  bool asked_ = false;  // the query is on its way
+  std::optional<bool> is_pooled_;
+  std::string refusal_;  // of the query
+  EventPtr ready_;       // on the connection's socket, which must not be closed before
   EventPtr begin_;
   EventPtr timer_;
 };

@@ -16,6 +16,17 @@
 namespace lmtpd::lookup {
 namespace {
 
+// Where a URI does not say otherwise.
+constexpr std::array<std::pair<const char*, const char*>, 5> kDefaults = {{
+    {"fallback_application_name", "lmtpd"},
+    // Looking for Kerberos credentials blocks, on the network even.
+    {"gssencmode", "disable"},
+    // An idle connection whose server has vanished is found out before a lookup has to wait for it.
+    {"keepalives_idle", "30"},
+    {"keepalives_interval", "10"},
+    {"keepalives_count", "3"},
+}};
+
 struct ConninfoDeleter {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
@@ -82,13 +93,7 @@ Result<PgsqlHost> plain_host(std::string_view item, const PgsqlLogin& login) {
   add("password", login.password);
   add("dbname", login.dbname);
   add("client_encoding", login.encoding);
-  add("application_name", "lmtpd");
-  // Looking for Kerberos credentials blocks, on the network even.
-  add("gssencmode", "disable");
-  // An idle connection whose server has vanished is found out before a lookup has to wait for it.
-  add("keepalives_idle", "30");
-  add("keepalives_interval", "10");
-  add("keepalives_count", "3");
+  for (const auto& [keyword, value] : kDefaults) add(keyword, value);
   return entry;
 }
 
@@ -117,7 +122,7 @@ Result<std::vector<PgsqlHost>> uri_hosts(const std::string& uri, const PgsqlLogi
   };
   const bool has_address = values.contains("hostaddr");
   values.try_emplace("client_encoding", login.encoding);
-  values.try_emplace("fallback_application_name", "lmtpd");
+  for (const auto& [keyword, value] : kDefaults) values.try_emplace(keyword, value);
   if (has_address) {
     // libpq walks such a list without asking for a name.
     PgsqlHost entry;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,10 @@ namespace {
 // For only_check: a number where a placeholder stands outside quotes, and a domain of nine labels.
 constexpr std::string_view kSampleKey = "1@1.1.1.1.1.1.1.1.1";
 
+// What the server says of a prepared statement.
+constexpr std::string_view kNotThere = "26000";
+constexpr std::string_view kAlreadyThere = "42P05";
+
 // What PREPARE says of a query that is well as text: a parameter stands where only a literal may
 // (date '%s'), or its type cannot be told.
 bool may_be_well_as_text(std::string_view sqlstate) {
@@ -27,15 +32,20 @@ bool may_be_well_as_text(std::string_view sqlstate) {
   return std::find(kStates.begin(), kStates.end(), sqlstate) != kStates.end();
 }
 
+// With the text's hash: should a statement of that name be another client's after all, left behind
+// a pooler that went unnoticed, it is the same query.
 std::string statement_name(const PgsqlStatement& statement) {
-  return fmt::format("lmtpd_{}_{}", statement.number, statement.version);
+  return fmt::format("lmtpd_{}_{}_{:x}", statement.number, statement.version,
+                     std::hash<std::string>{}(statement.sql->prepared_text()));
 }
 
 }  // namespace
 
 PgsqlPipeline::PgsqlPipeline(event_base* base, PgConnPtr connection, std::uint64_t number,
-                             std::chrono::milliseconds query_timeout, Owner& owner)
+                             bool may_prepare, std::chrono::milliseconds query_timeout,
+                             Owner& owner)
     : number_(number),
+      may_prepare_(may_prepare),
       query_timeout_(query_timeout),
       owner_(owner),
       connection_(std::move(connection)),
@@ -117,24 +127,28 @@ std::optional<std::string> PgsqlPipeline::text_of(const PgsqlQuery& query) const
   return query.statement->sql->text_for(Parts(key), escape);
 }
 
+PgsqlPipeline::Form PgsqlPipeline::form_of(const PgsqlQuery& query) const {
+  if (query.statement->as_text) return Form::text;
+  return may_prepare_ && !query.only_check ? Form::named : Form::unnamed;
+}
+
 void PgsqlPipeline::push(Kind kind, PgsqlQuery query) {
   const unsigned version = query.statement->version;
-  const bool as_text = query.statement->as_text;
-  sent_.push_back({kind, std::move(query), version, as_text,
-                   std::chrono::steady_clock::now() + query_timeout_});
+  const Form form = form_of(query);
+  sent_.push_back(
+      {kind, std::move(query), version, form, std::chrono::steady_clock::now() + query_timeout_});
 }
 
 // False: libpq refuses, and the connection is broken; the query is in sent_ all the same.
 bool PgsqlPipeline::send_query(PgsqlQuery query) {
   ++query.times_sent;
   PgsqlStatement& statement = *query.statement;
-  const bool unknown = statement.prepared_on != number_;
   const bool prepared =
-      statement.as_text || query.only_check || !unknown || send_prepare(statement);
+      form_of(query) != Form::named || statement.prepared_on == number_ || send_prepare(statement);
   push(query.only_check ? Kind::check : Kind::query, std::move(query));
   if (!prepared) return false;
-  const bool taken =
-      statement.as_text ? send_as_text(sent_.back()) : send_with_parameters(sent_.back().query);
+  const bool taken = sent_.back().form == Form::text ? send_as_text(sent_.back())
+                                                     : send_with_parameters(sent_.back());
   return taken && PQpipelineSync(connection_.get()) == 1;
 }
 
@@ -146,19 +160,21 @@ bool PgsqlPipeline::send_prepare(PgsqlStatement& statement) {
          PQpipelineSync(connection_.get()) == 1;
 }
 
-bool PgsqlPipeline::send_with_parameters(const PgsqlQuery& query) {
-  const PgsqlStatement& statement = *query.statement;
-  if (query.only_check) {
-    return PQsendPrepare(connection_.get(), "", statement.sql->prepared_text().c_str(), 0,
-                         nullptr) == 1;
-  }
-  const auto parameters = statement.sql->parameters(Parts(query.key));
+bool PgsqlPipeline::send_with_parameters(const Sent& sent) {
+  const PgsqlStatement& statement = *sent.query.statement;
+  const char* const text = statement.sql->prepared_text().c_str();
+  if (sent.kind == Kind::check) return PQsendPrepare(connection_.get(), "", text, 0, nullptr) == 1;
+  const auto parameters = statement.sql->parameters(Parts(sent.query.key));
   std::vector<const char*> values;
   values.reserve(parameters.size());
   for (const std::string& parameter : parameters) values.push_back(parameter.c_str());
-  return PQsendQueryPrepared(connection_.get(), statement_name(statement).c_str(),
-                             static_cast<int>(values.size()), values.data(), nullptr, nullptr,
-                             0) == 1;
+  const int count = static_cast<int>(values.size());
+  if (sent.form == Form::unnamed) {
+    return PQsendQueryParams(connection_.get(), text, count, nullptr, values.data(), nullptr,
+                             nullptr, 0) == 1;
+  }
+  return PQsendQueryPrepared(connection_.get(), statement_name(statement).c_str(), count,
+                             values.data(), nullptr, nullptr, 0) == 1;
 }
 
 bool PgsqlPipeline::send_as_text(Sent& sent) {
@@ -258,7 +274,7 @@ void PgsqlPipeline::finish(Sent sent) {
   if (sent.kind == Kind::prepare) return finish_prepare(sent);
   if (sent.failure) return finish_failed(std::move(sent));
   PgsqlStatement& statement = *sent.query.statement;
-  if (sent.as_text && statement.sql->can_prepare() && !statement.said_as_text) {
+  if (sent.form == Form::text && statement.sql->can_prepare() && !statement.said_as_text) {
     statement.said_as_text = true;
     log_info("{}: PostgreSQL does not take the query with parameters ({}); it is sent as text",
              statement.table, statement.prepare_failure);
@@ -270,6 +286,7 @@ void PgsqlPipeline::finish_prepare(const Sent& sent) {
   PgsqlStatement& statement = *sent.query.statement;
   statement.prepare_failure.clear();
   if (!sent.failure) return;
+  if (sent.failure->sqlstate == kAlreadyThere) return stop_preparing(*sent.failure);
   // The next lookup prepares it again: a missing table or right may be mended by then.
   if (statement.version == sent.version) statement.prepared_on = 0;
   statement.prepare_failure = sent.failure->text;
@@ -282,30 +299,37 @@ void PgsqlPipeline::finish_failed(Sent sent) {
   const auto answer = [&](const std::string& text) {
     owner_.on_values(std::move(sent.query), fail(Reason::lookup_failed, text));
   };
-  if (sent.as_text) {
+  if (sent.form == Form::text) {
     // No better than with parameters, so that form is tried again next time.
     statement.as_text = !statement.sql->can_prepare();
     return answer(failure.text);
   }
-  if (sent.kind == Kind::check) {
+  if (sent.form == Form::unnamed) {
     if (!may_be_well_as_text(failure.sqlstate)) return answer(failure.text);
     statement.prepare_failure = failure.text;
     statement.as_text = true;
     return owner_.on_send_again(std::move(sent.query));
   }
-  const bool unknown = failure.sqlstate == "26000";
+  const bool unknown = failure.sqlstate == kNotThere;
   if (unknown && statement.as_text) return owner_.on_send_again(std::move(sent.query));
   if (unknown && !statement.prepare_failure.empty()) return answer(statement.prepare_failure);
-  // "cached plan must not change result type", whatever the server's language.
-  const bool outdated = failure.sqlstate == "0A000" && failure.source == "RevalidateCachedQuery";
-  if ((unknown || outdated) && statement.version == sent.version) {
-    statement.prepared_on = 0;
-    if (outdated) ++statement.version;
-  }
-  if ((unknown || outdated) && sent.query.times_sent < 2) {
+  if (unknown) {
+    stop_preparing(failure);
     return owner_.on_send_again(std::move(sent.query));
   }
+  // "cached plan must not change result type", whatever the server's language.
+  const bool outdated = failure.sqlstate == "0A000" && failure.source == "RevalidateCachedQuery";
+  if (outdated && statement.version == sent.version) {
+    statement.prepared_on = 0;
+    ++statement.version;
+  }
+  if (outdated && sent.query.times_sent < 2) return owner_.on_send_again(std::move(sent.query));
   answer(failure.text);
+}
+
+void PgsqlPipeline::stop_preparing(const Failure& failure) {
+  if (may_prepare_) log_info("PostgreSQL: {}; queries are not prepared any more", failure.text);
+  may_prepare_ = false;
 }
 
 void PgsqlPipeline::forget(const PgsqlStatement& statement) {
@@ -314,7 +338,7 @@ void PgsqlPipeline::forget(const PgsqlStatement& statement) {
   }
 }
 
-void PgsqlPipeline::lose(std::string why, bool timed_out) {
+std::vector<PgsqlQuery> PgsqlPipeline::take_unanswered() {
   event_del(readable_.get());
   event_del(writable_.get());
   event_del(timer_.get());
@@ -323,7 +347,11 @@ void PgsqlPipeline::lose(std::string why, bool timed_out) {
     if (sent.kind == Kind::prepare || sent.query.statement == nullptr) continue;
     unanswered.push_back(std::move(sent.query));
   }
-  owner_.on_lost(std::move(unanswered), std::move(why), timed_out);
+  return unanswered;
+}
+
+void PgsqlPipeline::lose(std::string why, bool timed_out) {
+  owner_.on_lost(take_unanswered(), std::move(why), timed_out);
 }
 
 }  // namespace lmtpd::lookup

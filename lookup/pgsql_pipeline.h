@@ -2,9 +2,12 @@
 //
 // Every statement has a Sync of its own, so that one that fails leaves its neighbours alone, and
 // all that is given to one send() is on its way before the first answer is read. A query is
-// prepared once a connection, in front of its first use. Prepared statements whose result type has
-// changed under them, or that the server no longer knows, are prepared anew. A query that
-// PostgreSQL does not take with parameters is sent as text from then on.
+// prepared once a connection, in front of its first use; anew if its result type has changed. A
+// query that PostgreSQL does not take with parameters is sent as text from then on.
+//
+// Nothing is prepared on a connection through a pooler (each Sync may go to another server
+// process), nor any more on one that lacks a statement, or has one, contrary to what we know: a
+// query is then parsed, unnamed, in the Sync that runs it.
 #pragma once
 
 #include <chrono>
@@ -38,7 +41,7 @@ class PgsqlPipeline {
 
   // `number` tells this connection from those before it. A query that has no answer after
   // `query_timeout` ends the connection.
-  PgsqlPipeline(event_base* base, PgConnPtr connection, std::uint64_t number,
+  PgsqlPipeline(event_base* base, PgConnPtr connection, std::uint64_t number, bool may_prepare,
                 std::chrono::milliseconds query_timeout, Owner& owner);
   PgsqlPipeline(const PgsqlPipeline&) = delete;
   PgsqlPipeline& operator=(const PgsqlPipeline&) = delete;
@@ -48,12 +51,16 @@ class PgsqlPipeline {
   // Answers of that statement's queries go to nobody; it may be destroyed.
   void forget(const PgsqlStatement& statement);
 
+  // Ends its work: what has no answer yet.
+  [[nodiscard]] std::vector<PgsqlQuery> take_unanswered();
+
   [[nodiscard]] std::size_t in_flight() const { return sent_.size(); }
   // Whether the server has answered anything.
   [[nodiscard]] bool has_answered() const { return has_answered_; }
 
  private:
   enum class Kind : std::uint8_t { prepare, check, query };
+  enum class Form : std::uint8_t { named, unnamed, text };
   struct Failure {
     std::string sqlstate;
     std::string source;  // the server's function that raised it
@@ -63,7 +70,7 @@ class PgsqlPipeline {
     Kind kind;
     PgsqlQuery query;  // of Kind::prepare only the statement
     unsigned version;
-    bool as_text;
+    Form form;
     std::chrono::steady_clock::time_point deadline;
     std::optional<Failure> failure{};
     std::vector<std::string> values{};
@@ -75,8 +82,9 @@ class PgsqlPipeline {
 
   bool send_query(PgsqlQuery query);
   bool send_prepare(PgsqlStatement& statement);
-  bool send_with_parameters(const PgsqlQuery& query);
+  bool send_with_parameters(const Sent& sent);
   bool send_as_text(Sent& sent);
+  [[nodiscard]] Form form_of(const PgsqlQuery& query) const;
   void push(Kind kind, PgsqlQuery query);
   [[nodiscard]] std::optional<std::string> text_of(const PgsqlQuery& query) const;
   void cork(bool on);
@@ -87,9 +95,11 @@ class PgsqlPipeline {
   void finish(Sent sent);
   void finish_prepare(const Sent& sent);
   void finish_failed(Sent sent);
+  void stop_preparing(const Failure& failure);
   void lose(std::string why, bool timed_out);
 
   std::uint64_t number_;
+  bool may_prepare_;
   std::chrono::milliseconds query_timeout_;
   Owner& owner_;
   PgConnPtr connection_;

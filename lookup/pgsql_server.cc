@@ -31,18 +31,17 @@ std::string names(const std::vector<PgsqlHost>& hosts) {
 }  // namespace
 
 PgsqlServer::PgsqlServer(event_base* base, PgsqlLogin login, std::vector<PgsqlHost> hosts,
-                         std::chrono::milliseconds connect_timeout,
-                         std::chrono::milliseconds query_timeout)
+                         Options options)
     : login_(std::move(login)),
       shown_(names(hosts)),
       base_(base),
-      connect_timeout_(connect_timeout),
-      query_timeout_(query_timeout),
-      dialer_(base, std::move(hosts), connect_timeout, *this),
+      options_(options),
+      dialer_(base, std::move(hosts), options.connect_timeout, *this),
       random_(std::random_device()()),
       turn_end_(event_new(base, -1, 0, on_turn_end, this)),
       wait_(event_new(base, -1, 0, on_wait_over, this)),
-      backoff_(event_new(base, -1, 0, on_backoff_over, this)) {
+      backoff_(event_new(base, -1, 0, on_backoff_over, this)),
+      retry_(event_new(base, -1, 0, on_retry, this)) {
   dialer_.start();
 }
 
@@ -57,13 +56,17 @@ void PgsqlServer::on_backoff_over(evutil_socket_t, short, void* self) noexcept {
   server->backing_off_ = false;
   server->dialer_.start();
 }
+void PgsqlServer::on_retry(evutil_socket_t, short, void* self) noexcept {
+  auto* server = static_cast<PgsqlServer*>(self);
+  if (server->pipeline_) server->dialer_.start(server->place_);
+}
 
 std::optional<std::string> PgsqlServer::ask(PgsqlQuery query) {
   if (backing_off_) return last_failure_;
   if (waiting_.size() + (pipeline_ ? pipeline_->in_flight() : 0) >= kMostQueries) {
     return fmt::format("{} lookups wait for the database already", kMostQueries);
   }
-  query.deadline = steady_clock::now() + connect_timeout_;
+  query.deadline = steady_clock::now() + options_.connect_timeout;
   waiting_.push_back(std::move(query));
   if (pipeline_) {
     event_active(turn_end_.get(), EV_TIMEOUT, 1);
@@ -101,22 +104,35 @@ void PgsqlServer::drop_overdue() {
   }
   watch_waiting();
   refuse(dropped, fmt::format("no connection to {} within {} s", shown_,
-                              std::chrono::duration<double>(connect_timeout_).count()));
+                              std::chrono::duration<double>(options_.connect_timeout).count()));
 }
 
-void PgsqlServer::on_connected(PgConnPtr connection, const std::string& host) {
-  if (failed_rounds_ > 0 || statistics_.connections == 0) {
-    log_info("connected to PostgreSQL at {}", host);
+void PgsqlServer::on_connected(PgsqlConnected made) {
+  if (failed_rounds_ > 0 || statistics_.connections == 0 || made.place != place_) {
+    log_info("connected to PostgreSQL at {}{}", made.host,
+             made.is_pooled ? ", through a pooler: no statement is prepared" : "");
   }
+  // From a host further down the list.
+  if (pipeline_) wait_again(pipeline_->take_unanswered());
+  place_ = made.place;
   connected_at_ = steady_clock::now();
   next_log_ = {};
   PgsqlPipeline::Owner& owner = *this;
-  pipeline_ = std::make_unique<PgsqlPipeline>(base_, std::move(connection),
-                                              ++statistics_.connections, query_timeout_, owner);
+  pipeline_ = std::make_unique<PgsqlPipeline>(
+      base_, std::move(made.connection), ++statistics_.connections,
+      options_.may_prepare && !made.is_pooled, options_.query_timeout, owner);
+  watch_earlier_hosts();
   send_waiting();
 }
 
+void PgsqlServer::watch_earlier_hosts() {
+  if (place_ == 0) return;
+  const timeval wait = to_timeval(options_.retry_interval);
+  event_add(retry_.get(), &wait);
+}
+
 void PgsqlServer::on_no_connection(std::string why) {
+  if (pipeline_) return watch_earlier_hosts();
   last_failure_ = std::move(why);
   ++failed_rounds_;
   log_failure("no connection");
@@ -144,19 +160,21 @@ void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, b
   } else {
     log_failure("connection given up");
   }
-  std::deque<PgsqlQuery> given_up;
-  const auto deadline = steady_clock::now() + connect_timeout_;
-  for (auto query = unanswered.rbegin(); query != unanswered.rend(); ++query) {
-    if (timed_out || query->times_sent > 1) {
-      given_up.push_front(std::move(*query));
-      continue;
-    }
-    query->deadline = deadline;
-    waiting_.push_front(std::move(*query));
-  }
+  const auto again = std::stable_partition(
+      unanswered.begin(), unanswered.end(),
+      [&](const PgsqlQuery& query) { return timed_out || query.times_sent > 1; });
+  wait_again({std::make_move_iterator(again), std::make_move_iterator(unanswered.end())});
+  const std::deque<PgsqlQuery> given_up(std::make_move_iterator(unanswered.begin()),
+                                        std::make_move_iterator(again));
   const std::string text = last_failure_;
   dial_or_back_off();
   refuse(given_up, text);
+}
+
+void PgsqlServer::wait_again(std::vector<PgsqlQuery> queries) {
+  for (PgsqlQuery& query : queries) query.deadline = steady_clock::now() + options_.connect_timeout;
+  waiting_.insert(waiting_.begin(), std::make_move_iterator(queries.begin()),
+                  std::make_move_iterator(queries.end()));
 }
 
 // Starts the next round; after one without success only when the back-off is over, and nothing
@@ -167,6 +185,7 @@ void PgsqlServer::dial_or_back_off() {
     return watch_waiting();
   }
   backing_off_ = true;
+  dialer_.stop();
   const auto longest = std::min<std::chrono::milliseconds>(
       kFirstBackoff * (1 << std::min(failed_rounds_ - 1, 10)), kLongestBackoff);
   std::uniform_int_distribution<std::int64_t> span(longest.count() / 2, longest.count());

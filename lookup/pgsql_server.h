@@ -1,6 +1,9 @@
 // lookup/pgsql_server.h -- what all tables with one PgsqlLogin share: a connection, and the lookups
 // that use it or wait for it.
 //
+// The first host in the list that takes the connection has it; if that is not the first, those
+// before it are tried again every minute.
+//
 // Lookups of one turn of the loop leave together. A connection that is lost is dialled again at
 // once, and after a round without success with a back-off (100 ms to 2 s, random in its upper
 // half). A lookup that comes while no connection is up waits for the round under way, at most
@@ -31,9 +34,15 @@ class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Own
     std::uint64_t bursts = 0;   // times that some were sent
   };
 
+  struct Options {
+    std::chrono::milliseconds connect_timeout;
+    std::chrono::milliseconds query_timeout;
+    bool may_prepare;
+    std::chrono::milliseconds retry_interval;  // of the hosts before the one in use
+  };
+
   // Dials once the loop runs. `hosts` is parse_pgsql_hosts(login).
-  PgsqlServer(event_base* base, PgsqlLogin login, std::vector<PgsqlHost> hosts,
-              std::chrono::milliseconds connect_timeout, std::chrono::milliseconds query_timeout);
+  PgsqlServer(event_base* base, PgsqlLogin login, std::vector<PgsqlHost> hosts, Options options);
   PgsqlServer(const PgsqlServer&) = delete;
   PgsqlServer& operator=(const PgsqlServer&) = delete;
 
@@ -53,28 +62,32 @@ class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Own
   static void on_turn_end(evutil_socket_t, short, void* self) noexcept;
   static void on_wait_over(evutil_socket_t, short, void* self) noexcept;
   static void on_backoff_over(evutil_socket_t, short, void* self) noexcept;
+  static void on_retry(evutil_socket_t, short, void* self) noexcept;
 
-  void on_connected(PgConnPtr connection, const std::string& host) override;
+  void on_connected(PgsqlConnected made) override;
   void on_no_connection(std::string why) override;
   void on_values(PgsqlQuery query, Result<std::vector<std::string>> values) override;
   void on_send_again(PgsqlQuery query) override;
   void on_lost(std::vector<PgsqlQuery> unanswered, std::string why, bool timed_out) override;
 
+  // In front of what waits already.
+  void wait_again(std::vector<PgsqlQuery> queries);
   void send_waiting();
   void drop_overdue();
   void watch_waiting();
   void dial_or_back_off();
+  void watch_earlier_hosts();
   void log_failure(const std::string& what);
   static void refuse(const std::deque<PgsqlQuery>& queries, const std::string& why);
 
   PgsqlLogin login_;
   std::string shown_;  // the hosts, for the log
   event_base* base_;
-  std::chrono::milliseconds connect_timeout_;
-  std::chrono::milliseconds query_timeout_;
+  Options options_;
 
   PgsqlDialer dialer_;
   std::unique_ptr<PgsqlPipeline> pipeline_;
+  std::size_t place_ = 0;  // in the list, of the host in use
   std::chrono::steady_clock::time_point connected_at_{};
   std::deque<PgsqlQuery> waiting_;
   bool backing_off_ = false;
@@ -87,6 +100,7 @@ class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Own
   EventPtr turn_end_;
   EventPtr wait_;
   EventPtr backoff_;
+  EventPtr retry_;
 };
 
 }  // namespace lmtpd::lookup

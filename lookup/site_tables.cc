@@ -40,7 +40,8 @@ SiteTables::SiteTables(const Settings& settings, event_base* base, FileReader re
     : read_file_(std::move(read_file)),
       base_(base),
       cache_(cache_limits(settings), [] { return Clock::now(); }),
-      factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout}),
+      factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout,
+                settings.db_prepared_statements}),
       evictor_(cache_),
       // Where notices have a host of their own, the tables' may be behind it.
       shared_{base, cache_, settings.notify_hosts.empty() ? nullptr : &evictor_.recent_changes()} {}

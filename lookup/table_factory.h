@@ -31,6 +31,8 @@ struct TableContext {
   FileReader read_file;
   std::chrono::milliseconds db_connect_timeout{5000};
   std::chrono::milliseconds db_query_timeout{10000};
+  bool prepare_statements = true;
+  std::chrono::milliseconds db_retry_interval{60000};  // of the hosts before the one in use
 };
 
 // Owns the connections to PostgreSQL, one for all tables with the same hosts, user, password,

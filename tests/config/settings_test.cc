@@ -70,6 +70,7 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(notify_hosts);
   EXPECT_DEFAULT(db_connect_timeout);
   EXPECT_DEFAULT(db_query_timeout);
+  EXPECT_DEFAULT(db_prepared_statements);
   EXPECT_DEFAULT(alias_expansion);
   EXPECT_DEFAULT(remote_alias_target);
   EXPECT_DEFAULT(transport_errors);
@@ -118,6 +119,7 @@ fsync = no
 cache_size = 0
 cache_ttl = 1h
 db_query_timeout = 250ms
+db_prepared_statements = never
 log = syslog
 )");
   ASSERT_TRUE(settings) << settings.error().text;
@@ -146,6 +148,7 @@ log = syslog
   EXPECT_EQ(settings->cache_size, 0U);
   EXPECT_EQ(settings->cache_ttl, std::chrono::hours(1));
   EXPECT_EQ(settings->db_query_timeout, std::chrono::milliseconds(250));
+  EXPECT_FALSE(settings->db_prepared_statements);
   EXPECT_EQ(settings->log, LogTarget::syslog);
 }
 

@@ -38,7 +38,10 @@ class Asking : public testing::Test {
                 return fail(Reason::lookup_failed, path + ": no such file");
               return found->second;
             },
-            connect_timeout_, query_timeout_};
+            connect_timeout_,
+            query_timeout_,
+            prepare_statements_,
+            retry_interval_};
   }
 
   // All tables of a test come from one factory, made at first use.
@@ -105,6 +108,8 @@ class Asking : public testing::Test {
   std::map<std::string, std::string> files_;
   std::chrono::milliseconds connect_timeout_{5000};
   std::chrono::milliseconds query_timeout_{10000};
+  bool prepare_statements_ = true;
+  std::chrono::milliseconds retry_interval_{60000};
   std::unique_ptr<TableFactory> factory_;
 };
 

@@ -172,7 +172,7 @@ TEST_F(PgsqlTables, PrepareAnewWhatHasChangedUnderThem) {
   }
 }
 
-TEST_F(PgsqlTables, PrepareAnewWhatTheServerHasForgotten) {
+TEST_F(PgsqlTables, GoOnUnnamedWhereTheServerHasForgotten) {
   sql("CREATE FUNCTION forget(text) RETURNS text LANGUAGE plpgsql AS"
       " $$BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN $1; END$$");
   const auto t = homes();
@@ -181,6 +181,37 @@ TEST_F(PgsqlTables, PrepareAnewWhatTheServerHasForgotten) {
   const std::vector<std::string> keys(5, "user@domain.org");
   for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
   EXPECT_EQ(statistics().connections, 1U);
+}
+
+// As behind a pooler that went unnoticed: another client has left a statement of that name.
+TEST_F(PgsqlTables, GoOnUnnamedWhereTheNameIsTaken) {
+  const std::string text = "SELECT home FROM users WHERE userid = $1";
+  sql(
+      fmt::format("CREATE FUNCTION other_client(text) RETURNS text LANGUAGE plpgsql AS"
+                  " $$BEGIN EXECUTE 'PREPARE lmtpd_2_0_{:x} AS {}'; RETURN $1; END$$",
+                  std::hash<std::string>{}(text), text));
+  const auto other = with(login() + "select_function = other_client\n");
+  const auto t = with(login() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  EXPECT_EQ(ask(*other, "k"), found({"k"}));
+  testing::internal::CaptureStderr();
+  const std::vector<std::string> keys(5, "user@domain.org");
+  for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
+  for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("already exists (SQLSTATE 42P05); queries are not prepared any more"));
+}
+
+TEST_F(PgsqlTables, GoUnnamedWhereTheyAreTold) {
+  prepare_statements_ = false;
+  const auto t = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  EXPECT_EQ(ask(*with(superuser() + "query = SELECT count(*) FROM pg_prepared_statements\n"), "k"),
+            found({"0"}));
+  // What PostgreSQL does not take with parameters, and what it does not take at all.
+  EXPECT_EQ(ask(*with(superuser() + "query = SELECT varchar '%s'\n"), "k"), found({"k"}));
+  EXPECT_THAT(why(ask(*with(superuser() + "query = SELEKT '%s'\n"), "k")),
+              HasSubstr("SQLSTATE 42601"));
+  EXPECT_EQ(ask(*t, "nobody@domain.org"), Answer(Absent{}));
 }
 
 TEST_F(PgsqlTables, AreCheckedByPreparingTheQuery) {

@@ -1,6 +1,9 @@
 // How PostgreSQL tables share, lose and regain their connection.
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "lmtpd/base/unique_fd.h"
 #include "tests/lookup/holding_proxy.h"
@@ -28,9 +31,13 @@ class SilentHost {
     port_ = ntohs(address.sin_port);
   }
   [[nodiscard]] std::string host() const { return fmt::format("127.0.0.1:{}", port_); }
+  // Ends a connection, if there is one.
+  [[nodiscard]] bool hang_up() const {
+    return static_cast<bool>(UniqueFd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+  }
 
  private:
-  UniqueFd listener_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  UniqueFd listener_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   int port_ = 0;
 };
 
@@ -70,6 +77,18 @@ TEST_F(PgsqlTables, PrepareOnceAConnection) {
   const std::vector<std::string> keys(10, "user@domain.org");
   for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
   for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
+  EXPECT_EQ(ask(*with(superuser() + "query = SELECT count(*) FROM pg_prepared_statements "
+                                    "WHERE statement LIKE 'SELECT home%%'\n"),
+                "k"),
+            found({"1"}));
+}
+
+TEST_F(PgsqlTables, PrepareAnewOnANewConnection) {
+  const auto t = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lmtpd'");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  EXPECT_EQ(statistics().connections, 2U);
   EXPECT_EQ(ask(*with(superuser() + "query = SELECT count(*) FROM pg_prepared_statements "
                                     "WHERE statement LIKE 'SELECT home%%'\n"),
                 "k"),
@@ -209,6 +228,38 @@ TEST_F(PgsqlTables, TryTheirHostsInOrder) {
   EXPECT_EQ(statistics().connections, 1U);
 }
 
+TEST_F(PgsqlTables, ReturnToAHostEarlierInTheList) {
+  retry_interval_ = 100ms;
+  const auto on_socket = [&] {
+    return sql("SELECT client_addr IS NULL FROM pg_stat_activity WHERE application_name = 'lmtpd'");
+  };
+  // The server's socket under another name, which is not there yet.
+  const std::string near = fmt::format("/tmp/lmtpd-near-{}", getpid());
+  const auto hosts = fmt::format("{0}:{1}, 127.0.0.1:{1}", near, postgres_.port());
+  const auto t = with(login(hosts) +
+                      "query = SELECT pg_sleep(0.4)::text || home FROM users"
+                      " WHERE userid = '%s'\n");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  run_loop_for(300ms);
+  EXPECT_EQ(on_socket(), std::vector<std::string>{"f"});
+  EXPECT_EQ(statistics().connections, 1U);
+
+  std::filesystem::create_symlink(postgres_.socket_folder(), near);
+  // Lookups under way move along.
+  const std::vector<std::string> keys(3, "user@domain.org");
+  for (const Answer& answer : ask_all(*t, keys)) EXPECT_EQ(answer, kUserHome);
+  std::filesystem::remove(near);
+  EXPECT_EQ(on_socket(), std::vector<std::string>{"t"});
+  EXPECT_EQ(statistics().connections, 2U);
+  run_loop_for(300ms);
+  EXPECT_EQ(statistics().connections, 2U);
+
+  // Lost while the first is away: on to the second again.
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lmtpd'");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  EXPECT_EQ(on_socket(), std::vector<std::string>{"f"});
+}
+
 TEST_F(PgsqlTables, SayWhatIsWrongWithEachHost) {
   connect_timeout_ = 300ms;
   const SilentHost silent;
@@ -219,6 +270,27 @@ TEST_F(PgsqlTables, SayWhatIsWrongWithEachHost) {
   EXPECT_THAT(why(answer), HasSubstr("port 1 failed: Connection refused"));
   EXPECT_THAT(why(answer), HasSubstr("/nonexistent/.s.PGSQL.5432"));
   EXPECT_THAT(why(answer), HasSubstr(silent.host() + ": no connection within 0.3 s"));
+}
+
+TEST_F(PgsqlTables, BackOffAtRandom) {
+  const SilentHost host;
+  const auto t = with(login(host.host()) + "query = SELECT '%s'\n");
+  std::vector<steady_clock::time_point> dials;
+  const auto begin = steady_clock::now();
+  while (steady_clock::now() - begin < 3s) {
+    run_loop_for(2ms);
+    if (host.hang_up()) dials.push_back(steady_clock::now());
+  }
+  // 50-100 ms, 100-200 ms, 200-400 ms, 400-800 ms, 800-1,600 ms.
+  ASSERT_GE(dials.size(), 4U);
+  EXPECT_LE(dials.size(), 7U);
+  bool random = false;
+  for (std::size_t i = 1; i < dials.size(); ++i) {
+    const auto longest = 100ms * (1 << (i - 1));
+    EXPECT_GE(dials[i] - dials[i - 1], longest / 2 - 5ms);
+    random |= dials[i] - dials[i - 1] < longest * 9 / 10;
+  }
+  EXPECT_TRUE(random);
 }
 
 TEST_F(PgsqlTables, MayGoWhileTheirQueriesAreOnTheWay) {

@@ -66,15 +66,21 @@ TEST(PgsqlHostList, KeepsTheOrder) {
 }
 
 TEST(PgsqlHostList, PassesTheLoginToPlainHostsOnly) {
-  const auto hosts = parse("h postgresql://u:p@h/d?application_name=x");
+  const auto hosts =
+      parse("h postgresql://u:p@h/d?application_name=x&keepalives_idle=5&sslmode=verify-full");
   ASSERT_TRUE(hosts);
   EXPECT_EQ(keyword(hosts->at(0), "user"), "reader");
   EXPECT_EQ(keyword(hosts->at(0), "password"), "s3cret");
   EXPECT_EQ(keyword(hosts->at(0), "dbname"), "mails");
-  EXPECT_EQ(keyword(hosts->at(0), "application_name"), "lmtpd");
+  EXPECT_EQ(keyword(hosts->at(0), "fallback_application_name"), "lmtpd");
+  EXPECT_EQ(keyword(hosts->at(0), "gssencmode"), "disable");
+  EXPECT_EQ(keyword(hosts->at(0), "keepalives_idle"), "30");
   EXPECT_EQ(keyword(hosts->at(1), "user"), "u");
   EXPECT_EQ(keyword(hosts->at(1), "dbname"), "d");
   EXPECT_EQ(keyword(hosts->at(1), "application_name"), "x");
+  EXPECT_EQ(keyword(hosts->at(1), "gssencmode"), "disable");
+  EXPECT_EQ(keyword(hosts->at(1), "keepalives_idle"), "5");
+  EXPECT_EQ(keyword(hosts->at(1), "sslmode"), "verify-full");
 }
 
 TEST(PgsqlHostList, RefusesWithoutShowingAPassword) {

@@ -23,6 +23,8 @@ def replies(daemon, address):
 
 def test_cached_recipients_go_on_and_others_are_told_to_come_again(running, make_daemon, mail_base):
     daemon = make_daemon()
+    # What is on the way when notices begin to come is not cached.
+    daemon.wait_log("changed rows are noticed")
     assert [reply.code for reply in replies(daemon, "user@domain.org")] == [250, 250]
     before = len(stored(mail_base / "domain.org/mails/user"))
     running.stop()

@@ -83,6 +83,7 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
      "How long past cache_ttl an answer stands in while the database is away."},
     {"db_connect_timeout", Owner::lmtpd, "5s", "How long connecting to a database server may take."},
     {"db_query_timeout", Owner::lmtpd, "10s", "How long a database server may take to answer."},
+    {"db_prepared_statements", Owner::lmtpd, "auto", "Whether queries are prepared: auto or never."},
     {"notify_hosts", Owner::lmtpd, "",
      "Where notices of changed rows come from; empty: the tables' hosts; none: nowhere."},
 

@@ -325,6 +325,9 @@ void read_delivery_and_cache(Reader& reader, Settings& settings) {
   reader.time("cache_stale_ttl", settings.cache_stale_ttl, 0ms);
   reader.time("db_connect_timeout", settings.db_connect_timeout, 1ms);
   reader.time("db_query_timeout", settings.db_query_timeout, 1ms);
+  reader.choice(
+      "db_prepared_statements", settings.db_prepared_statements,
+      std::to_array<std::pair<std::string_view, bool>>({{"auto", true}, {"never", false}}));
   reader.database_hosts("notify_hosts", settings.notify_hosts);
 }
 

@@ -87,6 +87,7 @@ struct Settings {
   Duration cache_stale_ttl{3'600'000};
   Duration db_connect_timeout{5'000};
   Duration db_query_timeout{10'000};
+  bool db_prepared_statements = true;
   std::string notify_hosts;  // as `hosts` in a table file; empty: those; "none": no notices
   AliasExpansion alias_expansion = AliasExpansion::automatic;
   RemoteAliasTarget remote_alias_target = RemoteAliasTarget::defer;

@@ -10,6 +10,7 @@ from .directory import REPOSITORY, SiteDirectory, build_directory, ensure_users,
 from .dovecot import PrivateDovecot
 from .lmtp import Lmtp, Reply
 from .maildir import Stored, stored
+from .pgbouncer import PrivatePgbouncer
 from .postfix import PrivatePostfix
 from .postgres import PrivatePostgres
 from .tables import Tables
@@ -18,6 +19,7 @@ __all__ = [
     "Lmtp",
     "Lmtpd",
     "PrivateDovecot",
+    "PrivatePgbouncer",
     "PrivatePostfix",
     "PrivatePostgres",
     "REPOSITORY",

@@ -6,15 +6,16 @@ NAMES = ("transport", "uids", "gids", "mailboxes", "virtual")
 
 
 class Tables:
-    """contrib/postfix/*.cf to the letter, but for the host: the private server."""
+    """contrib/postfix/*.cf to the letter, but for the host: the private server, or what `hosts` says."""
 
-    def __init__(self, directory, postgres):
+    def __init__(self, directory, postgres, hosts=None):
         self.directory = directory
+        hosts = hosts or f"{postgres.host}:{postgres.port}"
         for name in NAMES:
             text = (REPOSITORY / "contrib" / "postfix" / f"{name}.cf").read_text()
             assert text.count("hosts=localhost\n") == 1, name
             self.path(name).write_text(
-                text.replace("hosts=localhost\n", f"hosts={postgres.host}:{postgres.port}\n"))
+                text.replace("hosts=localhost\n", f"hosts={hosts}\n"))
 
     def path(self, name):
         return self.directory / f"{name}.cf"

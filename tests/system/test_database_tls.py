@@ -1,0 +1,91 @@
+"""TLS to PostgreSQL: libpq's options in a table's URI."""
+
+import os
+import pwd
+import subprocess
+
+import pytest
+
+from testsite import Tables
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def make_authority(directory, name):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-subj", f"/CN={name}", "-days", "2", "-keyout", directory / f"{name}.key",
+            "-out", directory / f"{name}.crt")
+
+
+@pytest.fixture(scope="module")
+def certificates(site, postgres):
+    """PostgreSQL with a certificate for `localhost` by the authority `right`; another is `wrong`."""
+    directory = site.make("certificates")
+    for name in ("right", "wrong"):
+        make_authority(directory, name)
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-subj", "/CN=localhost", "-keyout", postgres.data / "server.key",
+            "-out", directory / "server.csr")
+    (directory / "names").write_text("subjectAltName = DNS:localhost\n")
+    openssl("x509", "-req", "-in", directory / "server.csr", "-days", "2", "-CAcreateserial",
+            "-CA", directory / "right.crt", "-CAkey", directory / "right.key",
+            "-extfile", directory / "names", "-out", postgres.data / "server.crt")
+    owner = pwd.getpwnam("postgres")
+    for file in ("server.key", "server.crt"):
+        os.chown(postgres.data / file, owner.pw_uid, owner.pw_gid)
+        (postgres.data / file).chmod(0o600)
+    postgres.sql("ALTER SYSTEM SET ssl = on")
+    postgres.restart()
+    yield directory
+    postgres.sql("ALTER SYSTEM RESET ssl")
+    postgres.restart()
+
+
+@pytest.fixture
+def answer(site, postgres, certificates, make_daemon):
+    """answer(options, host): the daemon that reads its tables so, and its reply to a RCPT."""
+    def ask(options, host="localhost"):
+        name = f"tls-tables{sum(1 for _ in site.path.glob('tls-tables*'))}"
+        uri = (f"postgresql://mailreader:secret@{host}:{postgres.port}/mails?"
+               + options.format(certificates))
+        daemon = make_daemon(**Tables(site.make(name), postgres, hosts=uri).parameters())
+        (reply,) = daemon.deliver("user@domain.org", b"x\n").recipients
+        return daemon, str(reply)
+    return ask
+
+
+def test_a_server_of_the_right_authority_is_believed(answer, postgres):
+    _, reply = answer("sslmode=verify-full&sslrootcert={}/right.crt")
+    assert reply.startswith("250 ")
+    # The tables' connection and that of the notices.
+    assert postgres.sql("SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                        " WHERE usename = 'mailreader'") == "t\n"
+
+
+@pytest.mark.parametrize("options, host, words", [
+    ("sslmode=verify-full&sslrootcert={}/wrong.crt", "localhost", "SSL error: certificate verify failed"),
+    ("sslmode=verify-full&sslrootcert={}/right.crt", "127.0.0.1",
+     'server certificate for "localhost".* does not match host name "127.0.0.1"'),
+    ("sslmode=verify-full&sslrootcert={}/missing.crt", "localhost",
+     'root certificate file ".*/missing.crt" does not exist'),
+    ("sslmode=require&ssl_min_protocol_version=TLSv1&ssl_max_protocol_version=TLSv1", "localhost",
+     "SSL error"),
+])
+def test_another_is_not(answer, options, host, words):
+    daemon, reply = answer(options, host)
+    assert reply.startswith("451 4.3.0 ")
+    daemon.wait_log(f"warning: PostgreSQL at {host}:.*: no connection: .*{words}")
+    assert "secret" not in daemon.log_text()
+
+
+def test_no_tls_is_no_tls(answer, postgres):
+    """`require` never goes on in the clear."""
+    postgres.sql("ALTER SYSTEM SET ssl = off; SELECT pg_reload_conf()")
+    try:
+        daemon, reply = answer("sslmode=require")
+        assert reply.startswith("451 4.3.0 ")
+        daemon.wait_log("no connection: .*server does not support SSL, but SSL was required")
+    finally:
+        postgres.sql("ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf()")
