@@ -41,7 +41,7 @@ class CacheEvictor final : private NoticeListener::Owner {
   void forget_domain(std::string_view domain);
   void forget_all();
 
-  [[nodiscard]] const RecentChanges& recent_changes() const { return recent_; }
+  [[nodiscard]] RecentChanges& recent_changes() { return recent_; }
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
   // Whether there are feeds of notices and all of them are whole.
   [[nodiscard]] bool is_listening() const;

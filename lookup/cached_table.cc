@@ -64,8 +64,7 @@ Answer CachedTable::settle(std::string_view key, const Answer& answer, bool keep
     return stand_in(key).value_or(answer);
   }
   if (keep) {
-    const auto life = shared_.changes != nullptr ? shared_.changes->longest_life(key, Clock::now())
-                                                 : std::chrono::nanoseconds::max();
+    const auto life = shared_.changes.longest_life(key, Clock::now());
     shared_.cache.insert(number_, key, answer, life);
   }
   return answer;

@@ -33,12 +33,11 @@ class CachedTable final : public Table, private Asker {
  public:
   static constexpr std::chrono::milliseconds kPatience{30};
 
-  // What all tables share; it outlives them. `changes` may be nullptr: the table reads where the
-  // changes are made.
+  // What all tables share; it outlives them.
   struct Shared {
     event_base* base;
     AnswerCache& cache;
-    const RecentChanges* changes = nullptr;
+    const RecentChanges& changes;
   };
 
   // `number` is the table's own in the cache.

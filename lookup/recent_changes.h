@@ -1,6 +1,6 @@
 // lookup/recent_changes.h -- which keys' rows have changed a moment ago.
 //
-// Where tables are read from a replica, a change that has been notified may not have reached it
+// Where tables may be read from a replica, a change that has been notified may not have reached it
 // yet: what it answers for such a key is trusted for a short time only. Not thread-safe.
 #pragma once
 
@@ -22,13 +22,18 @@ class RecentChanges {
   static constexpr std::chrono::seconds kTrust{2};
   static constexpr std::size_t kMostKeys = 10'000;  // with more, every key counts as changed
 
+  // Unless this is said, all answers are trusted.
+  void expect_lag() { has_lag_ = true; }
+
   void add(std::string_view key, Clock::time_point now) {
+    if (!has_lag_) return;
     forget_before(now - kLag);
     if (order_.size() >= kMostKeys) return add_all(now);
     last_[std::string(key)] = now;
     order_.emplace_back(now, key);
   }
   void add_all(Clock::time_point now) {
+    if (!has_lag_) return;
     all_ = now;
     last_.clear();
     order_.clear();
@@ -54,6 +59,7 @@ class RecentChanges {
     }
   }
 
+  bool has_lag_ = false;
   Clock::time_point all_ = Clock::time_point::min();
   std::unordered_map<std::string, Clock::time_point> last_;
   std::deque<std::pair<Clock::time_point, std::string>> order_;

@@ -43,8 +43,7 @@ SiteTables::SiteTables(const Settings& settings, event_base* base, FileReader re
       factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout,
                 settings.db_prepared_statements}),
       evictor_(cache_),
-      // Where notices have a host of their own, the tables' may be behind it.
-      shared_{base, cache_, settings.notify_hosts.empty() ? nullptr : &evictor_.recent_changes()} {}
+      shared_{base, cache_, evictor_.recent_changes()} {}
 
 Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, event_base* base,
                                                      FileReader read_file) {
@@ -63,6 +62,10 @@ Result<void> SiteTables::listen(const Settings& settings) {
   if (settings.notify_hosts == "none") return {};
   const Result<std::vector<PgsqlServer*>> provers = factory_.notice_servers(settings.notify_hosts);
   if (!provers) return tl::unexpected(provers.error());
+  // The tables may be read from a host that is behind the one where rows change.
+  const bool has_several = std::any_of(factory_.servers().begin(), factory_.servers().end(),
+                                       [](auto& server) { return server->hosts().size() > 1; });
+  if (!settings.notify_hosts.empty() || has_several) evictor_.recent_changes().expect_lag();
   for (PgsqlServer* prover : *provers) {
     evictor_.listen(base_, prover->hosts(), settings.db_connect_timeout, *prover);
   }

@@ -22,7 +22,7 @@ struct Absent {
   bool operator==(const Absent&) const = default;
 };
 // The table could not be asked, or answered what it must not (expansion_limit). Never "unknown
-// user".
+// user". `why` names the table.
 struct Unavailable {
   std::string why;
   bool operator==(const Unavailable&) const = default;

@@ -10,9 +10,7 @@ namespace {
 using Outcome = Search::Outcome;
 
 Search pending() { return {Outcome::pending, nullptr, nullptr, {}}; }
-Search failed(const Table& table, std::string_view why) {
-  return {Outcome::failed, nullptr, nullptr, table.name() + ": " + std::string(why)};
-}
+Search failed(std::string why) { return {Outcome::failed, nullptr, nullptr, std::move(why)}; }
 
 std::array<std::string_view, 2> forms(const AddressKey& key) {
   return {key.external, key.internal};
@@ -32,7 +30,7 @@ Search TableSearch::look(Table& table, const AddressKey* key, std::string_view t
   const Answer* answer = answers_.need(table, text);
   if (answer == nullptr) return pending();
   if (const auto* unavailable = std::get_if<Unavailable>(answer)) {
-    return failed(table, unavailable->why);
+    return failed(unavailable->why);
   }
   if (const auto* absent = std::get_if<Absent>(answer)) {
     if (absent->was && doubt_.empty()) {
@@ -42,7 +40,7 @@ Search TableSearch::look(Table& table, const AddressKey* key, std::string_view t
   }
   const auto& found = std::get<Found>(*answer);
   for (const std::string& value : found.values) {
-    if (!valid_utf8(value)) return failed(table, "answer is not valid UTF-8");
+    if (!valid_utf8(value)) return failed(table.name() + ": answer is not valid UTF-8");
   }
   return {Outcome::found, key, &found, {}};
 }

@@ -39,7 +39,8 @@ class CachedTables : public testing::Test {
   AnswerCache cache_{AnswerCache::Limits{100, 1'000'000, seconds(300), seconds(10)},
                      [this] { return now_; }};
   EventBasePtr base_{event_base_new()};
-  CachedTable::Shared shared_{base_.get(), cache_};
+  RecentChanges changes_;
+  CachedTable::Shared shared_{base_.get(), cache_, changes_};
   FakeTable* behind_;
   std::unique_ptr<CachedTable> table_;
   Ear ear_;
@@ -198,11 +199,10 @@ TEST_F(CachedTables, WaitAMomentForASilentTableAndThenNoMore) {
 }
 
 TEST_F(CachedTables, KeepForAShortTimeWhatAReplicaSaysOfAChangedRow) {
-  RecentChanges changes;
-  shared_.changes = &changes;
+  changes_.expect_lag();
   auto behind = std::make_unique<FakeTable>("replica:", FakeTable::Rows{{"a", "1"}, {"b", "2"}});
   CachedTable replica(std::move(behind), shared_, 1);
-  changes.add("a", Clock::now());
+  changes_.add("a", Clock::now());
   EXPECT_TRUE(replica.lookup("a", ear_, 0));
   EXPECT_TRUE(replica.lookup("b", ear_, 0));
   now_ += seconds(3);
@@ -212,6 +212,7 @@ TEST_F(CachedTables, KeepForAShortTimeWhatAReplicaSaysOfAChangedRow) {
 
 TEST(RecentChange, IsForgottenInTime) {
   RecentChanges changes;
+  changes.expect_lag();
   const Clock::time_point now = Clock::now();
   changes.add("a", now);
   EXPECT_EQ(changes.longest_life("a", now + seconds(29)), RecentChanges::kTrust);
