@@ -13,6 +13,7 @@ namespace lmtpd {
 namespace {
 
 LogTarget g_target = LogTarget::standard_error;
+Severity g_least = Severity::info;
 std::string g_ident = "lmtpd";
 
 int syslog_priority(Severity severity) {
@@ -41,13 +42,15 @@ std::string_view prefix(Severity severity) {
 
 }  // namespace
 
-void open_log(const char* role, LogTarget target) {
+void open_log(const char* role, LogTarget target, Severity least) {
   g_target = target;
+  g_least = least;
   g_ident = std::string("lmtpd/") + role;
   if (target == LogTarget::syslog) openlog(g_ident.c_str(), LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
 void log_line(Severity severity, std::string_view text) {
+  if (severity < g_least) return;
   if (g_target == LogTarget::syslog) {
     syslog(syslog_priority(severity), "%.*s%.*s", static_cast<int>(prefix(severity).size()),
            prefix(severity).data(), static_cast<int>(text.size()), text.data());

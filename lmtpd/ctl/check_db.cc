@@ -37,7 +37,7 @@ int check_db(const std::string& file) {
   if (!parameters) return give_up(parameters.error(), EX_CONFIG);
   const auto settings = Settings::parse(*parameters);
   if (!settings) return give_up(settings.error(), EX_CONFIG);
-  open_log("lmtpctl", LogTarget::standard_error);
+  open_log("lmtpctl", LogTarget::standard_error, Severity::warning);
   const auto summary = lookup::check_databases(
       *settings, read_file, [](const std::string& line) { fmt::print("{}\n", line); });
   if (!summary) return give_up(summary.error(), EX_UNAVAILABLE);

@@ -3,8 +3,7 @@
 #include <event2/event.h>
 #include <fmt/format.h>
 
-#include <deque>
-#include <memory>
+#include <algorithm>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -48,6 +47,10 @@ class DatabaseCheck final : private Resolver::Client {
     if (Result<void> resolved = resolve_all(); !resolved) {
       return tl::unexpected(std::move(resolved.error()));
     }
+    // They came as the database answered.
+    std::sort(lines_.begin(), lines_.end());
+    for (const std::string& line : lines_) report_(line);
+    summary_.faults = lines_.size();
     return summary_;
   }
 
@@ -87,8 +90,7 @@ class DatabaseCheck final : private Resolver::Client {
   // Once for a key and fault, in however many tables it stands.
   void say(std::uint32_t table, std::string_view key, std::string_view what) {
     if (!said_.emplace(key, what).second) return;
-    ++summary_.faults;
-    report_(fmt::format("{}: <{}> {}", names_[table], escaped(key), what));
+    lines_.push_back(fmt::format("{}: <{}> {}", names_[table], escaped(key), what));
   }
 
   Result<void> resolve_all() {
@@ -128,9 +130,15 @@ class DatabaseCheck final : private Resolver::Client {
   void on_outcome(std::uint64_t id, const Resolution& resolution) override {
     const auto asked = asked_.extract(id);
     const auto& [key, table] = asked.mapped();
-    for (const std::string& note : resolution.notes) say(table, key, note);
-    if (resolution.mailboxes) return;
+    if (resolution.mailboxes) {
+      for (const std::string& note : resolution.notes) say(table, key, note);
+      return;
+    }
     const Error& error = resolution.mailboxes.error();
+    // A catch-all that keeps the user's name, and has no such user.
+    if (error.reason == Reason::unknown_user && error.text.find(kAnybody) != std::string::npos) {
+      return;
+    }
     // What it says of a row begins with the row's address; else it is the table's failure.
     if (error.reason == Reason::lookup_failed && !error.text.starts_with("alias <")) {
       failure_ = error;
@@ -146,6 +154,7 @@ class DatabaseCheck final : private Resolver::Client {
   std::vector<std::string> names_;
   std::unordered_map<std::string, Key> keys_;
   std::set<std::pair<std::string, std::string>> said_;
+  std::vector<std::string> lines_;
   std::unordered_map<std::uint64_t, std::pair<std::string, std::uint32_t>> asked_;
   std::uint64_t next_id_ = 0;
   std::optional<Error> failure_;

@@ -1,0 +1,156 @@
+"""lmtpctl check-db: what it finds in a database of tricky rows, and its exit status."""
+
+import pathlib
+import sqlite3
+
+import pytest
+
+from testsite import Tables
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "lookup" / "golden"
+
+
+@pytest.fixture(scope="module")
+def tricky(site, postgres):
+    """The golden fixture, in a database beside the site's."""
+    postgres.sql("CREATE DATABASE tricky", database="postgres")
+    postgres.sql((GOLDEN / "fixture.sql").read_text()
+                 + "GRANT SELECT ON ALL TABLES IN SCHEMA public TO mailreader;", database="tricky")
+    tables = Tables(site.make("tricky-tables"), postgres)
+    for path in tables.directory.iterdir():
+        path.write_text(path.read_text().replace("dbname=mails", "dbname=tricky"))
+    return tables
+
+
+def check(make_daemon, tables, **parameters):
+    daemon = make_daemon(start=False, **{**tables.parameters(), **parameters})
+    return daemon.ctl("check-db")
+
+
+# What the golden fixture's administrator would be told, but for the tables' names.
+FAULTS = """\
+mailboxes: <@trap.org> has a dummy row
+mailboxes: <Mixed.Org> never matches: keys are folded, it is asked for as <mixed.org>
+mailboxes: <Mixed@Domain.Org> never matches: keys are folded, it is asked for as <mixed@domain.org>
+mailboxes: <both@domain.org> has a mailbox and an alias
+mailboxes: <dotdot2@domain.org> leads to no mailbox: <dotdot2@domain.org> mailbox path
+mailboxes: <dotdot@domain.org> leads to no mailbox: <dotdot@domain.org> mailbox path
+mailboxes: <emptyhome@domain.org> leads to no mailbox: <emptyhome@domain.org> mailbox path "/" is
+mailboxes: <ghostt@domain.org> has a dummy row
+mailboxes: <ghostt@domain.org> leads to no mailbox: <ghostt@domain.org> has a dummy row and no mailbox
+mailboxes: <gid0@domain.org> leads to no mailbox: <gid0@domain.org> has an owner that is refused
+mailboxes: <neguid@domain.org> leads to no mailbox: <neguid@domain.org> has uid "-2"
+mailboxes: <nullhome@domain.org> has a NULL
+mailboxes: <nullhome@domain.org> leads to no mailbox: unknown user
+mailboxes: <special@domain.org> has a dummy row
+mailboxes: <straße@domain.org> never matches: keys are folded, it is asked for as <strasse@domain.org>
+mailboxes: <uid0@domain.org> leads to no mailbox: <uid0@domain.org> has an owner that is refused
+mailboxes: <uid99@domain.org> leads to no mailbox: <uid99@domain.org> has an owner that is refused
+virtual: <UPPERKEY@domain.org> never matches: keys are folded, it is asked for as <upperkey@domain.org>
+virtual: <abuse> has no domain
+virtual: <aldom.org> is a bare domain in an alias table
+virtual: <bare@domain.org> leads to no mailbox: alias target <user@
+virtual: <blank@domain.org> leads to no mailbox: alias <blank@domain.org> leads to no address
+virtual: <cmd@domain.org> leads to no mailbox: alias target <|/bin/cat
+virtual: <empty@domain.org> has an empty value
+virtual: <empty@domain.org> leads to no mailbox: unknown user
+virtual: <file@domain.org> leads to no mailbox: alias target </tmp/x
+virtual: <garbage@domain.org> leads to no mailbox: alias target <MAILER-DAEMON@
+virtual: <ghost2@domain.org> alias <ghost2@domain.org>: dead target beside living ones
+virtual: <ghost@domain.org> leads to no mailbox: unknown user: "nobody@domain.org"
+virtual: <grow2@loop.org> leads to no mailbox: alias expansion of <grow2@loop.org>
+virtual: <grow@loop.org> alias <grow@loop.org>: dead target beside living ones
+virtual: <incl@domain.org> leads to no mailbox: alias target <":include:
+virtual: <junk@domain.org> leads to no mailbox: alias <junk@domain.org> leads to no address
+virtual: <long@domain.org> leads to no mailbox: alias target <yyy
+virtual: <loopa@loop.org> leads to no mailbox: alias expansion of <loopa@loop.org>: <loopa@loop.org> leads back
+virtual: <loopb@loop.org> leads to no mailbox: alias expansion of <loopb@loop.org>: <loopb@loop.org> leads back
+virtual: <mixlocalremote@domain.org> leads to no mailbox: alias target <someone@remote.example>
+virtual: <p8@domain.org> leads to no mailbox: unknown user
+virtual: <p9@domain.org> alias <p9@domain.org>: dead target beside living ones
+virtual: <remote@domain.org> leads to no mailbox: alias target <someone@remote.example>
+""".splitlines()
+
+
+def assert_faults(done, tables, kind):
+    *lines, total = done.stdout.splitlines()
+    shown = [line.removeprefix(f"{kind}:{tables.directory}/").replace(".cf:", ":", 1)
+             for line in lines]
+    assert [line[:len(fault)] for line, fault in zip(shown, FAULTS)] == FAULTS
+    assert len(shown) == len(FAULTS), shown
+    assert total.endswith(f" rows, {len(FAULTS)} faults")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_it_finds_every_row_that_is_wrong(make_daemon, tricky):
+    assert_faults(check(make_daemon, tricky), tricky, "pgsql")
+
+
+def test_a_clean_database_is_silent(make_daemon, tables):
+    done = check(make_daemon, tables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" rows, 0 faults\n") and done.stdout.count("\n") == 1
+
+
+def test_transport_rows_for_addresses(make_daemon, tricky):
+    done = check(make_daemon, tricky, transport_maps=tricky.map("transport"), transport_errors="yes")
+    for key in ("special@domain.org", "ghostt@domain.org", "@trap.org"):
+        assert f"transport.cf: <{key}> is a transport row for an address" in done.stdout
+    assert "<u@dead.org> leads to no mailbox: 5.7.1 no mail here" in done.stdout
+
+
+def test_other_modes_of_expansion_have_other_faults(make_daemon, tricky):
+    full = check(make_daemon, tricky, alias_expansion="full")
+    assert "<both@domain.org>" not in full.stdout
+    assert "<loopa@loop.org>" in full.stdout
+
+
+def test_a_query_that_cannot_be_listed_is_said(make_daemon, tables, site):
+    folder = site.make("unlisted")
+    path = folder / "virtual.cf"
+    login = "".join(line + "\n" for line in tables.path("virtual").read_text().splitlines()
+                    if line.split("=")[0].strip() in ("hosts", "user", "password", "dbname"))
+    path.write_text(login + "query = SELECT userid FROM postfix_virtual WHERE address = '%u@%d'\n")
+    done = check(make_daemon, tables, virtual_maps=f"pgsql:{path}")
+    assert f"pgsql:{path}: its rows cannot be listed" in done.stderr
+    assert done.returncode == 0
+    path.write_text(login + "query = select userid from postfix_virtual where address='%s' and true\n")
+    done = check(make_daemon, tables, virtual_maps=f"pgsql:{path}")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_without_a_database_nothing_is_said_to_be_right(make_daemon, tables, postgres, site):
+    postgres.stop()
+    try:
+        done = check(make_daemon, tables)
+    finally:
+        postgres.start()
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "Connection refused" in done.stderr
+    postgres.sql("REVOKE SELECT ON postfix_virtual FROM mailreader")
+    try:
+        done = check(make_daemon, tables)
+    finally:
+        postgres.sql("GRANT SELECT ON postfix_virtual TO mailreader")
+    assert done.returncode == 69 and "permission denied" in done.stderr
+    assert check(make_daemon, tables, virtual_uid_maps="nosuch:x").returncode == 78
+
+
+def test_sqlite_rows_are_listed_too(make_daemon, site, tables):
+    folder = site.make("lite")
+    with sqlite3.connect(folder / "mail.db") as database:
+        database.executescript("""
+            CREATE TABLE mailboxes (userid TEXT, mailbox TEXT);
+            INSERT INTO mailboxes VALUES ('a@b.org', 'b.org/a/'), ('Upper@b.org', 'b.org/u/'),
+                ('b.org', 'dummy'), ('null@b.org', NULL);""")
+    (folder / "mailboxes.cf").write_text(
+        f"dbpath = {folder}/mail.db\nquery = SELECT mailbox FROM mailboxes WHERE userid = '%s'\n")
+    done = check(make_daemon, tables, virtual_mailbox_maps=f"sqlite:{folder}/mailboxes.cf",
+                 virtual_uid_maps="static:1001", virtual_gid_maps="static:1001", virtual_maps="")
+    assert done.stdout.splitlines() == [
+        f"sqlite:{folder}/mailboxes.cf: <Upper@b.org> never matches: keys are folded, it is asked for"
+        " as <upper@b.org>",
+        f"sqlite:{folder}/mailboxes.cf: <null@b.org> has a NULL, which counts as no row",
+        f'sqlite:{folder}/mailboxes.cf: <null@b.org> leads to no mailbox: unknown user: "null@b.org"',
+        "4 rows, 3 faults"]
+    assert done.returncode == 1
