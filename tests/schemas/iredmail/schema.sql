@@ -18,6 +18,7 @@ INSERT INTO mailbox (username, maildir, domain, enabledeliver, active) VALUES
   ('off@ired.example', 'ired.example/o/f/f/off-2024.01.01', 'ired.example', 1, 0),
   ('nodeliver@ired.example', 'ired.example/n/o/d/nodeliver-2024.01.01', 'ired.example', 0, 1),
   ('carl@catch.example', 'catch.example/c/a/r/carl-2024.01.01', 'catch.example', 1, 1),
+  ('shut@catch.example', 'catch.example/s/h/u/shut-2024.01.01', 'catch.example', 1, 0),
   ('dora@closed.example', 'closed.example/d/o/r/dora-2024.01.01', 'closed.example', 1, 1);
 -- One row a target, and one to itself for each mailbox; a bare domain is its catch-all.
 INSERT INTO forwardings (address, forwarding, domain, active) VALUES
@@ -27,6 +28,7 @@ INSERT INTO forwardings (address, forwarding, domain, active) VALUES
   ('off@ired.example', 'off@ired.example', 'ired.example', 0),
   ('nodeliver@ired.example', 'nodeliver@ired.example', 'ired.example', 1),
   ('carl@catch.example', 'carl@catch.example', 'catch.example', 1),
+  ('shut@catch.example', 'shut@catch.example', 'catch.example', 0),
   ('dora@closed.example', 'dora@closed.example', 'closed.example', 1),
   ('team@ired.example', 'anna@ired.example', 'ired.example', 1),
   ('team@ired.example', 'bert@ired.example', 'ired.example', 1),
