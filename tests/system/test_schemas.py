@@ -47,6 +47,13 @@ def parameters(schema):
     return dict(line.split(" = ", 1) for line in re.sub(r"\n +", " ", text).splitlines())
 
 
+def queries(schema):
+    """{table file: query}"""
+    tables = configparser.RawConfigParser()
+    tables.read(SCHEMAS / schema / "tables.ini")
+    return {name: tables[name]["query"] for name in tables.sections()}
+
+
 class Site:
     """The database and table files of one schema, and a daemon with each kind of expansion."""
 
@@ -55,12 +62,10 @@ class Site:
         postgres.sql((SCHEMAS / schema / "schema.sql").read_text() +
                      "GRANT SELECT ON ALL TABLES IN SCHEMA public TO mailreader;", database=schema)
         tables = site.make(f"{schema}-tables")
-        published = configparser.RawConfigParser()
-        published.read(SCHEMAS / schema / "tables.ini")
-        for name in published.sections():
+        for name, query in queries(schema).items():
             (tables / name).write_text(
                 f"hosts = localhost:{postgres.port}\nuser = mailreader\npassword = secret\n"
-                f"dbname = {schema}\nquery = {published[name]['query']}\n")
+                f"dbname = {schema}\nquery = {query}\n")
         self.bases = {}
         self.daemons = {}
         for expansion in ("auto", "full"):
@@ -127,3 +132,9 @@ def test_address(sites, case):
 def test_the_documented_lines_are_the_tested_ones(schema):
     documented = (REPOSITORY / "docs" / "schemas.md").read_text()
     assert f"```\n{(SCHEMAS / schema / 'lmtpd.cf').read_text()}```\n" in documented
+
+
+@pytest.mark.parametrize("name", ("sql-mailboxes.cf", "sql-uids.cf", "sql-gids.cf"))
+def test_modoboas_documented_queries_are_the_tested_ones(name):
+    documented = (REPOSITORY / "docs" / "schemas.md").read_text()
+    assert f"# {name}\nquery = {queries('modoboa')[name]}\n" in documented
