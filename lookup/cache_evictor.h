@@ -47,6 +47,12 @@ class CacheEvictor final : private NoticeListener::Owner {
   [[nodiscard]] bool is_listening() const;
 
  private:
+  // Of notices: a domain costs a look at every entry.
+  struct DomainCount {
+    Clock::time_point since = Clock::time_point::min();
+    std::ptrdiff_t domains = 0;
+  };
+
   void on_notice(std::string_view payload) override;
   void on_feed(bool is_whole) override;
 
@@ -54,6 +60,7 @@ class CacheEvictor final : private NoticeListener::Owner {
   std::vector<CachedTable*> tables_;
   RecentChanges recent_;
   Statistics statistics_;
+  DomainCount lately_;
   std::vector<std::unique_ptr<NoticeListener>> listeners_;
 };
 

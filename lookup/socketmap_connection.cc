@@ -14,6 +14,8 @@ constexpr std::size_t kLongestRequest = 10'000 + 100;
 constexpr std::size_t kLongestReply = 100'000;
 constexpr std::size_t kLongestLength = 6;  // of a netstring, in digits and with the colon
 constexpr std::size_t kMostInput = kLongestRequest + kLongestLength + 1;
+// Of answers that Postfix does not read; then no more is read either.
+constexpr std::size_t kMostOutput = kLongestReply;
 constexpr timeval kIdleTime{600, 0};
 
 std::string_view word(MapReply::Kind kind) {
@@ -38,7 +40,7 @@ SocketmapConnection::SocketmapConnection(event_base* base, UniqueFd socket, Serv
       service_(service),
       owner_(owner),
       reader_(kLongestRequest) {
-  bufferevent_setcb(buffer_.get(), on_readable, nullptr, on_event, this);
+  bufferevent_setcb(buffer_.get(), on_ready, on_ready, on_event, this);
   bufferevent_set_timeouts(buffer_.get(), &kIdleTime, &kIdleTime);
   bufferevent_setwatermark(buffer_.get(), EV_READ, 0, kMostInput);
   bufferevent_enable(buffer_.get(), EV_READ | EV_WRITE);
@@ -46,7 +48,7 @@ SocketmapConnection::SocketmapConnection(event_base* base, UniqueFd socket, Serv
 
 SocketmapConnection::~SocketmapConnection() { service_.inquiries.abandon(*this); }
 
-void SocketmapConnection::on_readable(bufferevent*, void* self) noexcept {
+void SocketmapConnection::on_ready(bufferevent*, void* self) noexcept {
   static_cast<SocketmapConnection*>(self)->read();
 }
 
@@ -58,7 +60,8 @@ void SocketmapConnection::on_event(bufferevent*, short, void* self) noexcept {
 void SocketmapConnection::read() {
   using Kind = NetstringReader::Step::Kind;
   evbuffer* input = bufferevent_get_input(buffer_.get());
-  while (!busy_) {
+  const evbuffer* output = bufferevent_get_output(buffer_.get());
+  while (!busy_ && evbuffer_get_length(output) < kMostOutput) {
     const std::size_t size = evbuffer_get_length(input);
     const auto* octets = reinterpret_cast<const char*>(evbuffer_pullup(input, -1));
     const NetstringReader::Step step = reader_.read({octets, size});

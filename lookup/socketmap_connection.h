@@ -47,7 +47,7 @@ class SocketmapConnection final : private Inquiries<MapReply>::Client {
     void operator()(bufferevent* buffer) const { bufferevent_free(buffer); }
   };
 
-  static void on_readable(bufferevent*, void* self) noexcept;
+  static void on_ready(bufferevent*, void* self) noexcept;  // more was read, or all is written
   static void on_event(bufferevent*, short what, void* self) noexcept;
   void read();
   void run(std::string_view request);

@@ -121,6 +121,24 @@ def test_junk_ends_the_connection_and_nothing_else(daemon, postfix, junk):
     daemon.wait_log("socketmap: a request is no netstring")
 
 
+def test_who_does_not_read_is_not_read(daemon, postfix):
+    """And goes on where he left off."""
+    request = b"23:virtual user@domain.org,"
+    answer = b"18:OK user@domain.org,"
+    with connect(postfix) as client:
+        client.settimeout(0.5)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while sent < 100_000_000:
+                sent += client.send(1000 * request)
+        client.settimeout(20)
+        expected = sent // len(request) * len(answer)
+        received = 0
+        while received < expected:
+            received += len(client.recv(1 << 20))
+        assert received == expected
+
+
 def test_many_connections_stay(daemon, postfix):
     clients = [connect(postfix) for _ in range(300)]
     for client in clients:
