@@ -19,6 +19,25 @@ void print_line(std::string_view line) {
   std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
 }
 
+constexpr std::array kCommands = {
+    Command{"resolve --explain", DoneBy::lookup, "explain", "ADDRESS",
+            "the same, with every key that was tried, in which table, and its answer"},
+    Command{"resolve", DoneBy::lookup, "resolve", "ADDRESS",
+            "where mail for ADDRESS is delivered, or the reply it gets"},
+    Command{"flush", DoneBy::lookup, "flush", "[ADDRESS | @DOMAIN]",
+            "has the daemon ask its tables anew, for ADDRESS, all of DOMAIN, or everything"},
+    Command{"check-db", DoneBy::lmtpctl, "", "",
+            "rows that can never match or will misbehave; not the daemon's work"},
+    Command{"status", DoneBy::lookup, "status", "",
+            "counters of the cache and the database, a name and a number a line"},
+    Command{"reload", DoneBy::master, "", "",
+            "has the daemon read its configuration anew; its log says how that went"},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
 int print_answer(const Answer& answer) {
   for (const std::string& line : answer.lines) print_line(line);
   if (answer.status == kControlOk) return EXIT_SUCCESS;
@@ -26,25 +45,6 @@ int print_answer(const Answer& answer) {
   print_line(refusal.reply);
   return refusal.status;
 }
-
-constexpr std::array kCommands = {
-    Command{"resolve --explain", "explain", "ADDRESS",
-            "the same, with every key that was tried, in which table, and its answer",
-            print_answer},
-    Command{"resolve", "resolve", "ADDRESS",
-            "where mail for ADDRESS is delivered, or the reply it gets", print_answer},
-    Command{"flush", "flush", "[ADDRESS | @DOMAIN]",
-            "has the daemon ask its tables anew, for ADDRESS, all of DOMAIN, or everything",
-            print_answer},
-    Command{"check-db", "", "",
-            "rows that can never match or will misbehave; not the daemon's work", nullptr},
-    Command{"status", "status", "",
-            "counters of the cache and the database, a name and a number a line", print_answer},
-};
-
-}  // namespace
-
-std::span<const Command> commands() { return kCommands; }
 
 Refusal refusal_of(std::string_view text) {
   std::uint8_t number = 0;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "lmtpd/base/control_protocol.h"
@@ -56,6 +57,21 @@ Result<Answer> ControlClient::ask(const std::string& request) {
     if (*next == kControlEnd) return answer;
     answer.lines.push_back(*std::move(next));
   }
+}
+
+Result<void> ControlClient::signal_master(int number) const {
+  // SO_PEERCRED of a client tells who called listen(2) (unix(7)).
+  ucred master{};
+  socklen_t length = sizeof master;
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &master, &length) != 0) {
+    return failed(errno_text("SO_PEERCRED", errno));
+  }
+  // 0: it is not in this namespace of process ids, and kill(2) would mean this process's group.
+  if (master.pid <= 0) return failed("its process is not to be seen from here");
+  if (::kill(master.pid, number) != 0) {
+    return failed(errno_text(fmt::format("signal to process {}", master.pid), errno));
+  }
+  return {};
 }
 
 Result<std::string> ControlClient::read_line() {

@@ -26,6 +26,9 @@ class ControlClient {
   // `request` has no line end. An answer that takes longer than kPatience is a failure.
   [[nodiscard]] Result<Answer> ask(const std::string& request);
 
+  // To the process that listens: master, which made the socket and hands it to lookup.
+  [[nodiscard]] Result<void> signal_master(int number) const;
+
   static constexpr std::chrono::seconds kPatience{120};
 
  private:

@@ -3,13 +3,14 @@
 //   lmtpctl [-c FILE | -s SOCKET] COMMAND [--OPTION] [ARGUMENT]
 //
 // DIAGNOSTICS, the exit status:
-//   0   deliverable          1   refused (5xx)          75  a temporary failure (4xx), EX_TEMPFAIL
+//   0   deliverable, done    1   refused (5xx)          75  a temporary failure (4xx), EX_TEMPFAIL
 //   64  the command line is wrong, EX_USAGE             69  the daemon cannot be reached,
 //   EX_UNAVAILABLE 76  lmtpctl and the daemon are of different builds, EX_PROTOCOL 78  FILE is no
 //   valid configuration, EX_CONFIG
 
 #include <sysexits.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
@@ -25,6 +26,8 @@
 namespace {
 
 using lmtpd::ctl::Command;
+using lmtpd::ctl::ControlClient;
+using lmtpd::ctl::DoneBy;
 
 constexpr const char* kDefaultFile = "/etc/lmtpd/lmtpd.cf";
 
@@ -84,18 +87,29 @@ std::string socket_of(const Arguments& arguments) {
   return parameters->value("control_socket");
 }
 
-int run(const Arguments& arguments) {
-  if (arguments.command->request.empty()) return lmtpd::ctl::check_db(arguments.file);
-  auto client = lmtpd::ctl::ControlClient::connect(socket_of(arguments));
-  if (!client) give_up(client.error().text, EX_UNAVAILABLE);
+int ask_lookup(ControlClient& client, const Arguments& arguments) {
   std::string request(arguments.command->request);
   if (!arguments.argument.empty()) request += " " + arguments.argument;
-  const auto answer = client->ask(request);
+  const auto answer = client.ask(request);
   if (!answer) give_up(answer.error().text, EX_UNAVAILABLE);
   if (answer->status != lmtpd::kControlOk && answer->status != lmtpd::kControlError) {
     give_up("the daemon did not understand: " + answer->text, EX_PROTOCOL);
   }
-  return arguments.command->print(*answer);
+  return lmtpd::ctl::print_answer(*answer);
+}
+
+int signal_master(const ControlClient& client) {
+  const auto signalled = client.signal_master(SIGHUP);
+  if (!signalled) give_up(signalled.error().text, EX_UNAVAILABLE);
+  return EXIT_SUCCESS;
+}
+
+int run(const Arguments& arguments) {
+  if (arguments.command->done_by == DoneBy::lmtpctl) return lmtpd::ctl::check_db(arguments.file);
+  auto client = ControlClient::connect(socket_of(arguments));
+  if (!client) give_up(client.error().text, EX_UNAVAILABLE);
+  return arguments.command->done_by == DoneBy::master ? signal_master(*client)
+                                                      : ask_lookup(*client, arguments);
 }
 
 }  // namespace

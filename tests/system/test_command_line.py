@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from testsite import Lmtp, wait_until
 from testsite.daemon import SANITIZER_OPTIONS
 
 MESSAGE = b"Subject: command line\n\nbody\n"
@@ -119,6 +120,33 @@ def test_lmtpctl_explains_a_failure(make_daemon, postgres, tables):
     assert explained.returncode == 75
     assert f"  {tables.map('virtual')}: <foo@foo.org>: failed: " in explained.stdout
     assert explained.stdout.splitlines()[-1].startswith("451 4.3.0")
+
+
+def test_lmtpctl_reload(make_daemon):
+    daemon = make_daemon()
+    frontends = daemon.role("frontend")
+    daemon.parameters["message_size_limit"] = "7777777"
+    daemon.write()
+    asked = daemon.ctl("reload")
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, "", "")
+    daemon.wait_log("ready:", count=2)
+    with Lmtp(daemon.socket_path) as client:
+        assert "SIZE 7777777" in client.lhlo().lines
+    # The socket is the new generation's, and master's again.
+    daemon.parameters["message_size_limit"] = "none"
+    daemon.write()
+    assert daemon.ctl("reload").returncode == 0
+    daemon.wait_log("reload refused")
+    assert daemon.deliver("user@foo.org", MESSAGE).final[0].code == 250
+    wait_until(lambda: not set(frontends) & set(daemon.role("frontend")), "the old frontend ends")
+
+
+def test_lmtpctl_without_a_daemon(make_daemon):
+    daemon = make_daemon(start=False)
+    for command in ("reload", "status"):
+        asked = daemon.ctl(command)
+        assert asked.returncode == 69
+        assert str(daemon.control_socket) in asked.stderr
 
 
 def test_the_control_socket_is_roots(make_daemon):
