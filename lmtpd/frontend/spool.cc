@@ -66,7 +66,9 @@ void Spool::expire(Clock::time_point now) {
   std::vector<MessageName> refused;
   for (Booking& booking : unfinished_) {
     if (waiting_ == 0) break;
-    if (booking.wanted == 0 || now < booking.give_up || &booking == &unfinished_.front()) continue;
+    if (booking.wanted == 0 || now < booking.give_up) continue;
+    // What has begun to come in and is the oldest is what all others make room for.
+    if (booking.octets > 0 && &booking == &unfinished_.front()) continue;
     booking.wanted = 0;
     --waiting_;
     refused.push_back(booking.id);

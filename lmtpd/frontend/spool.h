@@ -2,8 +2,9 @@
 //
 // Each frontend has an equal share of spool_limit. Octets are booked before they are asked for: the
 // declared SIZE, or else the first 64 KiB, before 354; growing beyond may wait. One message can
-// always finish: a part of the share is kept back for the oldest booking, and only the oldest waits
-// without a time limit, while all others give up and free what they hold.
+// always finish: a part of the share is kept back for the oldest booking, and only the oldest, once
+// it has room for its first octets, waits without a time limit, while all others give up and free
+// what they hold.
 #pragma once
 
 #include <chrono>
@@ -42,7 +43,7 @@ class Spool {
 
   // Books for those who wait, in the order of their age, as far as octets are free.
   void run_waiting();
-  // Refuses those whose 60 s have passed, save for the oldest booking.
+  // Refuses those whose 60 s have passed, save for the oldest booking where it grows.
   void expire(Clock::time_point now);
   [[nodiscard]] bool anyone_waits() const { return waiting_ > 0; }
 

@@ -68,6 +68,16 @@ TEST_F(Spools, RefuseAfterTheWaitAllButTheOldest) {
   EXPECT_EQ(booked_, (std::vector<std::uint64_t>{1}));
 }
 
+TEST_F(Spools, RefuseTheOldestTooWhereNothingOfItHasBegun) {
+  ASSERT_TRUE(spool_.book(message(1), 500, start_));
+  ASSERT_FALSE(spool_.book(message(2), 600, start_));
+  spool_.finish(message(1));  // and is not delivered soon
+  spool_.expire(start_ + Spool::kWait - std::chrono::milliseconds(1));
+  EXPECT_TRUE(refused_.empty());
+  spool_.expire(start_ + Spool::kWait);
+  EXPECT_EQ(refused_, (std::vector<std::uint64_t>{2}));
+}
+
 TEST_F(Spools, CountAFinishedMessageButDoNotTakeItForTheOldest) {
   ASSERT_TRUE(spool_.book(message(1), 500, start_));
   spool_.finish(message(1));
