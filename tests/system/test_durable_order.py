@@ -7,7 +7,6 @@ another only if its result was there before the other began.
 import os
 import re
 import signal
-import time
 
 import pytest
 
@@ -86,9 +85,11 @@ def test_several_at_once_share_their_syncs(warm, site):
             for client, recipient in zip(clients, recipients):
                 client.envelope("sender@remote.example", [recipient])
                 client.send(MESSAGE.replace(b"\n", b"\r\n") + b".\r\n")
-            # Nothing tells that the frontend has passed on the last of them: the worker, which would,
-            # is stopped.
-            time.sleep(0.5)
+            # The frontend is one thread and reads in the order of arrival. So before it answers this it
+            # has read all messages, and before it answers again it has passed them on.
+            with warm.client() as another:
+                for _ in range(2):
+                    assert another.command("NOOP").code == 250
         finally:
             os.kill(worker, signal.SIGCONT)
         for client in clients:
@@ -125,14 +126,25 @@ def test_directories_made_on_the_way_are_synced_before_the_reply(make_daemon, po
     with Trace(site.path, [daemon.master, worker], Trace.SYSCALLS + ",mkdir,mkdirat") as trace:
         assert daemon.deliver("deep@domain.org", MESSAGE).final[0].code == 250
     (message,) = messages(trace.calls)
-    above = [mail_base / "domain.org/deep/down", mail_base / "domain.org/deep", mail_base / "domain.org"]
+    said = [call for call in of(trace.calls, "sendmsg")
+            if call.pid == worker and call.started > message["unlink"][0].ended]
     whole = of(trace.calls, "syncfs")
-    for directory in above:
-        syncs = of(trace.calls, "fsync", rf"^\d+<{re.escape(str(directory))}>") + whole
-        assert syncs, f"{directory} was not synced"
-        said = [call for call in of(trace.calls, "sendmsg")
-                if call.pid == worker and call.started > message["unlink"][0].ended]
-        assert min(sync.ended for sync in syncs) < said[0].started
+    for name in ("domain.org/deep", "domain.org/deep/down", "domain.org/deep/down/box"):
+        path = mail_base / name
+        above = re.escape(str(path.parent))
+        # The mailbox itself is made under another name.
+        made = of(trace.calls, "mkdirat", rf'^\d+<{above}>, "{path.name}"') + of(
+            trace.calls, "renameat2", rf'^\d+<{above}>, "[^"]+", \d+<{above}>, "{path.name}"')
+        assert len(made) == 1, f"{path} was not made"
+        synced = [sync for sync in of(trace.calls, "fsync", rf"^\d+<{above}>") + whole
+                  if sync.started > made[0].ended and sync.ended < said[0].started]
+        assert synced, f"{path.parent} was not synced between {made[0]} and {said[0]}"
+    # tmp/, new/ and cur/ are names in the mailbox.
+    box = re.escape(str(mail_base / "domain.org/deep/down/box"))
+    made = of(trace.calls, "mkdirat", rf'^\d+<{box}>, "(tmp|new|cur)"')
+    assert len(made) == 3
+    assert [sync for sync in of(trace.calls, "fsync", rf"^\d+<{box}>") + whole
+            if sync.started > made[-1].ended and sync.ended < said[0].started]
 
 
 def test_the_worker_is_the_recipient_and_cannot_be_root_again(warm):
