@@ -27,6 +27,7 @@ Connection::Connection(event_base* base, UniqueFd socket, std::uint64_t name,
       name_(name),
       services_(services),
       session_(settings, std::move(session_id), std::move(peer), *this),
+      largest_body_(settings.size_announced),
       write_timeout_(settings.session_timeout),
       readable_(event_new(base, socket_.get(), EV_READ | EV_PERSIST, on_readable, this)),
       writable_(event_new(base, socket_.get(), EV_WRITE, on_progress, this)),
@@ -184,7 +185,7 @@ void Connection::on_window() { schedule(); }
 
 void Connection::start_body(std::uint64_t id, std::uint64_t octets) {
   Receiving& body = bodies_[id];
-  body.booked = std::max(octets, kFirstBooking);
+  body.booked = std::max(octets, std::min(kFirstBooking, largest_body_));
   if (services_.book({name_, id}, body.booked)) answer_body(id, {});
 }
 
@@ -195,8 +196,10 @@ bool Connection::append_body(std::uint64_t id, std::string_view octets) {
     return false;
   }
   if (body.octets.size() <= body.booked) return true;
-  const std::uint64_t more =
-      std::max<std::uint64_t>(body.octets.size() - body.booked, kBookingStep);
+  // Room beyond the largest message may not exist; the session ends what is larger.
+  const std::uint64_t more = std::max<std::uint64_t>(
+      body.octets.size() - body.booked,
+      std::min(kBookingStep, largest_body_ - std::min(largest_body_, body.booked)));
   body.booked += more;
   return services_.book({name_, id}, more);
 }

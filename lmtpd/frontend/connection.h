@@ -95,7 +95,8 @@ class Connection final : private session::Backend {
   bool finished_ = false;
   std::size_t under_way_ = 0;  // recipients being resolved and copies being delivered
   std::unordered_map<std::uint64_t, Receiving> bodies_;
-  std::vector<BodyAnswer> answers_;  // owed to the session
+  std::vector<BodyAnswer> answers_;   // owed to the session
+  const std::uint64_t largest_body_;  // octets
   const std::chrono::milliseconds write_timeout_;
   Clock::time_point sent_at_ = Clock::now();  // when the client last took octets, or had all
   Clock::time_point timer_due_ = Clock::time_point::max();

@@ -88,6 +88,20 @@ def test_bodies_of_every_size(daemon, mail_base, size):
         assert message.sizes == (len(message.octets), len(message.octets) + message.octets.count(b"\n"))
 
 
+@pytest.mark.parametrize("processes", ["1", "32"])
+def test_the_largest_message_needs_no_declared_size(make_daemon, mail_base, processes):
+    """What SIZE announces is what fits, to the octet; of several frontends each has its share."""
+    daemon = make_daemon(spool_limit="1048576", frontend_processes=processes)
+    largest = 1048576 // int(processes)
+    with daemon.client(timeout=20) as client:
+        assert f"SIZE {largest}" in client.lhlo().lines
+        body = b"x" * (largest - 2) + b"\n"  # the line end counts as CRLF
+        assert client.deliver("s@remote.example", ["user@domain.org"], body).final[0].code == 250
+        assert newest(mail_base).octets.endswith(b"\n" + body)
+        refused = client.deliver("s@remote.example", ["user@domain.org"], b"x" + body)
+        assert (refused.final[0].code, refused.final[0].enhanced) == (552, "5.3.4")
+
+
 def test_recipients_of_mixed_fate(daemon, mail_base):
     before = len(stored(mail_base / "foo.org/mails/user"))
     with daemon.client() as client:
