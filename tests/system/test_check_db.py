@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 from testsite import Tables
+from testsite.daemon import BESIDE_POSTFIX
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "lookup" / "golden"
 
@@ -23,7 +24,7 @@ def tricky(site, postgres):
 
 
 def check(make_daemon, tables, **parameters):
-    daemon = make_daemon(start=False, **{**tables.parameters(), **parameters})
+    daemon = make_daemon(start=False, **{**tables.parameters(), **BESIDE_POSTFIX, **parameters})
     return daemon.ctl("check-db")
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from testsite import Lmtpd, stored
+from testsite.daemon import BESIDE_POSTFIX
 from testsite.directory import REPOSITORY
 
 GOLDEN = REPOSITORY / "tests" / "lookup" / "golden"
@@ -210,6 +211,7 @@ class Site:
             "transport_maps": "{transport}", "transport_errors": "yes",
             "alias_expansion": "full", "recipient_delimiter": delimiter,
             "mydestination": "$mydomain, $myhostname", "cache_size": str(self.database.cache_size),
+            **BESIDE_POSTFIX,
         }
         if setting.startswith("SQL error on "):
             self.forbidden = setting.removeprefix("SQL error on ")
@@ -221,7 +223,7 @@ class Site:
         self.count += 1
         name = f"{self.database.scheme}{self.count}"
         queue = self.site.make(name + "-queue")
-        self.site.make(f"{name}-queue/private", owner="postfix", mode=0o700)
+        self.site.make(f"{name}-queue/private", mode=0o700)
         self.daemon = Lmtpd(self.site, self.base, queue, {
             parameter: value.format(**self.tables) for parameter, value in parameters.items()},
             name=name).start()
