@@ -73,6 +73,9 @@ def test_t_finds_a_broken_template(make_daemon, site, tables):
 
 def test_lmtpctl_resolve(make_daemon):
     daemon = make_daemon()
+    # What was looked up before is asked for again, and an old "no such row" refuses nobody while that
+    # takes its time.
+    daemon.wait_log("changed rows are noticed")
     found = daemon.ctl("resolve", "foo@foo.org")
     assert found.returncode == 0, found.stderr
     assert "foo.org/mails/user" in found.stdout and "1002" in found.stdout
