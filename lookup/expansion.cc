@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "lmtpd/base/address.h"
@@ -55,6 +56,7 @@ class Expansion {
   struct Ancestor {
     std::string folded;
     std::size_t ancestor;
+    bool is_final;  // one of its own results: not expanded again
   };
   // What the tables make of one address. No results: it stays.
   struct Step {
@@ -87,31 +89,37 @@ class Expansion {
   // The first result replaces the line, the others go to the end.
   Result<void> take_results(std::size_t i, std::string folded, Addresses results) {
     const std::size_t from = lines_[i].ancestor;
-    bool is_first = true;
-    for (PlainAddress& result : results) {
-      if (result.external().size() > settings_.virtual_alias_address_length_limit) {
+    std::vector<std::string> results_folded;
+    results_folded.reserve(results.size());
+    for (const PlainAddress& result : results) results_folded.push_back(fold(result.internal()));
+    const bool is_final =
+        std::find(results_folded.begin(), results_folded.end(), folded) != results_folded.end();
+    if (is_final) self_results_.insert(folded);
+
+    for (std::size_t at = 0; at < results.size(); ++at) {
+      PlainAddress& result = results[at];
+      if (result.internal().size() > settings_.virtual_alias_address_length_limit) {
         return limit_hit("a result is longer than virtual_alias_address_length_limit");
       }
-      const std::string result_folded = fold(result.internal());
-      if (result_folded == folded) {
-        self_results_.insert(folded);
-      } else if (!self_results_.contains(result_folded) && descends_from(from, result_folded)) {
+      if (!is_final && loops(from, results_folded[at])) {
         return limit_hit(fmt::format("<{}> leads back to itself", escaped(result.external())));
       }
       Line line{std::move(result), ancestors_.size()};
-      if (is_first) {
+      if (at == 0) {
         lines_[i] = std::move(line);
       } else {
         lines_.push_back(std::move(line));
       }
-      is_first = false;
     }
-    ancestors_.push_back({std::move(folded), from});
+    ancestors_.push_back({std::move(folded), from, is_final});
     return {};
   }
 
-  [[nodiscard]] bool descends_from(std::size_t line, std::string_view folded) const {
+  // Whether `folded`, come to again, would be expanded for ever: on the way from it down to here
+  // nothing is its own result, where the second round would end.
+  [[nodiscard]] bool loops(std::size_t line, std::string_view folded) const {
     for (; line != kNoAncestor; line = ancestors_[line].ancestor) {
+      if (ancestors_[line].is_final) return false;
       if (ancestors_[line].folded == folded) return true;
     }
     return false;

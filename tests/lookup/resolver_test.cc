@@ -94,7 +94,7 @@ class Resolving : public testing::Test, public Resolver::Client {
   std::vector<std::pair<std::uint64_t, Resolution>> heard_;
 };
 
-// ---- 7.2.1, alias_expansion
+// ---- alias_expansion
 
 TEST_F(Resolving, AutoEndsAtAMailboxBeforeItsAlias) {
   alias_.add("user@d.org", "user2@d.org");
@@ -131,7 +131,7 @@ TEST_F(Resolving, OffFollowsNoAlias) {
   EXPECT_EQ(alias_.asked(), 0);
 }
 
-// ---- 2.2 to 2.4
+// ---- keys, extensions, results
 
 TEST_F(Resolving, AsksForBareLocalPartsInLocalDomainsOnly) {
   alias_.add("abuse", "user@d.org");
@@ -182,7 +182,7 @@ TEST_F(Resolving, RefusesAResultThatCouldBreakAHeader) {
   EXPECT_EQ(resolve("bytes@d.org"), "lookup failed");
 }
 
-// ---- 1.7
+// ---- several tables
 
 TEST_F(Resolving, TriesAKeyInEveryTableBeforeTheNextKey) {
   FakeTable second("fake:second", {{"user3@d.org", "user@d.org"}});
@@ -194,7 +194,7 @@ TEST_F(Resolving, TriesAKeyInEveryTableBeforeTheNextKey) {
   EXPECT_EQ(resolve("user3@d.org"), "lookup failed");
 }
 
-// ---- 2.5
+// ---- recursion
 
 TEST_F(Resolving, DetectsLoopsButNotBranchesThatMeet) {
   alias_.add("a@l.org", "b@l.org, user@d.org");
@@ -214,6 +214,20 @@ TEST_F(Resolving, DetectsLoopsButNotBranchesThatMeet) {
   user("keep@l.org");
   settings_.alias_expansion = AliasExpansion::full;
   EXPECT_EQ(resolve("keep@l.org"), "keep@l.org");
+  EXPECT_EQ(resolve("back@l.org"), "keep@l.org");  // the second round would end there
+}
+
+TEST_F(Resolving, FollowsACircleThatASelfResultEndsInWhateverOrder) {
+  settings_.alias_expansion = AliasExpansion::full;
+  user("keep@l.org");
+  alias_.add("in@l.org", "on@l.org");
+  alias_.add("on@l.org", "keep@l.org, user@d.org");
+  alias_.add("keep@l.org", "in@l.org, keep@l.org");
+  EXPECT_EQ(resolve("in@l.org"), "keep@l.org user@d.org");
+  EXPECT_EQ(resolve("keep@l.org"), "keep@l.org user@d.org");
+  alias_.add("off@l.org", "keep@l.org, round@l.org");  // beside it one that nothing ends
+  alias_.add("round@l.org", "off@l.org");
+  EXPECT_EQ(resolve("off@l.org"), "alias limit");
 }
 
 TEST_F(Resolving, EndsWhatGrowsWithoutEnd) {
@@ -225,6 +239,12 @@ TEST_F(Resolving, EndsWhatGrowsWithoutEnd) {
   settings_.virtual_alias_expansion_limit = 1000;
   settings_.virtual_alias_address_length_limit = 5;
   EXPECT_EQ(resolve("wide@l.org"), "alias limit");
+  user("\"a b\"@d.org");
+  alias_.add("long@l.org", "\"a b\"@d.org");
+  settings_.virtual_alias_address_length_limit = 9;  // without the quotes
+  EXPECT_EQ(resolve("long@l.org"), "\"a b\"@d.org");
+  settings_.virtual_alias_address_length_limit = 8;
+  EXPECT_EQ(resolve("long@l.org"), "alias limit");
 }
 
 TEST_F(Resolving, HoldsTheRecursionLimit) {
@@ -237,7 +257,7 @@ TEST_F(Resolving, HoldsTheRecursionLimit) {
   EXPECT_EQ(resolve("c0@l.org"), "alias limit");
 }
 
-// ---- 7.2.3 and 7.2.4
+// ---- remote and dead targets
 
 TEST_F(Resolving, DefersOrRejectsARecipientWithARemoteTarget) {
   alias_.add("mixed@d.org", "user@d.org, someone@remote.example");
@@ -285,7 +305,7 @@ TEST_F(Resolving, NamesEachPathOnce) {
   EXPECT_EQ(resolve("both@d.org"), "other@d.org");
 }
 
-// ---- 3.3, 7.2.7, 7.2.8
+// ---- mailboxes, dummies, paths
 
 TEST_F(Resolving, TakesNoBrokenIds) {
   int number = 0;
@@ -388,7 +408,7 @@ TEST_F(Resolving, MakesThePathOfATemplateWhereTheRowOnlySaysYes) {
   }
 }
 
-// ---- 7.2.6
+// ---- transport rows
 
 TEST_F(Resolving, RefusesForTransportRowsOfErrorsOnly) {
   settings_.transport_maps = {&transport_};
@@ -470,7 +490,7 @@ TEST_F(Resolving, RefusesNobodyForOldAnswers) {
   }
 }
 
-// ---- round trips (design.md 5)
+// ---- round trips
 
 TEST_F(Resolving, CostsARoundTripAnAliasStepAndOneForTheIds) {
   EXPECT_EQ(round_trips("user@d.org"), 2);

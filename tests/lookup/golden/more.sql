@@ -3,7 +3,7 @@ INSERT INTO transport VALUES ('more.org','virtual:'),('full.org','virtual:'),('l
  ('closed@more.org','error:5.2.1 mailbox closed'),('.shut.org','retry:4.7.1 moved, come again'),('nostatus.org','error:no such place');
 INSERT INTO users(userid,uid,gid,home) VALUES
  ('a@more.org',1007,1007,'more.org/a'),('b@more.org',1007,1007,'more.org/b'),('closed@more.org',1007,1007,'more.org/closed'),
- ('m1@more.org',1007,1007,'more.org/m1'),('m2@more.org',1007,1007,'more.org/m2'),
+ ('m1@more.org',1007,1007,'more.org/m1'),('m2@more.org',1007,1007,'more.org/m2'),('m3@more.org',1007,1007,'more.org/m3'),
  ('mailer@more.org',1007,1007,'more.org/mailer'),('double@more.org',1007,1007,'more.org/double'),('owner@more.org',1007,1007,'more.org/owner'),
  ('"q q"@more.org',1007,1007,'more.org/quoted'),('q q@more.org',1007,1007,'more.org/unquoted'),('"us..er"@more.org',1007,1007,'more.org/dots'),
  ('"at@at"@more.org',1007,1007,'more.org/at'),('gasse@more.org',1007,1007,'more.org/gasse'),
@@ -22,7 +22,7 @@ INSERT INTO virtual VALUES
  ('one@loop.org','two@loop.org'),('two@loop.org','three@loop.org'),('three@loop.org','one@loop.org'),
  ('toself@loop.org','self@loop.org'),('self@loop.org','self@loop.org,a@more.org'),
  ('meet@loop.org','left@loop.org,right@loop.org'),('left@loop.org','a@more.org'),('right@loop.org','a@more.org'),
- ('m1@more.org','m2@more.org'),('m2@more.org','m1@more.org'),('side@loop.org','a@more.org,loopa@loop.org'),
+ ('m3@more.org','tom3@loop.org'),('tom3@loop.org','m3@more.org'),('m1@more.org','m2@more.org'),('m2@more.org','m1@more.org'),('side@loop.org','a@more.org,loopa@loop.org'),
  -- Targets.
  ('withbad@more.org','a@more.org,uid0@domain.org'),('dead@more.org','no1@more.org,no2@domain.org'),('beneath@more.org','x@sub.more.org'),
  ('toclosed@more.org','closed@more.org'),
