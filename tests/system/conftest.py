@@ -100,8 +100,14 @@ def make_daemon(site, mail_base, tables):
 
 
 @pytest.fixture(scope="module")
-def daemon(site, mail_base, tables):
-    """One daemon for the tests of a file that leave it as it was."""
+def make_module_daemon(site, mail_base, tables):
+    """make_daemon for all tests of a file."""
     maker = DaemonMaker(site, mail_base, tables)
-    yield maker()
+    yield maker
     maker.stop()
+
+
+@pytest.fixture(scope="module")
+def daemon(make_module_daemon):
+    """One daemon for the tests of a file that leave it as it was."""
+    return make_module_daemon()

@@ -40,8 +40,8 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 class PrivatePostfix:
     """The site's main.cf, on a port of its own; `parameters` add to it or replace."""
 
-    def __init__(self, site, tables, mail_base, parameters=None, port=None):
-        self.directory = site.make("postfix")
+    def __init__(self, site, tables, mail_base, parameters=None, port=None, name="postfix"):
+        self.directory = site.make(name)
         self.configuration = self.directory / "etc"
         self.queue_directory = self.directory / "queue"
         self.log = self.directory / "maillog"
