@@ -54,7 +54,7 @@ class Queries:
 
 def test_a_hundred_thousand_deliveries_to_a_thousand_users(users, postgres, make_daemon, build,
                                                            mail_base):
-    daemon = make_daemon(cache_ttl="300s", fsync="no")
+    daemon = make_daemon(cache_ttl="600s", fsync="no")
     daemon.wait_log("changed rows are noticed")
     queries = Queries(postgres)
     begin = time.monotonic()
@@ -71,7 +71,7 @@ def test_a_hundred_thousand_deliveries_to_a_thousand_users(users, postgres, make
                 message.unlink()
     took = time.monotonic() - begin
     asked = queries.count()
-    assert took < 300, "longer than cache_ttl"
+    assert took < 600, "longer than cache_ttl"
     assert 3 * USERS * DOMAINS <= asked <= 6 * USERS * DOMAINS
 
 
