@@ -3,8 +3,7 @@
 //   BM_CacheHit/N       find() of a random key among N entries, all in the cache
 //   BM_CacheMiss/N      find() of keys that are not there
 //   BM_CacheTurnover/N  insert() into a full cache of N entries: each one drives another out
-//   BM_HotResolve/N     user@dN.org among N users through alias, mailbox, uid and gid tables: what
-//   a
+//   BM_HotResolve/N     user@dN.org among N users through mailbox, uid and gid tables: what a
 //                       recipient costs lookup when everything is cached
 //
 // Octets per entry are shown as `octets` (cache_memory is counted in them).

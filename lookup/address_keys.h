@@ -1,8 +1,8 @@
 // lookup/address_keys.h -- an address as tables know it: its extension, and the keys it is looked
 // up by.
 //
-// The order of the keys is that of Postfix's mail_addr_find(3), resolution.md 2.2; what an
-// extension is, that of its split_addr(3) (2.3 there).
+// The order of the keys is that of Postfix's mail_addr_find(3); what an extension is, that of
+// its split_addr(3).
 #pragma once
 
 #include <string>
@@ -58,7 +58,7 @@ struct AddressKey {
 [[nodiscard]] std::vector<AddressKey> address_keys(const PlainAddress& address,
                                                    const ExtensionRules& rules);
 
-// The keys of a transport table, most specific first (resolution.md 4.1).
+// The keys of a transport table, most specific first (transport(5)).
 [[nodiscard]] std::vector<AddressKey> transport_keys(const PlainAddress& address,
                                                      const ExtensionRules& rules);
 

@@ -11,7 +11,8 @@
 namespace lmtpd::lookup {
 
 // `found` is what find_alias() found for `address`. One address at least; an extension that the key
-// left out is put on each, and "@otherdomain" is the same user there (resolution.md 2.3, 2.4).
+// left out is put on each, and "@otherdomain" is the same user there
+// (virtual(5)).
 // Fails with lookup_failed where the answer holds no address, or one with a control character.
 [[nodiscard]] Result<std::vector<PlainAddress>> alias_results(const PlainAddress& address,
                                                               const Search& found,

@@ -17,7 +17,7 @@ bool is_refusal(Reason reason) {
   return reason == Reason::unknown_user || reason == Reason::transport_error;
 }
 
-// What becomes of a recipient whose targets are these, once all are known (resolution.md 7.2.4).
+// What becomes of a recipient whose targets are these, once all are known.
 class Verdict {
  public:
   explicit Verdict(std::string recipient) : recipient_(std::move(recipient)) {}

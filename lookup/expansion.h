@@ -1,7 +1,7 @@
 // lookup/expansion.h -- from an address to the addresses that its aliases lead to (virtual(5)).
 //
-// As cleanup(8) walks virtual_alias_maps (resolution.md 2.5), with alias_expansion's choice of
-// where a mailbox ends the walk (7.2.1).
+// As cleanup(8) walks virtual_alias_maps, with alias_expansion's choice of where a mailbox ends the
+// walk. What Postfix would go round in until it meets a limit fails at the first round.
 #pragma once
 
 #include <optional>

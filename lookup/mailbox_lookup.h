@@ -1,7 +1,7 @@
 // lookup/mailbox_lookup.h -- from a final address to its mailbox: path, uid and gid.
 //
-// Three searches that are independent of each other, as in virtual(8) (resolution.md 3.3), and that
-// of the transport table where it is asked for errors (7.2.6).
+// Three searches that are independent of each other, as in virtual(8), and that of the transport
+// table where it is asked for errors (transport_errors).
 #pragma once
 
 #include <optional>

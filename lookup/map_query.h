@@ -2,7 +2,7 @@
 //
 // Postfix folds no key of such a map, and asks for the full address only: here it is folded,
 // stripped of its extension, and tried as catch-all and in parent domains, as Postfix would with a
-// table (resolution.md 6.1). What an extension would be put on carries it already.
+// table of another type (socketmap_table(5)). What an extension would be put on carries it already.
 #pragma once
 
 #include <optional>

@@ -14,8 +14,8 @@
 
 namespace lmtpd::lookup {
 
-// The tables of one parameter: each key is asked in all of them before the next key
-// (resolution.md 1.7).
+// The tables of one parameter: each key is asked in all of them before the next key,
+// as Postfix does it.
 using Tables = std::vector<Table*>;
 
 // One item of a list of domains; the first that matches decides (match_list(3)).

@@ -33,7 +33,7 @@ struct Search {
   enum class Outcome {
     absent,
     found,
-    dummy,    // the address itself has nothing but the literal `dummy` (resolution.md 7.2.7)
+    dummy,    // the address itself has nothing but the literal `dummy` (docs/differences.md)
     failed,   // `why`: a table could not be asked
     pending,  // an answer is not known yet
   };

@@ -59,7 +59,7 @@ class Deliveries final : public EventChannel::Owner {
 
   [[nodiscard]] bool none() const { return messages_.empty(); }
 
-  // From start() to the outcome; design.md section 3, Flow.
+  // From start() to the outcome.
   static constexpr std::chrono::seconds kDeadline{120};
 
  private:

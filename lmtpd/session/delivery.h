@@ -1,8 +1,7 @@
 // lmtpd/session/delivery.h -- which copies a message needs, and what each recipient is told.
 //
 // Equal mailbox paths get one copy, with the addresses of the first recipient that leads there. A
-// recipient with several mailboxes gets one reply: 250 only if all of them have the message
-// (resolution.md 7.2.4).
+// recipient with several mailboxes gets one reply: 250 only if all of them have the message.
 #pragma once
 
 #include <optional>

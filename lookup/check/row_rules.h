@@ -1,4 +1,4 @@
-// lookup/check/row_rules.h -- what is wrong with a row, seen by itself (resolution.md 7.2.9).
+// lookup/check/row_rules.h -- what is wrong with a row, seen by itself.
 #pragma once
 
 #include <string>

@@ -62,7 +62,7 @@ class Fixture {
   }
   ~Fixture() { sqlite3_close(database_); }
 
-  // Rows whose value is NULL or empty count as absent (resolution.md 1.5).
+  // Rows whose value is NULL or empty count as absent.
   std::unique_ptr<FakeTable> table(const std::string& key, const std::string& value,
                                    const std::string& from) const {
     auto made = std::make_unique<FakeTable>("golden:" + from);
@@ -148,7 +148,7 @@ std::vector<Case> golden_cases() {
   return cases;
 }
 
-// resolution.md 7.2.5.
+// The reply to RCPT, as the session gives it.
 std::string reply(const Error& error) {
   switch (error.reason) {
     case Reason::unknown_user:

@@ -283,7 +283,7 @@ TEST_F(LookupRole, TakesANewChannelForAFrontendThatWasRestarted) {
   EXPECT_EQ(receive(*fresh).size(), 1U);
 }
 
-TEST(NoteLog, WritesANoteOnceAnInterval) {  // resolution.md 7.2.3
+TEST(NoteLog, WritesANoteOnceAnInterval) {
   std::vector<std::string> written;
   NoteLog log([&](const std::string& note) { written.push_back(note); });
   const Clock::time_point start{};

@@ -14,7 +14,7 @@ Recipient recipient(const std::string& address, const std::vector<std::string>& 
   return out;
 }
 
-TEST(Delivery, EqualPathsGetOneCopyWithTheFirstRecipientsAddresses) {  // resolution.md 7.2.2
+TEST(Delivery, EqualPathsGetOneCopyWithTheFirstRecipientsAddresses) {
   const std::vector<Recipient> recipients{recipient("a", {"x", "y", "x"}),
                                           recipient("b", {"y", "z"})};
   const Delivery delivery(recipients);
@@ -56,7 +56,7 @@ int code(const std::vector<std::string>& paths, const std::vector<Result<void>>&
   return delivery.reply(0, kOk, defer_over_quota).code;
 }
 
-TEST(Delivery, OneReplyForSeveralMailboxes) {  // resolution.md 7.2.4
+TEST(Delivery, OneReplyForSeveralMailboxes) {
   const Result<void> stored;
   const Result<void> full = fail(Reason::over_quota, "");
   const Result<void> broken = fail(Reason::io, "");

@@ -45,7 +45,7 @@ TEST(ReplyTable, ATransportRowBringsItsStatus) {
             "451 4.4.1 later");
 }
 
-TEST(ReplyTable, AmongSeveralMailboxesNothingBounces) {  // resolution.md 7.2.4
+TEST(ReplyTable, AmongSeveralMailboxesNothingBounces) {
   for (int i = 0; i <= static_cast<int>(kLastReason); ++i) {
     const Reply reply = deferring_reply_to({static_cast<Reason>(i), ""});
     EXPECT_EQ(reply.code / 100, 4) << i;
