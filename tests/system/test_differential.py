@@ -21,7 +21,7 @@ from testsite.generated import DOMAINS, HOME, LENGTH_LIMIT, LIMIT, GeneratedSite
 from testsite.lmtp_sink import LmtpSink
 
 SEED = int(os.environ.get("LMTPD_DIFFERENTIAL_SEED", "20261123"))
-RUNS = {"+": 2200, "+-": 600}  # recipient_delimiter: addresses
+RUNS = {"+": 2000, "+-": 400}  # recipient_delimiter: addresses
 LIMITS = {"virtual_alias_recursion_limit": str(LIMIT), "virtual_alias_expansion_limit": str(LIMIT),
           "virtual_alias_address_length_limit": str(LENGTH_LIMIT)}
 
