@@ -33,6 +33,7 @@ DUMMY_BESIDE = "A dummy row beside a mailbox"
 DUMMY_ALONE = "A dummy row alone"
 DUMMY_DOMAIN = "A dummy row for a whole domain"
 RULES = (NOBODY, DEAD, REMOTE, ONE_COPY, DUMMY_BESIDE, DUMMY_ALONE, DUMMY_DOMAIN)
+CIRCLE_FIRST = "A circle beside what is no address"  # rare: not in every run
 
 
 @pytest.fixture(scope="module", params=RUNS)
@@ -229,6 +230,11 @@ def expected(reply, finals):
     return "250 2.1.5", rules
 
 
+def found_circle_first(reply, answer):
+    return (reply.startswith("451 4.3.0") and answer.reply == "451 4.6.0"
+            and "leads back to itself" in answer.error)
+
+
 def agree(answer, wanted, finals):
     if answer.reply != wanted:
         return False
@@ -255,6 +261,8 @@ def test_the_same_addresses_reach_the_same_mailboxes(addresses, answers, their_t
     for address, (reply, group), answer in zip(addresses, theirs, answers):
         finals = [boxes[final] for final in group]
         wanted, rules = expected(reply, finals)
+        if found_circle_first(reply, answer):
+            wanted, rules = answer.reply, {CIRCLE_FIRST}
         seen.update(rules or [f"as Postfix: {answer.reply}"])
         if not agree(answer, wanted, finals):
             differences.append((address, reply, group, wanted, vars(answer)))
@@ -284,4 +292,4 @@ def test_each_table_answers_as_to_postmap(addresses, answers, postfix):
 
 def test_each_rule_is_explained():
     sections = re.findall("^### (.*)$", (REPOSITORY / "docs" / "differences.md").read_text(), re.MULTILINE)
-    assert set(RULES) <= set(sections)
+    assert {*RULES, CIRCLE_FIRST} <= set(sections)

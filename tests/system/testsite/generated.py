@@ -45,6 +45,7 @@ class GeneratedSite:
             self.aliases[address] = self._rows(address)
         self._add_rings()
         self._add_limits()
+        self._add_one_of_each()
         self.aliases |= {"@d4.example": [self.user()], "@d5.example": ["@d1.example"],
                          **{f"bare{number}": [self.user()] for number in range(5)}, "bare0+own": [self.user()]}
         self.transport = [*self.random.sample(sorted(self.users), 5), "ghost@d2.example", "@d7.example"]
@@ -140,10 +141,20 @@ class GeneratedSite:
         self.aliases["grow@d3.example"] = ["grow+x@d3.example"]
         self.aliases["fast@d3.example"] = [f"fast+{'x' * 30}@d3.example"]
 
+    def _add_one_of_each(self):
+        """What chance might leave out."""
+        self.aliases |= {
+            "twice@d1.example": ["kept@d1.example", "kept+x@d1.example"],
+            "away@d1.example": [f"kept@d1.example, someone@{ELSEWHERE}"],
+            "ghosts@d1.example": ["nobody@d1.example"], "half@d1.example": ["kept@d1.example nobody@d1.example"],
+            "junk@d1.example": [":,;"]}
+
     def addresses(self, count):
         limits = [*(f"chain{number}@d1.example" for number in range(7)),
                   *(key for key in self.aliases if re.match("wide|long|grow|fast", key)),
                   "bare0@" + HOME, "BARE1+x@" + HOME, "bare0+own@" + HOME, "ghost@d2.example", "circle@d1.example",
+                  *(f"{local}@d1.example" for local in ("twice", "away", "ghosts", "half", "junk", "nobody")),
+                  "anybody@d7.example",
                   "owner-x@d1.example", "team-request@d1.example", "team-x@d1.example",
                   "postmaster+x@d1.example", "mailer-daemon+x@d1.example", "Dead.Case@d1.example"]
         known = sorted(self.users) + sorted(key for key in self.aliases if "@" in key)
