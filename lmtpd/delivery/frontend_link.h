@@ -22,6 +22,7 @@ class FrontendLink {
 
   [[nodiscard]] std::uint32_t instance() const { return instance_; }
   [[nodiscard]] Channel& channel() { return channel_; }
+  [[nodiscard]] const Channel& channel() const { return channel_; }
 
   // Success: `message` keeps the rules, and its deliveries are now to be answered. The descriptor,
   // if there is one, stays the frame's.

@@ -80,6 +80,7 @@ std::size_t take_all_descriptors() {
   const Settings settings = settings_of(start);
   open_log("worker", settings.log);
   UniqueFd mail_base = must(open_mail_base(settings.virtual_mailbox_base));
+  UniqueFd sweep_base = must(open_mail_base(settings.virtual_mailbox_base));
   const std::size_t largest_group = take_all_descriptors();
 
   must(become(start.owner));
@@ -94,7 +95,8 @@ std::size_t take_all_descriptors() {
       std::move(control), {start.owner, start.key},
       must(maildir::Deliverer::open(
           std::move(mail_base),
-          {.host = settings.myhostname, .fsync = settings.fsync, .largest_group = largest_group})));
+          {.host = settings.myhostname, .fsync = settings.fsync, .largest_group = largest_group})),
+      maildir::TmpSweep(std::move(sweep_base)));
   worker.run();
   std::exit(EXIT_SUCCESS);
 }

@@ -46,6 +46,7 @@ void Worker::run() {
     refuse(missing_.take_expired(Clock::now()),
            Error{Reason::io, "the missing mailbox was not made in time"});
     flush();
+    if (idle_ && may_sweep()) tmp_sweep_.step();
     end_turn();
   }
 }
@@ -66,7 +67,9 @@ void Worker::wait() {
     Channel& channel = link.frontend.channel();
     waited.push_back({channel.fd(), events_of(channel), 0});
   }
-  if (::poll(waited.data(), waited.size(), milliseconds_to_wait()) < 0) {
+  const int ready = ::poll(waited.data(), waited.size(), milliseconds_to_wait());
+  idle_ = ready == 0;
+  if (ready < 0) {
     if (errno != EINTR && errno != ENOMEM) {
       log_error("{}", errno_text("poll", errno));
       std::abort();
@@ -78,7 +81,15 @@ void Worker::wait() {
   for (auto& [number, link] : links_) link.readable = waited[++place].revents != 0;
 }
 
+// Not before the answers are sent: nobody waits for old files.
+bool Worker::may_sweep() const {
+  return tmp_sweep_.has_work() && std::ranges::none_of(links_, [](const auto& link) {
+           return link.second.frontend.channel().has_unsent();
+         });
+}
+
 int Worker::milliseconds_to_wait() const {
+  if (may_sweep()) return 0;
   std::optional<Clock::time_point> until = missing_.next_deadline();
   if (end_) until = until ? std::min(*until, *end_) : *end_;
   if (!until) return -1;
@@ -265,6 +276,7 @@ void Worker::finish(const Job& job, const maildir::Outcome& outcome) {
   FrontendLink& link = links_.at(job.link).frontend;
   switch (outcome.kind) {
     case maildir::Outcome::Kind::stored:
+      tmp_sweep_.on_delivered(job.path);
       return link.answer_stored(job.id);
     case maildir::Outcome::Kind::failed:
       return link.answer_failed(job.id, outcome.error);

@@ -2,7 +2,8 @@
 //
 // A turn of its loop reads all that the channels hold, delivers that as one group
 // (maildir/delivery.h) and sends each frontend its outcomes in one packet. A lone delivery so waits
-// for nobody.
+// for nobody. In a turn that finds nothing to read, and no answer that still has to leave, it
+// removes old files from tmp/ of mailboxes that got mail (maildir/tmp_sweep.h).
 //
 //   frontend --Deliver--> worker --Outcome--> frontend
 //                           |
@@ -27,6 +28,7 @@
 #include "lmtpd/delivery/frontend_link.h"
 #include "lmtpd/delivery/missing_mailboxes.h"
 #include "maildir/delivery.h"
+#include "maildir/tmp_sweep.h"
 
 namespace lmtpd::delivery {
 
@@ -37,8 +39,12 @@ class Worker {
     Key key{};  // derived for the owner
   };
 
-  Worker(Channel control, const Identity& identity, maildir::Deliverer deliverer)
-      : control_(std::move(control)), identity_(identity), deliverer_(std::move(deliverer)) {}
+  Worker(Channel control, const Identity& identity, maildir::Deliverer deliverer,
+         maildir::TmpSweep tmp_sweep)
+      : control_(std::move(control)),
+        identity_(identity),
+        deliverer_(std::move(deliverer)),
+        tmp_sweep_(std::move(tmp_sweep)) {}
 
   // Returns once master said Stop, or is gone, and what was under way is answered.
   void run();
@@ -74,12 +80,14 @@ class Worker {
   [[nodiscard]] Result<void> hold_for_mailbox(const Job& job);
   void refuse(const HeldJobs& jobs, const Error& error);
   void flush();
+  [[nodiscard]] bool may_sweep() const;
   void end_turn();
   [[nodiscard]] bool is_done() const;
 
   Channel control_;
   Identity identity_;
   maildir::Deliverer deliverer_;
+  maildir::TmpSweep tmp_sweep_;
   std::map<LinkNumber, Link> links_;
   LinkNumber last_link_ = 0;
   MissingMailboxes missing_;
@@ -88,6 +96,7 @@ class Worker {
   std::optional<Clock::time_point> end_;  // of the last wait
 
   // Of one turn.
+  bool idle_ = false;  // no channel had anything
   bool control_readable_ = false;
   std::vector<Packet> packets_;  // the first packets_used_ hold what jobs_ refer to
   std::size_t packets_used_ = 0;

@@ -18,18 +18,25 @@ class Call(NamedTuple):
     result: str
     started: int  # the line on which it begins
     ended: int    # the line on which its result stands
+    injected: bool = False
 
 
 class Trace:
-    """with Trace(directory, pids) as trace: ...; then trace.calls"""
+    """with Trace(directory, pids) as trace: ...; then trace.calls
+
+    `inject` is strace's, such as "fsync:error=EIO:when=1": the first fsync of each process from now on,
+    and of each child, fails so.
+    """
 
     SYSCALLS = ("write,writev,pwrite64,pwritev,sendmsg,sendto,fsync,fdatasync,syncfs,sync_file_range,"
                 "link,linkat,rename,renameat,renameat2,unlink,unlinkat")
 
-    def __init__(self, directory, pids, syscalls=SYSCALLS):
+    def __init__(self, directory, pids, syscalls=SYSCALLS, inject=None):
         self.output = directory / f"strace.{'.'.join(map(str, pids))}"
         self.command = ["strace", "-f", "-y", "-s", "256", "-e", "trace=" + syscalls,
                         "-o", self.output]
+        if inject:
+            self.command += ["-e", "inject=" + inject]
         for pid in pids:
             self.command += ["-p", str(pid)]
         self.pids = pids
@@ -66,7 +73,8 @@ def parse(text):
             rest = begun + resumed.group(1)
         call = CALL.match(rest)
         if call:
-            yield Call(pid, call.group(1), call.group(2), call.group(3), started, number)
+            yield Call(pid, call.group(1), call.group(2), call.group(3), started, number,
+                       "(INJECTED)" in rest[call.end():])
 
 
 def _is_traced(pid):

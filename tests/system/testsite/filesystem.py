@@ -1,0 +1,64 @@
+"""A file system of a test's own, in a file: one that is full, read-only, or has a quota."""
+
+import os
+import subprocess
+
+
+class LoopFileSystem:
+    """Mounted at directory/NAME while it is used as a context. Raises what the kernel refuses."""
+
+    def __init__(self, site, name, kind="ext4", size=24 << 20, mkfs=(), options=""):
+        self.image = site.path / f"{name}.image"
+        self.path = site.make(name)
+        self.options = options
+        with open(self.image, "wb") as image:
+            image.truncate(size)
+        run(f"mkfs.{kind}", "-q", *mkfs, self.image)
+
+    def __enter__(self):
+        return self.mount()
+
+    def __exit__(self, *_):
+        self.unmount()
+
+    def mount(self):
+        run("mount", "-o", ",".join(filter(None, ("loop", self.options))), self.image, self.path)
+        return self
+
+    def unmount(self):
+        run("umount", self.path)
+
+    def remount(self, option):
+        run("mount", "-o", f"remount,{option}", self.path)
+
+    def fill(self, leave=0):
+        """Takes every free octet but `leave`; the file that has them."""
+        filler = self.path / "filler"
+        with open(filler, "wb", buffering=0) as out:
+            for size in (1 << 20, 1 << 12):
+                try:
+                    while out.write(bytes(size)):
+                        pass
+                except OSError:
+                    pass
+            os.fsync(out.fileno())
+            out.truncate(out.tell() - leave)
+        return filler
+
+    def take_inodes(self):
+        """Takes every free inode; the directory that has them."""
+        directory = self.path / "inodes"
+        directory.mkdir()
+        try:
+            for count in range(1 << 16):
+                (directory / str(count)).touch()
+        except OSError:
+            pass
+        return directory
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise OSError(f"{' '.join(map(str, command))}: {done.stderr or done.stdout}")
+    return done.stdout
