@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 #include <linux/openat2.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -125,18 +125,27 @@ Result<void> check_mailbox(const Directory& found, const Request& request) {
                           escaped(request.path), request.owner.uid.value(), status.st_uid));
 }
 
-std::string temporary_name() {
-  std::uint64_t random = 0;
-  // A name that is taken by chance fails with EEXIST.
-  [[maybe_unused]] const ssize_t got = ::getrandom(&random, sizeof random, 0);
-  return fmt::format(".lmtpd.{}.{:x}", ::getpid(), random);
+// The same for every helper that makes this mailbox. So what one that died has left behind is found
+// without listing the parent, which may hold a million mailboxes.
+std::string temporary_name(std::string_view name) {
+  return fmt::format(".lmtpd.{:016x}", std::hash<std::string_view>{}(name));
 }
 
-// Makes the mailbox under `temporary` and renames it.
-Result<void> make_and_rename(const Directory& parent, const std::string& temporary,
-                             const std::string& name, const Request& request) {
+// Renames `temporary` to be the mailbox. Whether this helper made it, one that died, or a rival
+// that is at it: it lies in a directory that only root can write, and belongs to root or this
+// owner.
+Result<void> settle_and_rename(const Directory& parent, const std::string& temporary,
+                               const std::string& name, const Request& request) {
   const Directory made{open_directory(parent.fd.get(), temporary), request.path};
   if (!made.fd) return open_failed(request.path, errno);
+  struct stat status{};
+  if (::fstat(made.fd.get(), &status) != 0) return failed("stat", request.path, errno);
+  if (status.st_uid != 0 && status.st_uid != request.owner.uid.value()) {
+    return fail(
+        Reason::no_access,
+        fmt::format("mailbox {} of uid {} is not made: {} beside it belongs to uid {}",
+                    escaped(request.path), request.owner.uid.value(), temporary, status.st_uid));
+  }
   Result<void> settled = settle(made, request.owner, kMailboxMode);
   if (!settled) return settled;
   if (::renameat2(parent.fd.get(), temporary.c_str(), parent.fd.get(), name.c_str(),
@@ -154,11 +163,11 @@ Result<void> provide_mailbox(const Directory& parent, const std::string& name,
 
   Result<void> result = check_parent(parent, request);
   if (!result) return result;
-  const std::string temporary = temporary_name();
-  if (::mkdirat(parent.fd.get(), temporary.c_str(), kMailboxMode) != 0) {
+  const std::string temporary = temporary_name(name);
+  if (::mkdirat(parent.fd.get(), temporary.c_str(), kMailboxMode) != 0 && errno != EEXIST) {
     return failed("mkdir", request.path, errno);
   }
-  result = make_and_rename(parent, temporary, name, request);
+  result = settle_and_rename(parent, temporary, name, request);
   if (!result) {
     ::unlinkat(parent.fd.get(), temporary.c_str(), AT_REMOVEDIR);
     // Another helper was faster?

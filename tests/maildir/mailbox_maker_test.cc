@@ -1,7 +1,9 @@
 #include "lmtpd/master/mailbox_maker.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <functional>
 #include <thread>
 
 #include "tests/maildir/mail_base.h"
@@ -132,6 +134,40 @@ TEST_F(MailboxMakerTest, ServesRivalsForOneMailbox) {
     EXPECT_EQ(status(path).st_uid, kBob.uid.value());
     EXPECT_THAT(list("d" + std::to_string(round) + "/mails"), ElementsAre("bob"));
   }
+}
+
+// What a helper has left that was killed before it renamed the mailbox into place.
+std::string unfinished(std::string_view name) {
+  return fmt::format(".lmtpd.{:016x}", std::hash<std::string_view>{}(name));
+}
+
+TEST_F(MailboxMakerTest, TakesUpWhatAHelperThatDiedHasLeft) {
+  make_root_directory(unfinished("bob"), 0700);
+  EXPECT_EQ(make("bob", kBob), "made");
+  make_directory(unfinished("alice"), 0755, kAlice);
+  EXPECT_EQ(make("alice", kAlice), "made");
+  EXPECT_THAT(list(""), ElementsAre("alice", "bob"));
+  EXPECT_EQ(status("bob").st_uid, kBob.uid.value());
+  EXPECT_EQ(mode("alice"), 0700U);
+}
+
+TEST_F(MailboxMakerTest, TakesUpNothingOfAnotherUsers) {
+  make_directory(unfinished("bob"), 0700, kAlice);
+  std::ofstream(at(unfinished("bob") + "/file")) << "alice's";
+  const std::string refused =
+      "no_access: mailbox bob of uid 61002 is not made: " + unfinished("bob") +
+      " beside it belongs to uid 61001";
+  EXPECT_EQ(make("bob", kBob), refused);
+  ASSERT_EQ(::unlink(at(unfinished("bob") + "/file").c_str()), 0);
+  EXPECT_EQ(make("bob", kBob), refused);
+  EXPECT_EQ(make("bob", kBob), "made") << "an empty one is out of the way after that";
+}
+
+TEST_F(MailboxMakerTest, FollowsNoSymbolicLinkInThePlaceOfAnUnfinishedOne) {
+  make_directory("elsewhere", 0700, kBob);
+  std::filesystem::create_directory_symlink("elsewhere", at(unfinished("bob")));
+  EXPECT_THAT(make("bob", kBob), ::testing::HasSubstr("is a symbolic link or no directory"));
+  EXPECT_THAT(list(""), ElementsAre(unfinished("bob"), "elsewhere"));
 }
 
 TEST_F(MailboxMakerTest, SaysWhenTheDiskIsFull) {
