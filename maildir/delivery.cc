@@ -142,9 +142,11 @@ class Group {
       if (first && options_.calls.fsync(item.mailbox->directories.new_dir.get()) != 0) {
         known->second = errno;
       }
+      // The message stands in new/: whatever the errno, it is no reason to bounce it.
       if (known->second != 0) {
-        item.end(disk_error(fmt::format("fsync new/ of {}", escaped(item.delivery->path->value())),
-                            known->second));
+        item.end(Error{Reason::io, errno_text(fmt::format("fsync new/ of {}",
+                                                          escaped(item.delivery->path->value())),
+                                              known->second)});
       }
     });
   }

@@ -10,7 +10,8 @@
 // each new/ is synced once. The failure of one message leaves its neighbours alone. A failed sync
 // is never tried again: the kernel may have dropped the pages and would report success. After a
 // failure nothing stays in tmp/; nothing partial ever shows in new/. A message whose last sync or
-// proof failed stays in new/ though it is reported as not stored: delivered twice, never lost.
+// proof failed stays in new/ though it is reported as not stored: delivered twice, never lost, and
+// with the reason io whatever the errno, so that nobody bounces it.
 //
 // Runs as the mailbox owner, with a umask that leaves the owner's bits and with SIGXFSZ ignored.
 // Blocking: call it from a worker, never from an event loop. One thread at a time.

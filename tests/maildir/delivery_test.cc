@@ -202,6 +202,14 @@ TEST_F(DeliveryTest, FailsAllOfAMailboxWhoseLastSyncFailed) {
   EXPECT_EQ(list("bob/new").size(), 2U) << "what was published stays";
 }
 
+TEST_F(DeliveryTest, NeverAsksToBounceWhatStandsInNew) {
+  make_maildir("bob", kRoot);
+  for (const int error : {EDQUOT, ENOSPC, EACCES}) {
+    RecordedCalls::fail("fsync bob/new", error, 1);
+    EXPECT_THAT(deliver_one("bob"), HasSubstr("io: fsync new/ of bob")) << error;
+  }
+}
+
 TEST_F(DeliveryTest, DoesNotTrustALastSyncWithoutItsProof) {
   make_maildir("bob", kRoot);
   for (const int error : {EROFS, EIO, ENOENT}) {
