@@ -99,6 +99,8 @@ Channel::Status Channel::flush() {
       if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) {
         return Status::would_block;
       }
+      // Whatever it was: a reader finds what the peer has sent, and then the end.
+      ::shutdown(socket_.get(), SHUT_RDWR);
       return Status::closed;
     }
     outgoing_.pop_front();

@@ -60,7 +60,8 @@ class Channel {
   }
 
   // Sends until all has left (ok), the peer's queue is full (would_block: call again when the
-  // socket is writable) or the peer is gone (closed).
+  // socket is writable) or nothing can be sent any more (closed: receive() finds what the peer has
+  // sent before, and then the end).
   [[nodiscard]] Status flush();
   [[nodiscard]] bool has_unsent() const { return !outgoing_.empty(); }
   [[nodiscard]] std::size_t unsent_packets() const { return outgoing_.size(); }
