@@ -1,11 +1,13 @@
 """What a client sees of one session, on the whole daemon."""
 
+import os
 import re
+import signal
 import socket
 
 import pytest
 
-from testsite import Lmtp, free_port, stored
+from testsite import Lmtp, free_port, stored, wait_until
 from testsite.lmtp import dotted
 
 MESSAGE = b"From: sender@remote.example\nMessage-ID: <one@remote.example>\nSubject: hello\n\nbody\n"
@@ -119,6 +121,29 @@ def test_the_same_recipient_twice_is_answered_twice_and_delivered_once(daemon, m
     outcome = daemon.deliver(["user@foo.org", "foo@foo.org", "USER@foo.org"], MESSAGE)
     assert [reply.code for reply in outcome.final] == [250] * 3
     assert len(stored(mail_base / "foo.org/mails/user")) == before + 1
+
+
+def test_recipients_of_one_message_do_not_wait_for_each_other(daemon, mail_base):
+    """Each gets its file, with its own Delivered-To, while another one's worker stands still."""
+    recipients = ["user@domain.org", "user@foo.org"]
+    daemon.deliver(recipients, MESSAGE)
+    mailboxes = [mail_base / "domain.org/mails/user", mail_base / "foo.org/mails/user"]
+    before = [len(stored(mailbox)) for mailbox in mailboxes]
+    worker = daemon.worker(1001)
+    with daemon.client() as client:
+        assert client.envelope("sender@remote.example", recipients)[2].code == 354
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            client.send(dotted(MESSAGE))
+            wait_until(lambda: len(stored(mailboxes[1])) > before[1], "the other's copy")
+            assert len(stored(mailboxes[0])) == before[0]
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert [client.reply().code for _ in recipients] == [250, 250]
+    for recipient, mailbox, count in zip(recipients, mailboxes, before):
+        messages = stored(mailbox)
+        assert len(messages) == count + 1
+        assert max(messages, key=lambda message: message.mtime_ns).header("Delivered-To") == [recipient]
 
 
 def test_no_valid_recipient(daemon):
