@@ -83,7 +83,8 @@ class Evaluation {
       case Outcome::found:
         return to_postmaster();
       default:
-        return resolution;
+        if (search_.doubt().empty()) return resolution;
+        return Resolution{fail(Reason::lookup_failed, search_.doubt()), {}};
     }
   }
 

@@ -28,7 +28,8 @@ std::optional<std::uint32_t> parse_id(std::string_view text) {
   return id;
 }
 
-// RFC 3463: "X.Y.Z", and a class that fits the row's kind, or the kind's own.
+// RFC 3463: "X.Y.Z". `error` refuses for good and `retry` for now; a status of another class is
+// replaced by the kind's own, X.0.0, as bounce(8) and defer(8) do.
 Error transport_refusal(std::string_view kind, std::string_view words) {
   const std::string_view status = words.substr(0, words.find_first_of(" \t"));
   const auto is_digits = [](std::string_view part) {
@@ -41,10 +42,13 @@ Error transport_refusal(std::string_view kind, std::string_view words) {
     has_status = dot != std::string_view::npos && is_digits(status.substr(2, dot - 2)) &&
                  is_digits(status.substr(dot + 1));
   }
+  const bool is_error = kind == "error";
   std::string text(words.empty() ? "Address is undeliverable" : words);
-  if (!has_status) text = (kind == "error" ? "5.0.0 " : "4.0.0 ") + text;
-  const Reason reason = text[0] == '5' ? Reason::transport_error : Reason::transport_retry;
-  return {reason, escaped(text)};
+  if (!has_status || status.front() != (is_error ? '5' : '4')) {
+    if (has_status) text.erase(0, text.find_first_not_of(" \t", status.size()));
+    text = (is_error ? "5.0.0 " : "4.0.0 ") + text;
+  }
+  return {is_error ? Reason::transport_error : Reason::transport_retry, escaped(text)};
 }
 
 class MailboxLookup {

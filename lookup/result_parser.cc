@@ -189,13 +189,17 @@ std::string join(std::span<const Token> tokens) {
   return text;
 }
 
+// What Postfix's queue manager makes of it; nothing is rewritten in it.
+PlainAddress null_address(const RewriteRules& rules) { return {"MAILER-DAEMON", rules.hostname}; }
+
 // rewrite_tree() of trivial-rewrite(8).
 PlainAddress rewrite(std::span<const Token> group, const RewriteRules& rules) {
   constexpr auto kNone = std::string::npos;
   Tokens tokens(group.begin(), group.end());
-  if (tokens.size() == 1 && tokens[0].is('@')) tokens.clear();
+  const bool is_quoted_nothing = tokens[0].is_word() && tokens[0].text.empty();
+  if (tokens.size() == 1 && (tokens[0].is('@') || is_quoted_nothing)) return null_address(rules);
 
-  if (!tokens.empty() && tokens.front().is('@')) {  // a source route
+  if (tokens.front().is('@')) {  // a source route
     const std::size_t colon = find_first(tokens, ':');
     if (colon != kNone && colon + 1 < tokens.size()) {
       tokens.erase(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(colon) + 1);
@@ -207,14 +211,16 @@ PlainAddress rewrite(std::span<const Token> group, const RewriteRules& rules) {
   if (at == kNone && bang == kNone && rules.percent_hack) at = find_last(tokens, '%');
 
   const std::span<const Token> all(tokens);
-  if (at == kNone && bang == kNone) return {join(all), rules.origin};
   PlainAddress address;
-  if (at != kNone) {
+  if (at == kNone && bang == kNone) {
+    address = {join(all), rules.origin};
+  } else if (at != kNone) {
     address = {join(all.first(at)), join(all.subspan(at + 1))};
   } else {
     address = {join(all.subspan(bang + 1)), join(all.first(bang))};
   }
   std::string& domain = address.domain;
+  // Of the origin, too.
   if (!rules.append_domain.empty() && !domain.empty() && domain.front() != '[' &&
       domain.find('.') == kNone) {
     domain.append(1, '.').append(rules.append_domain);
@@ -226,8 +232,7 @@ PlainAddress rewrite(std::span<const Token> group, const RewriteRules& rules) {
 }  // namespace
 
 std::vector<PlainAddress> parse_result(std::string_view text, const RewriteRules& rules) {
-  // Postfix hands its null address on as its own sender's.
-  if (text == "<>") return {{"MAILER-DAEMON", rules.origin}};
+  if (text == "<>") return {null_address(rules)};
   const Tokens tokens = Scanner(text).scan();
   std::vector<PlainAddress> addresses;
   for (const std::span<const Token> group : Grouper(tokens).group()) {

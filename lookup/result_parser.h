@@ -19,6 +19,7 @@ struct RewriteRules {
   std::string origin;         // for an address without domain; empty: none is added
   std::string append_domain;  // for a domain without a dot; empty: none is added
   bool percent_hack = true;   // user%domain is user@domain
+  std::string hostname;       // whose MAILER-DAEMON has the mail for the null address
 };
 
 // In the order of the text; empty if there is none in it.

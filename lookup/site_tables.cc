@@ -141,7 +141,7 @@ Result<void> SiteTables::fill(const Settings& settings) {
   resolver_.extension = {settings.recipient_delimiter, settings.owner_request_special};
   resolver_.rewrite = {settings.append_at_myorigin ? settings.myorigin : "",
                        settings.append_dot_mydomain ? settings.mydomain : "",
-                       settings.allow_percent_hack};
+                       settings.allow_percent_hack, settings.myhostname};
   resolver_.transport_errors = settings.transport_errors;
   resolver_.alias_expansion = settings.alias_expansion;
   resolver_.remote_alias_target = settings.remote_alias_target;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <tuple>
 
 #include "tests/lookup/fake_table.h"
 
@@ -431,6 +432,26 @@ TEST_F(Resolving, RefusesForTransportRowsOfErrorsOnly) {
   EXPECT_EQ(resolve("user2@d.org"), "lookup failed");
 }
 
+// As bounce(8) and defer(8) do.
+TEST_F(Resolving, ReplacesATransportRowsStatusOfAnotherClass) {
+  settings_.transport_maps = {&transport_};
+  settings_.transport_errors = true;
+  const std::tuple<std::string, Reason, std::string> cases[] = {
+      {"retry:5.7.1 not yet", Reason::transport_retry, "4.0.0 not yet"},
+      {"retry:4.3.2 not yet", Reason::transport_retry, "4.3.2 not yet"},
+      {"error:4.3.0 never", Reason::transport_error, "5.0.0 never"},
+      {"error:2.0.0 never", Reason::transport_error, "5.0.0 2.0.0 never"},
+  };
+  for (int i = 0; const auto& [row, reason, text] : cases) {
+    const std::string address = "t" + std::to_string(i++) + "@d.org";
+    user(address);
+    transport_.add(address, row);
+    const Resolution refused = resolution_of(address);
+    EXPECT_EQ(refused.mailboxes.error().reason, reason) << row;
+    EXPECT_EQ(refused.mailboxes.error().text, text);
+  }
+}
+
 // ---- checklist B23, B24
 
 TEST_F(Resolving, SendsPostmasterWhereTheAdministratorSays) {
@@ -443,6 +464,15 @@ TEST_F(Resolving, SendsPostmasterWhereTheAdministratorSays) {
   EXPECT_EQ(resolve("other"), "unknown");
   alias_.add("postmaster@d.org", "user2@d.org");
   EXPECT_EQ(resolve("postmaster@d.org"), "user2@d.org");
+}
+
+TEST_F(Resolving, RefusesNoPostmasterForAnOldAnswer) {
+  settings_.postmaster_address = PlainAddress{"user", "d.org"};
+  FakeTable domains("fake:domains");
+  settings_.virtual_mailbox_domains = {{false, "", &domains}};
+  EXPECT_EQ(resolve("postmaster@new.org"), "unknown");
+  domains.go_away();
+  EXPECT_EQ(resolve("postmaster@new.org"), "lookup failed");
 }
 
 // ---- failures are never unknown users

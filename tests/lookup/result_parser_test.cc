@@ -57,11 +57,29 @@ TEST(ResultParser, CompletesAddressesAsTrivialRewriteDoes) {
   EXPECT_EQ(parsed("a@[::1]", {"o.test", "d.test", true}), "a@[::1]");
 }
 
+// As a delivery through Postfix 3.7's cleanup(8) shows.
+TEST(ResultParser, AppendsTheDomainToAnOriginWithoutADotToo) {
+  const RewriteRules rules{"nodot", "d.test", true, "mx.test"};
+  EXPECT_EQ(parsed("user, a@x.org", rules), "user@nodot.d.test | a@x.org");
+  EXPECT_EQ(parsed("user%host", rules), "user@host.d.test");
+  EXPECT_EQ(parsed("user@host.", rules), "user@host");
+  EXPECT_EQ(parsed("user", {"nodot", "", true, "mx.test"}), "user@nodot");
+}
+
+TEST(ResultParser, GivesMailForTheNullAddressToTheMailerDaemon) {
+  const RewriteRules rules{"origin.test", "d.test", true, "mx.test"};
+  for (const char* null : {"<>", "\"\"", "<@>"}) {
+    EXPECT_EQ(parsed(null, rules), "MAILER-DAEMON@mx.test") << null;
+  }
+  EXPECT_EQ(parsed("a@x.org, @, b@x.org", rules), "a@x.org | MAILER-DAEMON@mx.test | b@x.org");
+  EXPECT_EQ(parsed("a@x.org, \"\", b@x.org", rules), "a@x.org | MAILER-DAEMON@mx.test | b@x.org");
+  EXPECT_EQ(parsed("a@x.org, <>, b@x.org", rules), "a@x.org | b@x.org");
+}
+
 TEST(ResultParser, GivesNoMeaningToCommandsFilesAndIncludes) {
   EXPECT_EQ(parsed("|/bin/cat"), "|/bin/cat@origin.test");
   EXPECT_EQ(parsed("/tmp/x"), "/tmp/x@origin.test");
   EXPECT_EQ(parsed(":include:/etc/passwd"), "\":include:/etc/passwd\"@origin.test");
-  EXPECT_EQ(parsed("<>"), "MAILER-DAEMON@origin.test");
 }
 
 TEST(ResultParser, FindsNoAddressWhereThereIsNone) {
