@@ -342,12 +342,19 @@ std::vector<PgsqlQuery> PgsqlPipeline::take_unanswered() {
   event_del(readable_.get());
   event_del(writable_.get());
   event_del(timer_.get());
+  unanswered_syncs_ = sent_.size();
   std::vector<PgsqlQuery> unanswered;
   for (Sent& sent : std::exchange(sent_, {})) {
     if (sent.kind == Kind::prepare || sent.query.statement == nullptr) continue;
     unanswered.push_back(std::move(sent.query));
   }
   return unanswered;
+}
+
+PgConnPtr PgsqlPipeline::take_connection() {
+  readable_.reset();
+  writable_.reset();
+  return std::move(connection_);
 }
 
 void PgsqlPipeline::lose(std::string why, bool timed_out) {

@@ -53,6 +53,9 @@ class PgsqlPipeline {
 
   // Ends its work: what has no answer yet.
   [[nodiscard]] std::vector<PgsqlQuery> take_unanswered();
+  // The connection, after that; as many Syncs as unanswered_syncs() says are still to be answered.
+  [[nodiscard]] PgConnPtr take_connection();
+  [[nodiscard]] std::size_t unanswered_syncs() const { return unanswered_syncs_; }
 
   [[nodiscard]] std::size_t in_flight() const { return sent_.size(); }
   // Whether the server has answered anything.
@@ -104,7 +107,8 @@ class PgsqlPipeline {
   Owner& owner_;
   PgConnPtr connection_;
   std::deque<Sent> sent_;
-  std::string broken_;  // why on_lost() is due
+  std::size_t unanswered_syncs_ = 0;  // when its work ended
+  std::string broken_;                // why on_lost() is due
   bool has_answered_ = false;
   // On the connection's socket, so they go first.
   EventPtr readable_;

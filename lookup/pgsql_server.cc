@@ -18,6 +18,8 @@ constexpr auto kFirstBackoff = 100ms;
 constexpr auto kLongestBackoff = 2000ms;
 // A connection that ends before, without an answer, counts as a round without success.
 constexpr auto kProvenAfter = 5s;
+// So long without a time-out, and the next one is the first of a row.
+constexpr auto kTimeoutsApart = 60s;
 constexpr auto kLogInterval = 60s;
 // More than all sessions' windows together; beyond that something is wrong.
 constexpr std::size_t kMostQueries = 20'000;
@@ -37,7 +39,7 @@ PgsqlServer::PgsqlServer(event_base* base, PgsqlLogin login, std::vector<PgsqlHo
       base_(base),
       options_(options),
       dialer_(base, std::move(hosts), options.connect_timeout, *this),
-      random_(std::random_device()()),
+      wait_between_(kFirstBackoff, kLongestBackoff),
       turn_end_(event_new(base, -1, 0, on_turn_end, this)),
       wait_(event_new(base, -1, 0, on_wait_over, this)),
       backoff_(event_new(base, -1, 0, on_backoff_over, this)),
@@ -53,6 +55,7 @@ void PgsqlServer::on_wait_over(evutil_socket_t, short, void* self) noexcept {
 }
 void PgsqlServer::on_backoff_over(evutil_socket_t, short, void* self) noexcept {
   auto* server = static_cast<PgsqlServer*>(self);
+  if (server->leftovers_.size() >= kMostLeftovers) return server->back_off();
   server->backing_off_ = false;
   server->dialer_.start();
 }
@@ -152,6 +155,11 @@ void PgsqlServer::on_send_again(PgsqlQuery query) {
 void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, bool timed_out) {
   const bool proven =
       pipeline_->has_answered() || steady_clock::now() - connected_at_ >= kProvenAfter;
+  if (timed_out) {
+    timeouts_ = timeouts_in_a_row() + 1;
+    timed_out_at_ = steady_clock::now();
+    leave_behind();
+  }
   pipeline_.reset();
   last_failure_ = std::move(why);
   failed_rounds_ = proven ? 0 : failed_rounds_ + 1;
@@ -167,7 +175,11 @@ void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, b
   const std::deque<PgsqlQuery> given_up(std::make_move_iterator(unanswered.begin()),
                                         std::make_move_iterator(again));
   const std::string text = last_failure_;
-  dial_or_back_off();
+  if (timed_out && timeouts_ > 1) {
+    back_off();
+  } else {
+    dial_or_back_off();
+  }
   refuse(given_up, text);
 }
 
@@ -177,19 +189,35 @@ void PgsqlServer::wait_again(std::vector<PgsqlQuery> queries) {
                   std::make_move_iterator(queries.end()));
 }
 
-// Starts the next round; after one without success only when the back-off is over, and nothing
-// waits until then.
+int PgsqlServer::timeouts_in_a_row() const {
+  const bool is_old = steady_clock::now() - timed_out_at_ > options_.query_timeout + kTimeoutsApart;
+  return is_old ? 0 : timeouts_;
+}
+
+void PgsqlServer::leave_behind() {
+  const std::size_t syncs = pipeline_->unanswered_syncs();
+  PgsqlLeftover::Owner& owner = *this;
+  leftovers_.push_back(
+      std::make_unique<PgsqlLeftover>(base_, pipeline_->take_connection(), syncs, owner));
+}
+
+void PgsqlServer::on_over(PgsqlLeftover& leftover) {
+  std::erase_if(leftovers_, [&](auto& one) { return one.get() == &leftover; });
+}
+
+// Starts the next round, or waits first where the last ones went wrong.
 void PgsqlServer::dial_or_back_off() {
-  if (failed_rounds_ == 0) {
-    dialer_.start();
-    return watch_waiting();
-  }
+  if (failed_rounds_ > 0 || leftovers_.size() >= kMostLeftovers) return back_off();
+  dialer_.start();
+  watch_waiting();
+}
+
+// Nothing waits until it is over.
+void PgsqlServer::back_off() {
   backing_off_ = true;
   dialer_.stop();
-  const auto longest = std::min<std::chrono::milliseconds>(
-      kFirstBackoff * (1 << std::min(failed_rounds_ - 1, 10)), kLongestBackoff);
-  std::uniform_int_distribution<std::int64_t> span(longest.count() / 2, longest.count());
-  const timeval wait = to_timeval(std::chrono::milliseconds(span(random_)));
+  const int failures = std::max({failed_rounds_, timeouts_in_a_row() - 1, 1});
+  const timeval wait = to_timeval(wait_between_.after(failures));
   event_add(backoff_.get(), &wait);
   event_del(wait_.get());
   const std::string text = last_failure_;

@@ -8,8 +8,12 @@
 // once, and after a round without success with a back-off (100 ms to 2 s, random in its upper
 // half). A lookup that comes while no connection is up waits for the round under way, at most
 // db_connect_timeout; during the back-off it fails at once. One whose connection breaks is sent
-// once more on the next. One that has no answer after db_query_timeout ends the connection, and all
-// that wait on it fail.
+// once more on the next.
+//
+// One that has no answer after db_query_timeout ends the connection, and all that wait on it fail;
+// from the second such connection in a row on there is a back-off, whatever else they answered. The
+// server is told to cancel what it was at (PgsqlLeftover); while it has not done so on
+// kMostLeftovers connections, no further one is made.
 #pragma once
 
 #include <chrono>
@@ -17,17 +21,22 @@
 #include <deque>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "lookup/backoff.h"
 #include "lookup/pgsql_dialer.h"
+#include "lookup/pgsql_leftover.h"
 #include "lookup/pgsql_pipeline.h"
 
 namespace lmtpd::lookup {
 
-class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Owner {
+class PgsqlServer final : private PgsqlDialer::Owner,
+                          private PgsqlPipeline::Owner,
+                          private PgsqlLeftover::Owner {
  public:
+  static constexpr std::size_t kMostLeftovers = 2;
+
   struct Statistics {
     std::uint64_t connections = 0;
     std::uint64_t queries = 0;  // sent, those sent again included
@@ -69,6 +78,7 @@ class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Own
   void on_values(PgsqlQuery query, Result<std::vector<std::string>> values) override;
   void on_send_again(PgsqlQuery query) override;
   void on_lost(std::vector<PgsqlQuery> unanswered, std::string why, bool timed_out) override;
+  void on_over(PgsqlLeftover& leftover) override;
 
   // In front of what waits already.
   void wait_again(std::vector<PgsqlQuery> queries);
@@ -76,6 +86,9 @@ class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Own
   void drop_overdue();
   void watch_waiting();
   void dial_or_back_off();
+  void back_off();
+  [[nodiscard]] int timeouts_in_a_row() const;
+  void leave_behind();
   void watch_earlier_hosts();
   void log_failure(const std::string& what);
   static void refuse(const std::deque<PgsqlQuery>& queries, const std::string& why);
@@ -92,9 +105,12 @@ class PgsqlServer final : private PgsqlDialer::Owner, private PgsqlPipeline::Own
   std::deque<PgsqlQuery> waiting_;
   bool backing_off_ = false;
   int failed_rounds_ = 0;
+  int timeouts_ = 0;  // in a row, the last of them at timed_out_at_
+  std::chrono::steady_clock::time_point timed_out_at_{};
+  std::vector<std::unique_ptr<PgsqlLeftover>> leftovers_;
   std::string last_failure_;
   std::chrono::steady_clock::time_point next_log_{};
-  std::minstd_rand random_;
+  Backoff wait_between_;
   std::uint64_t last_statement_ = 0;
   Statistics statistics_;
   EventPtr turn_end_;

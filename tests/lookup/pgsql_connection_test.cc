@@ -190,6 +190,42 @@ TEST_F(PgsqlTables, GiveUpAQueryThatTakesTooLong) {
   EXPECT_LT(steady_clock::now() - begin, 3s);
 }
 
+// Each query waits for a lock until it is given up, with all that waits behind it.
+TEST_F(PgsqlTables, LeaveFewServerProcessesBehind) {
+  query_timeout_ = 200ms;
+  const auto t = homes();
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  const PgConnPtr holder(
+      PQconnectdb(fmt::format("host={} port={} user=postgres dbname=mails application_name=holder",
+                              postgres_.socket_folder(), postgres_.port())
+                      .c_str()));
+  ASSERT_EQ(PQresultStatus(PgResultPtr(PQexec(holder.get(), "BEGIN; LOCK TABLE users")).get()),
+            PGRES_COMMAND_OK);
+  const auto backends = [&] {
+    return std::stoul(
+        sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lmtpd'").at(0));
+  };
+  const auto begin = steady_clock::now();
+  std::size_t most = 0;
+  while (steady_clock::now() - begin < 4s) {
+    for (const Answer& answer : ask_all(*t, std::vector<std::string>(5, "user@domain.org"))) {
+      EXPECT_NE(why(answer), "(an answer)");
+    }
+    most = std::max(most, backends());
+    run_loop_for(20ms);
+  }
+  EXPECT_LE(most, 1 + PgsqlServer::kMostLeftovers);
+  // 200 ms each, and a back-off that grows from 100 ms to 2 s.
+  EXPECT_LE(statistics().connections, 10U);
+  const PgResultPtr unlocked(PQexec(holder.get(), "ROLLBACK"));
+  while (ask(*t, "user@domain.org") != kUserHome) {
+    ASSERT_LT(steady_clock::now() - begin, 10s);
+    run_loop_for(20ms);
+  }
+  run_loop_for(100ms);
+  EXPECT_EQ(backends(), 1U) << "those that were given up are gone";
+}
+
 TEST_F(PgsqlTables, OutlastAServerThatHangs) {
   query_timeout_ = 300ms;
   connect_timeout_ = 300ms;
