@@ -211,19 +211,21 @@ void AnswerCache::erase(std::uint32_t table, std::string_view key) {
   if (place != 0) remove(place - 1);
 }
 
-template <class Predicate>
-void AnswerCache::erase_if(Predicate predicate) {
+void AnswerCache::erase_domain(std::string_view domain) {
+  if (size() == 0) return;
   for (Place place = 0; place < entries_.size(); ++place) {
-    if (entries_[place].block && predicate(entries_[place])) remove(place);
+    const Entry& entry = entries_[place];
+    if (entry.block && is_of_domain(entry.key(), domain)) remove(place);
   }
 }
 
-void AnswerCache::erase_domain(std::string_view domain) {
-  erase_if([&](const Entry& entry) { return is_of_domain(entry.key(), domain); });
-}
-
 void AnswerCache::erase_all() {
-  erase_if([](const Entry&) { return true; });
+  if (size() == 0) return;
+  entries_.clear();
+  std::fill(index_.begin(), index_.end(), 0);
+  positive_ = {};
+  negative_ = {};
+  free_ = kNowhere;
 }
 
 void AnswerCache::expire_all() { valid_from_ = now_(); }

@@ -106,8 +106,6 @@ class AnswerCache {
   [[nodiscard]] const Entry* stale_entry(std::uint32_t table, std::string_view key) const;
   // Whether one more entry like that fits; else the one that has to go.
   [[nodiscard]] std::optional<Place> in_the_way_of(const Entry& entry);
-  template <class Predicate>
-  void erase_if(Predicate predicate);
   [[nodiscard]] std::uint32_t hash(std::uint32_t table, std::string_view key) const;
   // The slot of the index that holds the entry, or the empty one where it would go.
   [[nodiscard]] std::size_t find_slot(std::uint32_t hash, std::uint32_t table,

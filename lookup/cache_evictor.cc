@@ -35,11 +35,18 @@ bool is_domain(std::string_view item) { return item.find('@') == std::string_vie
 
 }  // namespace
 
-void CacheEvictor::listen(event_base* base, std::vector<PgsqlHost> hosts,
-                          std::chrono::milliseconds timeout, PgsqlServer& prover) {
+CacheEvictor::CacheEvictor(event_base* base, AnswerCache& cache)
+    : base_(base), cache_(cache), flush_(event_new(base, -1, 0, on_flush, this)) {}
+
+void CacheEvictor::on_flush(evutil_socket_t, short, void* self) noexcept {
+  static_cast<CacheEvictor*>(self)->forget_all();
+}
+
+void CacheEvictor::listen(std::vector<PgsqlHost> hosts, std::chrono::milliseconds timeout,
+                          PgsqlServer& prover) {
   NoticeListener::Owner& owner = *this;
   listeners_.push_back(
-      std::make_unique<NoticeListener>(base, std::move(hosts), timeout, prover, owner));
+      std::make_unique<NoticeListener>(base_, std::move(hosts), timeout, prover, owner));
 }
 
 void CacheEvictor::forget_key(std::string_view key) {
@@ -57,10 +64,21 @@ void CacheEvictor::forget_domain(std::string_view domain) {
 
 void CacheEvictor::forget_all() {
   ++statistics_.flushes;
+  event_del(flush_.get());
+  flushed_at_ = Clock::now();
   recent_.add_all(Clock::now());
   cache_.erase_all();
   for (CachedTable* table : tables_) table->outdate_all();
 }
+
+void CacheEvictor::flush_soon() {
+  const auto since = Clock::now() - flushed_at_;
+  if (since >= kFlushInterval) return forget_all();
+  const timeval wait = to_timeval(kFlushInterval - since);
+  event_add(flush_.get(), &wait);
+}
+
+bool CacheEvictor::has_flush_due() const { return evtimer_pending(flush_.get(), nullptr) != 0; }
 
 bool CacheEvictor::is_listening() const {
   return !listeners_.empty() && std::all_of(listeners_.begin(), listeners_.end(),
@@ -69,11 +87,12 @@ bool CacheEvictor::is_listening() const {
 
 void CacheEvictor::on_notice(std::string_view payload) {
   ++statistics_.notices;
+  if (has_flush_due()) return;
   const std::vector<std::string_view> items = lines_of(payload);
   if (const auto now = Clock::now(); now - kDomainInterval > lately_.since) lately_ = {now, 0};
   lately_.domains += std::count_if(items.begin(), items.end(), is_domain);
   if (!std::all_of(items.begin(), items.end(), is_key) || lately_.domains > kMostDomains) {
-    return forget_all();
+    return flush_soon();
   }
   for (const std::string_view item : items) {
     is_domain(item) ? forget_domain(item) : forget_key(item);
@@ -81,6 +100,8 @@ void CacheEvictor::on_notice(std::string_view payload) {
 }
 
 void CacheEvictor::on_feed(bool) {
+  // Which rows have changed meanwhile nobody knows, nor whether a replica has them.
+  recent_.add_all(Clock::now());
   cache_.expire_all();
   for (CachedTable* table : tables_) table->outdate_all();
 }

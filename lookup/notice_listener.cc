@@ -17,6 +17,8 @@ using std::chrono::milliseconds;
 constexpr const char* kListen = "LISTEN lmtpd; LISTEN lmtpd_proof";
 constexpr const char* kProofQuery = "SELECT pg_notify('lmtpd_proof', '%s')";
 constexpr std::string_view kProofChannel = "lmtpd_proof";
+// In one turn of the loop: each may name a few hundred keys.
+constexpr int kMostNotices = 16;
 constexpr milliseconds kFirstBackoff{500};
 constexpr milliseconds kLongestBackoff{30'000};
 
@@ -51,7 +53,9 @@ NoticeListener::NoticeListener(event_base* base, std::vector<PgsqlHost> hosts, m
       dialer_(base, primaries(std::move(hosts)), timeout, *this),
       proof_query_(Template::parse(kProofQuery).value(), SqlDialect::postgresql),
       proof_statement_{&proof_query_, "notices", prover.next_statement()},
-      timer_(event_new(base, -1, 0, on_timer, this)) {
+      wait_between_(kFirstBackoff, kLongestBackoff),
+      timer_(event_new(base, -1, 0, on_timer, this)),
+      more_(event_new(base, -1, 0, on_more, this)) {
   dialer_.start();
 }
 
@@ -66,6 +70,10 @@ void NoticeListener::on_timer(evutil_socket_t, short, void* self) noexcept {
   if (!listener->connection_) return listener->dialer_.start();
   if (listener->token_.empty()) return listener->send_proof();
   listener->lose(listener->why_no_proof_);
+}
+
+void NoticeListener::on_more(evutil_socket_t, short, void* self) noexcept {
+  static_cast<NoticeListener*>(self)->take_notices();
 }
 
 void NoticeListener::on_connected(PgsqlConnected made) {
@@ -88,14 +96,22 @@ void NoticeListener::on_connected(PgsqlConnected made) {
 void NoticeListener::on_no_connection(std::string why) { lose(why); }
 
 void NoticeListener::read() {
+  if (evtimer_pending(more_.get(), nullptr) != 0) return;  // they come first
   if (PQconsumeInput(connection_.get()) != 1) {
     return lose(pgsql_message(PQerrorMessage(connection_.get())));
   }
-  if (!take_results()) return;
-  // The owner may do much for one, but never ends the listener.
-  while (const std::unique_ptr<PGnotify, NotifyDeleter> notify{PQnotifies(connection_.get())}) {
+  if (take_results()) take_notices();
+}
+
+// The owner may do much for one, but never ends the listener.
+void NoticeListener::take_notices() {
+  for (int taken = 0; taken < kMostNotices; ++taken) {
+    const std::unique_ptr<PGnotify, NotifyDeleter> notify{PQnotifies(connection_.get())};
+    if (!notify) return;
     take(notify->relname, notify->extra);
   }
+  const timeval at_once{};  // behind what else the loop has
+  event_add(more_.get(), &at_once);
 }
 
 bool NoticeListener::take_results() {
@@ -145,10 +161,11 @@ void NoticeListener::schedule(milliseconds wait) {
 }
 
 void NoticeListener::lose(const std::string& why) {
+  event_del(more_.get());
   readable_.reset();
   connection_.reset();
   token_.clear();
-  schedule(std::min(kFirstBackoff * (1 << std::min(failures_++, 10)), kLongestBackoff));
+  schedule(wait_between_.after(++failures_));
   if (!std::exchange(said_lost_, true)) {
     log_warning("changed rows are not noticed, they are seen after cache_ttl: {}", escaped(why));
   }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "lmtpd/event/event_ptr.h"
+#include "lookup/backoff.h"
 #include "lookup/pgsql_dialer.h"
 #include "lookup/pgsql_query.h"
 #include "lookup/pgsql_server.h"
@@ -53,12 +54,14 @@ class NoticeListener final : private PgsqlDialer::Owner, private PgsqlReceiver {
  private:
   static void on_readable(evutil_socket_t, short, void* self) noexcept;
   static void on_timer(evutil_socket_t, short, void* self) noexcept;
+  static void on_more(evutil_socket_t, short, void* self) noexcept;
 
   void on_connected(PgsqlConnected made) override;
   void on_no_connection(std::string why) override;
   void on_values(const PgsqlQuery& query, Result<std::vector<std::string>> values) override;
 
   void read();
+  void take_notices();
   // False: LISTEN failed.
   [[nodiscard]] bool take_results();
   void take(std::string_view channel, std::string_view payload);
@@ -79,9 +82,11 @@ class NoticeListener final : private PgsqlDialer::Owner, private PgsqlReceiver {
   bool is_whole_ = false;
   bool said_lost_ = false;
   int failures_ = 0;
+  Backoff wait_between_;
   PgConnPtr connection_;
   EventPtr readable_;  // on the connection's socket, which must not be closed before
   EventPtr timer_;  // connected: the next proof, or the end of waiting for one; else the next try
+  EventPtr more_;   // notices that have been read and not taken
 };
 
 }  // namespace lmtpd::lookup

@@ -42,7 +42,7 @@ SiteTables::SiteTables(const Settings& settings, event_base* base, FileReader re
       cache_(cache_limits(settings), [] { return Clock::now(); }),
       factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout,
                 settings.db_prepared_statements}),
-      evictor_(cache_),
+      evictor_(base, cache_),
       shared_{base, cache_, evictor_.recent_changes()} {}
 
 Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, event_base* base,
@@ -67,7 +67,7 @@ Result<void> SiteTables::listen(const Settings& settings) {
                                        [](auto& server) { return server->hosts().size() > 1; });
   if (!settings.notify_hosts.empty() || has_several) evictor_.recent_changes().expect_lag();
   for (PgsqlServer* prover : *provers) {
-    evictor_.listen(base_, prover->hosts(), settings.db_connect_timeout, *prover);
+    evictor_.listen(prover->hosts(), settings.db_connect_timeout, *prover);
   }
   return {};
 }

@@ -88,6 +88,22 @@ TEST_F(Notices, TakeEverythingOutWhenTheyCannotBeRead) {
   }
 }
 
+// As a transaction of many statements notifies them.
+TEST_F(Notices, OfManyDomainsAreTakenTogether) {
+  ASSERT_TRUE(hears());
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  const std::uint64_t before = site().statistics().notices;
+  const std::uint64_t flushes = site().statistics().cache_flushes;
+  const auto begin = std::chrono::steady_clock::now();
+  sql("UPDATE users SET home = 'elsewhere'");
+  sql("SELECT pg_notify('lmtpd', 'd' || i || '.org') FROM generate_series(1, 3000) i");
+  ASSERT_TRUE(run_until([&] { return site().statistics().notices == before + 3000; }));
+  EXPECT_TRUE(run_until([this] { return home("user@domain.org") == found({"elsewhere"}); }, 1s));
+  const auto intervals =
+      (std::chrono::steady_clock::now() - begin) / CacheEvictor::kFlushInterval + 2;
+  EXPECT_LE(site().statistics().cache_flushes - flushes, static_cast<std::uint64_t>(intervals));
+}
+
 // What was missed meanwhile is asked for again.
 TEST_F(Notices, MayHaveBeenMissedWhenTheConnectionWasLost) {
   ASSERT_TRUE(hears());
@@ -136,6 +152,15 @@ TEST_F(Notices, ComeFromHostsOfTheirOwn) {
   // The tables' host may be a replica that has not got it all: not trusted for long.
   sql("UPDATE users SET home = 'further' WHERE userid = 'user@domain.org'");
   EXPECT_TRUE(run_until([this] { return home("user@domain.org") == found({"further"}); }, 4s));
+}
+
+// A change that was missed may not have reached the tables' host when the feed is there again.
+TEST_F(Notices, ThatBeginOverATableThatMayBeBehindAreNotTrustedForLong) {
+  settings_.notify_hosts = fmt::format("127.0.0.1:{}", PrivatePostgres::instance().port());
+  ASSERT_TRUE(hears());
+  EXPECT_EQ(home("user@domain.org"), kUserHome);
+  sql("UPDATE users SET home = 'elsewhere' WHERE userid = 'user@domain.org'");  // arrives later
+  EXPECT_TRUE(run_until([this] { return home("user@domain.org") == found({"elsewhere"}); }, 4s));
 }
 
 TEST_F(Notices, NeedAHostThatIsOne) {
