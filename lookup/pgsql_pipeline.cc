@@ -238,7 +238,6 @@ void PgsqlPipeline::take(PGresult* result) {
     case PGRES_TUPLES_OK:
       for (int row = 0; row < PQntuples(result); ++row) {
         for (int column = 0; column < PQnfields(result); ++column) {
-          if (PQgetisnull(result, row, column) != 0) continue;
           sent.values.emplace_back(PQgetvalue(result, row, column),
                                    static_cast<std::size_t>(PQgetlength(result, row, column)));
         }

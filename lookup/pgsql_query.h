@@ -29,7 +29,7 @@ struct PgsqlQuery;
 
 class PgsqlReceiver {
  public:
-  // `values`: every column of every row that is not NULL, in row order.
+  // `values`: every column of every row, in row order; a NULL is empty.
   virtual void on_values(const PgsqlQuery& query, Result<std::vector<std::string>> values) = 0;
 
  protected:

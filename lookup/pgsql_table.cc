@@ -30,13 +30,16 @@ std::optional<Answer> PgsqlTable::ask(PgsqlQuery query) {
 
 void PgsqlTable::on_values(const PgsqlQuery& query, Result<std::vector<std::string>> values) {
   if (!values) return query.asker->on_answer(query.id, unavailable(values.error().text));
+  empty_results_.look(name(), query.key, *values);
   Answer answer = config_.answer(query.key, *values);
-  if (const auto* failed = std::get_if<Unavailable>(&answer)) answer = unavailable(failed->why);
+  if (const auto* failed = std::get_if<Unavailable>(&answer)) {
+    answer = unavailable(failed->why, failed->answered);
+  }
   query.asker->on_answer(query.id, answer);
 }
 
-Unavailable PgsqlTable::unavailable(const std::string& why) const {
-  return Unavailable{fmt::format("{}: {}", name(), why)};
+Unavailable PgsqlTable::unavailable(const std::string& why, bool answered) const {
+  return Unavailable{fmt::format("{}: {}", name(), why), answered};
 }
 
 }  // namespace lmtpd::lookup

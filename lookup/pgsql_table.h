@@ -8,6 +8,7 @@
 #include <string>
 
 #include "lookup/configured_table.h"
+#include "lookup/empty_result_log.h"
 #include "lookup/pgsql_query.h"
 #include "lookup/pgsql_server.h"
 #include "lookup/sql_config.h"
@@ -28,11 +29,12 @@ class PgsqlTable final : public ConfiguredTable, private PgsqlReceiver {
  private:
   void on_values(const PgsqlQuery& query, Result<std::vector<std::string>> values) override;
   std::optional<Answer> ask(PgsqlQuery query);
-  [[nodiscard]] Unavailable unavailable(const std::string& why) const;
+  [[nodiscard]] Unavailable unavailable(const std::string& why, bool answered = false) const;
 
   SqlConfig config_;
   PgsqlServer& server_;
   PgsqlStatement statement_;
+  EmptyResultLog empty_results_;
 };
 
 }  // namespace lmtpd::lookup

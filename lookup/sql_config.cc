@@ -61,13 +61,16 @@ bool SqlConfig::asks_for(std::string_view key) const {
 
 Answer SqlConfig::answer(std::string_view key, const std::vector<std::string>& values) const {
   const Parts key_parts(key);
+  const auto unusable = [&](std::string_view what) {
+    return Unavailable{fmt::format("the result for \"{}\" {}", escaped(key), what), true};
+  };
   Found found;
   for (const std::string& value : values) {
-    if (!valid_utf8(value)) return Unavailable{"a result is not valid UTF-8"};
+    if (!valid_utf8(value)) return unusable("is not valid UTF-8");
     auto formatted = result_format.format(Parts(value), key_parts);
     if (!formatted || formatted->empty()) continue;
     if (expansion_limit > 0 && found.values.size() == static_cast<std::size_t>(expansion_limit)) {
-      return Unavailable{fmt::format("more values than expansion_limit = {}", expansion_limit)};
+      return unusable(fmt::format("has more values than expansion_limit = {}", expansion_limit));
     }
     found.values.push_back(*std::move(formatted));
   }

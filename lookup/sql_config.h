@@ -18,7 +18,8 @@ struct SqlConfig {
 
   // Whether the table is asked for `key` at all.
   [[nodiscard]] bool asks_for(std::string_view key) const;
-  // Its answer, from the values of every column of every row, in row order; NULLs are left out.
+  // Its answer, from the values of every column of every row, in row order. Those that are empty,
+  // as a NULL is here, are left out. Unavailable: they cannot be used; `why` is without the table.
   [[nodiscard]] Answer answer(std::string_view key, const std::vector<std::string>& values) const;
 };
 

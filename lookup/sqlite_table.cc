@@ -125,13 +125,14 @@ Answer SqliteTable::run(sqlite3_stmt* statement, std::string_view key) {
   int code = sqlite3_step(statement);
   for (; code == SQLITE_ROW; code = sqlite3_step(statement)) {
     const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
-    if (text == nullptr) continue;
-    values.emplace_back(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, 0)));
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, 0));
+    values.emplace_back(text == nullptr ? std::string() : std::string(text, size));
   }
   if (code != SQLITE_DONE) return unavailable(database_error().value());
+  empty_results_.look(name(), key, values);
   Answer answer = config_.answer(key, values);
-  if (const auto* failed = std::get_if<Unavailable>(&answer)) {
-    return unavailable({Reason::lookup_failed, failed->why});
+  if (auto* unusable = std::get_if<Unavailable>(&answer)) {
+    unusable->why = fmt::format("{}: {}", name(), unusable->why);
   }
   return answer;
 }

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "lookup/configured_table.h"
+#include "lookup/empty_result_log.h"
 #include "lookup/sql_config.h"
 
 namespace lmtpd::lookup {
@@ -48,6 +49,7 @@ class SqliteTable final : public ConfiguredTable {
   ino_t inode_ = 0;
   StatementPtr statement_;
   bool as_text_ = false;  // the query cannot be prepared with parameters
+  EmptyResultLog empty_results_;
 };
 
 }  // namespace lmtpd::lookup

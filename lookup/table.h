@@ -21,10 +21,12 @@ struct Absent {
   bool was = false;
   bool operator==(const Absent&) const = default;
 };
-// The table could not be asked, or answered what it must not (expansion_limit). Never "unknown
-// user". `why` names the table.
+// There is no answer to use. Never "unknown user". `why` names the table.
 struct Unavailable {
   std::string why;
+  // The table was asked, and what it holds for this key cannot be used (expansion_limit, not
+  // UTF-8): no sign that it is away.
+  bool answered = false;
   bool operator==(const Unavailable&) const = default;
 };
 using Answer = std::variant<Absent, Found, Unavailable>;

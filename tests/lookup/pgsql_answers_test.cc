@@ -34,6 +34,10 @@ TEST_F(PgsqlTables, AnswerEveryColumnOfEveryRowButNullAndEmpty) {
            "query = SELECT * FROM (VALUES (1, 'a@x', NULL), (2, '', 'b@x')) AS v(n, a, b)"
            " WHERE '%s' <> '' ORDER BY n DESC\nresult_format = <%s>\n");
   EXPECT_EQ(ask(*t, "k"), found({"<2>", "<b@x>", "<1>", "<a@x>"}));
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(ask(*with(login() + "query = SELECT NULL, 'x' WHERE '%s' <> ''\n"), "k"), found({"x"}));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("pgsql:/t1.cf: empty lookup result for \"k\" ignored\n"));
   EXPECT_EQ(ask(*with(login() + "query = SELECT NULL, '' WHERE '%s' <> ''\n"), "k"),
             Answer(Absent{}));
   EXPECT_EQ(ask(*with(login() + "query = SELECT true, 'a '::char(4)\n"), "k"),
@@ -46,7 +50,8 @@ TEST_F(PgsqlTables, AreUnavailableBeyondTheirExpansionLimit) {
                       "query = SELECT generate_series(1, length('%s'))\n"
                       "expansion_limit = 3\n");
   EXPECT_EQ(ask(*t, "abc"), found({"1", "2", "3"}));
-  EXPECT_EQ(why(ask(*t, "abcd")), t->name() + ": more values than expansion_limit = 3");
+  EXPECT_EQ(why(ask(*t, "abcd")),
+            t->name() + ": the result for \"abcd\" has more values than expansion_limit = 3");
 }
 
 TEST_F(PgsqlTables, SpeakUtf8UnlessToldOtherwise) {
@@ -58,7 +63,7 @@ TEST_F(PgsqlTables, SpeakUtf8UnlessToldOtherwise) {
   EXPECT_EQ(
       why(ask(*with(login() + "encoding = LATIN1\nquery = SELECT U&'m\\00fc' WHERE '%s'<>''\n"),
               "k")),
-      "pgsql:/t2.cf: a result is not valid UTF-8");
+      "pgsql:/t2.cf: the result for \"k\" is not valid UTF-8");
 }
 
 // Every query has the same meaning for PostgreSQL; the first go with parameters, the others as

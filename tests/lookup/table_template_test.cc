@@ -136,14 +136,16 @@ TEST(SqlConfig, AnswersEveryValueThatIsNotEmpty) {
   EXPECT_EQ(c->answer("k", {"a@x", "", "b@x"}), Answer(Found{{"a@x", "b@x"}}));
   EXPECT_EQ(c->answer("k", {"", ""}), Answer(Absent{}));
   EXPECT_EQ(c->answer("k", {}), Answer(Absent{}));
-  EXPECT_EQ(c->answer("k", {"a", "\xff"}), Answer(Unavailable{"a result is not valid UTF-8"}));
+  EXPECT_EQ(c->answer("k", {"a", "\xff"}),
+            Answer(Unavailable{"the result for \"k\" is not valid UTF-8", true}));
 }
 
 TEST(SqlConfig, CountsValuesThatRemainAgainstTheLimit) {
   const auto c = config("query = SELECT '%s'\nexpansion_limit = 2\nresult_format = %u");
   EXPECT_EQ(c->answer("k", {"a@x", "@x", "", "b"}), Answer(Found{{"a", "b"}}));
-  EXPECT_EQ(c->answer("k", {"a", "b", "c"}),
-            Answer(Unavailable{"more values than expansion_limit = 2"}));
+  EXPECT_EQ(
+      c->answer("k", {"a", "b", "c"}),
+      Answer(Unavailable{"the result for \"k\" has more values than expansion_limit = 2", true}));
 }
 
 TEST(SqlConfig, IsNeverAskedForANul) {
