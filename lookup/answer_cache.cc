@@ -105,15 +105,21 @@ std::size_t AnswerCache::find_slot(std::uint32_t hash, std::uint32_t table,
   return slot;
 }
 
-bool AnswerCache::is_fresh(const Entry& entry) const {
-  const auto ttl = entry.values == 0 ? limits_.negative_ttl : limits_.ttl;
+bool AnswerCache::is_fresh(const Entry& entry, Clock::time_point now) const {
   // One that was given less than its ttl seems older than it is, and is asked for again.
-  return now_() < entry.expiry && entry.expiry - ttl >= valid_from_;
+  return now < entry.expiry && entry.expiry - ttl_of(entry) >= valid_from_;
 }
 
-std::optional<Answer> AnswerCache::find(std::uint32_t table, std::string_view key) {
+bool AnswerCache::is_ending(const Entry& entry, Clock::time_point now) const {
+  const auto span = std::min<std::chrono::nanoseconds>(ttl_of(entry) * 2 / 3, kEnding);
+  return entry.is_short_lived == 0 && now >= entry.expiry - span;
+}
+
+std::optional<Answer> AnswerCache::find(std::uint32_t table, std::string_view key,
+                                        bool* is_ending) {
   const Place place = index_[find_slot(hash(table, key), table, key)];
-  if (place == 0 || !is_fresh(entries_[place - 1])) {
+  const Clock::time_point now = now_();
+  if (place == 0 || !is_fresh(entries_[place - 1], now)) {
     ++statistics_.misses;
     return std::nullopt;
   }
@@ -121,13 +127,14 @@ std::optional<Answer> AnswerCache::find(std::uint32_t table, std::string_view ke
   unlink(place - 1);
   link_newest(place - 1);
   const Entry& entry = entries_[place - 1];
+  if (is_ending != nullptr) *is_ending = this->is_ending(entry, now);
   if (entry.values == 0) return Absent{};
   return Found{read_values(entry.block.get() + entry.key_size, entry.values)};
 }
 
 bool AnswerCache::has_fresh(std::uint32_t table, std::string_view key) const {
   const Place place = index_[find_slot(hash(table, key), table, key)];
-  return place != 0 && is_fresh(entries_[place - 1]);
+  return place != 0 && is_fresh(entries_[place - 1], now_());
 }
 
 const AnswerCache::Entry* AnswerCache::stale_entry(std::uint32_t table,
@@ -163,7 +170,7 @@ std::optional<AnswerCache::Place> AnswerCache::in_the_way_of(const Entry& entry)
   }
   if (!is_full) return std::nullopt;
   const bool negative_is_of_no_use =
-      negative_.size > 0 && (positive_.size == 0 || !is_fresh(entries_[negative_.oldest]));
+      negative_.size > 0 && (positive_.size == 0 || !is_fresh(entries_[negative_.oldest], now_()));
   return negative_is_of_no_use ? negative_.oldest : positive_.oldest;
 }
 
@@ -179,9 +186,10 @@ void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer
   entry.block = std::move(block.octets);
   entry.block_size = block.size;
   entry.key_size = static_cast<std::uint32_t>(key.size());
-  entry.values = found != nullptr ? static_cast<std::uint32_t>(found->values.size()) : 0;
-  entry.expiry =
-      now_() + std::min(found != nullptr ? limits_.ttl : limits_.negative_ttl, longest_life);
+  entry.values =
+      found != nullptr ? static_cast<std::uint32_t>(found->values.size()) & 0x7FFFFFFF : 0;
+  entry.is_short_lived = longest_life < ttl_of(entry) ? 1 : 0;
+  entry.expiry = now_() + std::min(ttl_of(entry), longest_life);
   entry.table = table;
   entry.hash = hash(table, key);
   if (cost(entry) > limits_.octets) return;

@@ -43,12 +43,17 @@ class AnswerCache {
     std::uint64_t stale_hits = 0;
     std::uint64_t driven_out = 0;  // to make room
   };
+  // An answer is ending in the last kEnding of its life, of a short ttl in the last two thirds. One
+  // that was given less than its ttl never is.
+  static constexpr std::chrono::seconds kEnding{2};
   using Now = std::function<Clock::time_point()>;
 
   AnswerCache(const Limits& limits, Now now);
 
-  // nullopt: none, or one that is past its life.
-  [[nodiscard]] std::optional<Answer> find(std::uint32_t table, std::string_view key);
+  // nullopt: none, or one that is past its life. `is_ending` becomes true where that is near: who
+  // asks for it anew now, in the background, spares the next one the wait.
+  [[nodiscard]] std::optional<Answer> find(std::uint32_t table, std::string_view key,
+                                           bool* is_ending = nullptr);
   // Whether find() would have one. Not a use of it.
   [[nodiscard]] bool has_fresh(std::uint32_t table, std::string_view key) const;
 
@@ -83,7 +88,8 @@ class AnswerCache {
     std::uint32_t table = 0;
     std::uint32_t key_size = 0;
     std::uint32_t block_size = 0;
-    std::uint32_t values = 0;  // 0: Absent
+    std::uint32_t values : 31 = 0;         // 0: Absent
+    std::uint32_t is_short_lived : 1 = 0;  // has less than its ttl
     Place older = kNowhere;
     Place newer = kNowhere;  // of a free entry: the next free one
 
@@ -101,7 +107,11 @@ class AnswerCache {
   [[nodiscard]] List& list_of(const Entry& entry) {
     return entry.values == 0 ? negative_ : positive_;
   }
-  [[nodiscard]] bool is_fresh(const Entry& entry) const;
+  [[nodiscard]] std::chrono::nanoseconds ttl_of(const Entry& entry) const {
+    return entry.values == 0 ? limits_.negative_ttl : limits_.ttl;
+  }
+  [[nodiscard]] bool is_fresh(const Entry& entry, Clock::time_point now) const;
+  [[nodiscard]] bool is_ending(const Entry& entry, Clock::time_point now) const;
   // Of the entry that is found; nullptr: there is none.
   [[nodiscard]] const Entry* stale_entry(std::uint32_t table, std::string_view key) const;
   // Whether one more entry like that fits; else the one that has to go.

@@ -21,7 +21,8 @@ struct LookupStatistics {
   std::uint64_t notices_arrive = 0;  // 1: they are known to
   std::uint64_t database_connections = 0;
   std::uint64_t database_queries = 0;
-  std::uint64_t database_bursts = 0;  // times that queries were sent, some together
+  std::uint64_t database_bursts = 0;    // times that queries were sent, some together
+  std::uint64_t database_failures = 0;  // lookups for which no table could be asked
 };
 
 class CacheControl {

@@ -21,24 +21,31 @@ CachedTable::CachedTable(std::unique_ptr<Table> table, const Shared& shared, std
       patience_(event_new(shared.base, -1, 0, on_patience_over, this)) {}
 
 std::optional<Answer> CachedTable::lookup(std::string_view key, Asker& asker, std::uint64_t id) {
-  if (std::optional<Answer> hit = shared_.cache.find(number_, key)) return hit;
-  const bool away = is_away();
-  auto flying = flight_of_.find(key);
-  if (flying == flight_of_.end()) {
-    const std::uint64_t flight = next_flight_++;
-    if (const std::optional<Answer> answer = table_->lookup(key, *this, flight)) {
-      return settle(key, *answer, true);
-    }
-    const auto entry =
-        flights_.emplace(flight, Flight{std::string(key), steady_clock::now()}).first;
-    flying = flight_of_.emplace(entry->second.key, flight).first;
+  bool is_ending = false;
+  if (std::optional<Answer> hit = shared_.cache.find(number_, key, &is_ending)) {
+    if (is_ending) fly(key);
+    return hit;
   }
+  const bool away = is_away();
+  if (const std::optional<Answer> answer = fly(key)) return settled(key, *answer);
   if (away) {
     if (std::optional<Answer> old = stand_in(key)) return old;
-  } else if (shared_.cache.has_stale(number_, key)) {
-    watch(flying->second);
   }
-  flights_.at(flying->second).waiters.push_back({&asker, id});
+  flights_.at(flight_of_.at(key)).waiters.push_back({&asker, id});
+  return std::nullopt;
+}
+
+std::optional<Answer> CachedTable::fly(std::string_view key) {
+  if (flight_of_.contains(key)) return std::nullopt;
+  const std::uint64_t flight = next_flight_++;
+  std::optional<Answer> answer = table_->lookup(key, *this, flight);
+  if (answer) {
+    note(key, *answer, true);
+    return answer;
+  }
+  const auto entry = flights_.emplace(flight, Flight{std::string(key), steady_clock::now()}).first;
+  flight_of_.emplace(entry->second.key, flight);
+  watch();
   return std::nullopt;
 }
 
@@ -56,18 +63,33 @@ bool CachedTable::is_away() {
 void CachedTable::set_away() {
   away_ = true;
   seen_away_at_ = steady_clock::now();
+  back_at_.reset();
 }
 
-Answer CachedTable::settle(std::string_view key, const Answer& answer, bool keep) {
-  if (std::holds_alternative<Unavailable>(answer)) {
-    set_away();
-    return stand_in(key).value_or(answer);
+// One answer in time may come out of many that will not: those with it must, too.
+void CachedTable::on_time() {
+  if (!away_) return;
+  if (!back_at_) back_at_ = next_flight_;
+  if (!flights_.empty() && flights_.begin()->first < *back_at_) return;
+  away_ = false;
+  back_at_.reset();
+}
+
+void CachedTable::note(std::string_view key, const Answer& answer, bool keep) {
+  if (const auto* unavailable = std::get_if<Unavailable>(&answer)) {
+    if (unavailable->answered) return shared_.cache.erase(number_, key);
+    ++failures_;
+    return set_away();
   }
-  if (keep) {
-    const auto life = shared_.changes.longest_life(key, Clock::now());
-    shared_.cache.insert(number_, key, answer, life);
-  }
-  return answer;
+  if (!keep) return;
+  const auto life = shared_.changes.longest_life(key, Clock::now());
+  shared_.cache.insert(number_, key, answer, life);
+}
+
+Answer CachedTable::settled(std::string_view key, const Answer& answer) {
+  const auto* unavailable = std::get_if<Unavailable>(&answer);
+  if (unavailable == nullptr || unavailable->answered) return answer;
+  return stand_in(key).value_or(answer);
 }
 
 std::optional<Answer> CachedTable::stand_in(std::string_view key) {
@@ -82,10 +104,8 @@ std::optional<Answer> CachedTable::stand_in(std::string_view key) {
   return old;
 }
 
-void CachedTable::watch(std::uint64_t flight) {
-  if (!watched_.empty() && watched_.back() == flight) return;
-  watched_.push_back(flight);
-  if (watched_.size() > 1) return;
+void CachedTable::watch() {
+  if (evtimer_pending(patience_.get(), nullptr) != 0) return;
   const timeval wait = to_timeval(kPatience);
   event_add(patience_.get(), &wait);
 }
@@ -95,21 +115,20 @@ void CachedTable::on_patience_over(evutil_socket_t, short, void* self) noexcept 
 }
 
 void CachedTable::lose_patience() {
-  while (!watched_.empty() && !flights_.contains(watched_.front())) watched_.pop_front();
-  if (watched_.empty()) return;
-  const auto since = flights_.at(watched_.front()).since;
-  if (const auto left = since + kPatience - steady_clock::now(); left.count() > 0) {
+  const auto oldest = flights_.lower_bound(given_up_);
+  if (oldest == flights_.end()) return;
+  if (const auto left = oldest->second.since + kPatience - steady_clock::now(); left.count() > 0) {
     const timeval wait = to_timeval(left);
     event_add(patience_.get(), &wait);
     return;
   }
   set_away();
+  given_up_ = next_flight_;
   std::vector<std::pair<std::vector<Waiter>, Answer>> served;
-  for (const std::uint64_t watched : std::exchange(watched_, {})) {
-    const auto flight = flights_.find(watched);
-    if (flight == flights_.end() || flight->second.waiters.empty()) continue;
-    std::optional<Answer> old = stand_in(flight->second.key);
-    if (old) served.emplace_back(std::exchange(flight->second.waiters, {}), *std::move(old));
+  for (auto& [id, flight] : flights_) {
+    if (flight.waiters.empty()) continue;
+    std::optional<Answer> old = stand_in(flight.key);
+    if (old) served.emplace_back(std::exchange(flight.waiters, {}), *std::move(old));
   }
   // Last: they may ask again.
   for (const auto& [waiters, answer] : served) {
@@ -145,13 +164,14 @@ void CachedTable::on_answer(std::uint64_t id, const Answer& answer) {
   const auto entry = flights_.extract(id);
   const Flight& flight = entry.mapped();
   if (!flight.outdated) flight_of_.erase(flight.key);
-  if (steady_clock::now() - flight.since >= kPatience) {
-    set_away();
-  } else {
-    away_ = false;  // what lookup() answers at once may be no word of the database's
+  note(flight.key, answer, !flight.outdated);
+  const auto* unavailable = std::get_if<Unavailable>(&answer);
+  if (unavailable == nullptr || unavailable->answered) {
+    steady_clock::now() - flight.since < kPatience ? on_time() : set_away();
   }
-  const Answer settled = settle(flight.key, answer, !flight.outdated);
-  for (const Waiter& waiter : flight.waiters) waiter.asker->on_answer(waiter.id, settled);
+  if (flight.waiters.empty()) return;
+  const Answer handed = settled(flight.key, answer);
+  for (const Waiter& waiter : flight.waiters) waiter.asker->on_answer(waiter.id, handed);
 }
 
 }  // namespace lmtpd::lookup

@@ -1,22 +1,26 @@
 // lookup/cached_table.h -- a table with a cache in front, and one query for many askers.
 //
-// A hit is answered at once. Otherwise the table behind is asked, once for all who ask for the same
-// key meanwhile. Failures are handed on and never kept. An answer whose query was sent before its
-// key was forgotten is handed on too, but not kept: the row may have changed after the table read
-// it.
+// A hit is answered at once; if its life is about to end the table behind is asked meanwhile, so
+// that nobody waits for an answer that is in use. Otherwise the table is asked, once for all who
+// ask for the same key. Failures are handed on and never kept. An answer whose query was sent
+// before its key was forgotten is handed on too, but not kept: the row may have changed after the
+// table read it.
 //
 // While the table is away, an answer past its life stands in for the one that cannot be had; Absent
-// then says that it was. Away is a table that fails, or that lets somebody wait for kPatience who
-// could have such an answer; from then on they have it at once, until it answers within that time.
-// Its query goes on meanwhile. Not thread-safe.
+// then says that it was. Away is a table that fails, or that leaves a query without an answer for
+// kPatience; a table that is merely slow is waited for, and what it answers is the truth. It is
+// back when all that was under way at the first answer in time has been answered in time, too. What
+// a table has and cannot be used is no sign that it is away, and nothing stands in for it. Not
+// thread-safe.
 #pragma once
 
 #include <event2/event.h>
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -31,7 +35,7 @@ namespace lmtpd::lookup {
 
 class CachedTable final : public Table, private Asker {
  public:
-  static constexpr std::chrono::milliseconds kPatience{30};
+  static constexpr std::chrono::milliseconds kPatience{1000};
 
   // What all tables share; it outlives them.
   struct Shared {
@@ -48,6 +52,8 @@ class CachedTable final : public Table, private Asker {
   [[nodiscard]] const std::string& name() const override { return table_->name(); }
 
   [[nodiscard]] Origin origin(std::string_view key) const override;
+  // How often the table could not be asked.
+  [[nodiscard]] std::uint64_t failures() const { return failures_; }
 
   // The key's row may have changed.
   void forget(std::string_view key);
@@ -67,16 +73,21 @@ class CachedTable final : public Table, private Asker {
     std::vector<Waiter> waiters{};
     bool outdated = false;
   };
-  using Flights = std::unordered_map<std::uint64_t, Flight>;
+  using Flights = std::map<std::uint64_t, Flight>;  // in the order of their start
 
   static void on_patience_over(evutil_socket_t, short, void* self) noexcept;
   void on_answer(std::uint64_t id, const Answer& answer) override;
+  // Has the table asked for the key, unless that is under way. Its answer where it has it at once.
+  std::optional<Answer> fly(std::string_view key);
+  // What an answer says of the table, and into the cache with it.
+  void note(std::string_view key, const Answer& answer, bool keep);
   // The answer to hand on: what came, or what stands in for it.
-  [[nodiscard]] Answer settle(std::string_view key, const Answer& answer, bool keep);
+  [[nodiscard]] Answer settled(std::string_view key, const Answer& answer);
   [[nodiscard]] std::optional<Answer> stand_in(std::string_view key);
   [[nodiscard]] bool is_away();
   void set_away();
-  void watch(std::uint64_t flight);
+  void on_time();
+  void watch();
   void lose_patience();
   void outdate(Flights::iterator flight);
 
@@ -88,8 +99,9 @@ class CachedTable final : public Table, private Asker {
   std::unordered_map<std::string_view, std::uint64_t> flight_of_;  // views of Flight::key
   bool away_ = false;
   std::chrono::steady_clock::time_point seen_away_at_{};
-  std::deque<std::uint64_t>
-      watched_;                 // flights whose askers could have an old answer, oldest first
+  std::optional<std::uint64_t> back_at_;  // back when all flights before this one have ended
+  std::uint64_t given_up_ = 0;            // flights before this one are not waited for any more
+  std::uint64_t failures_ = 0;
   std::uint64_t stood_in_ = 0;  // since the last line about it
   std::chrono::steady_clock::time_point next_log_{};
   EventPtr patience_;

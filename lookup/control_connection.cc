@@ -53,6 +53,7 @@ constexpr std::array kCounters = {
     Counter{"database_connections", &LookupStatistics::database_connections},
     Counter{"database_queries", &LookupStatistics::database_queries},
     Counter{"database_bursts", &LookupStatistics::database_bursts},
+    Counter{"database_failures", &LookupStatistics::database_failures},
 };
 
 std::string usage() {

@@ -92,6 +92,7 @@ LookupStatistics SiteTables::statistics() const {
                        .cache_flushes = evictor_.statistics().flushes,
                        .notices = evictor_.statistics().notices,
                        .notices_arrive = evictor_.is_listening() ? 1U : 0U};
+  for (const CachedTable* table : cached_tables_) sum.database_failures += table->failures();
   for (const auto& server : factory_.servers()) {
     sum.database_connections += server->statistics().connections;
     sum.database_queries += server->statistics().queries;
@@ -164,6 +165,7 @@ Result<Table*> SiteTables::table(const TableRef& reference) {
       const auto number = static_cast<std::uint32_t>(tables_.size());
       auto cached = std::make_unique<CachedTable>(std::move(table), shared_, number);
       evictor_.add(*cached);
+      cached_tables_.push_back(cached.get());
       table = std::move(cached);
     }
   }

@@ -59,6 +59,7 @@ class SiteTables final : public CacheControl {
     std::unique_ptr<Table> table;
   };
   std::map<std::string, Known> tables_;  // by the reference's text
+  std::vector<const CachedTable*> cached_tables_;
   ResolverSettings resolver_;
 };
 

@@ -45,6 +45,11 @@ Search TableSearch::look(Table& table, const AddressKey* key, std::string_view t
   return {Outcome::found, key, &found, {}};
 }
 
+Search TableSearch::certain(Search found) const {
+  if (found.key->kind != AddressKey::Kind::domain || doubt_.empty()) return found;
+  return failed(doubt_);
+}
+
 Search TableSearch::applies(const AddressKey& key, std::string_view domain) {
   if (!key.is_local()) return {Outcome::found, nullptr, nullptr, {}};
   return find_domain(settings_.local_domains, domain);
@@ -57,7 +62,8 @@ Search TableSearch::find_alias(std::span<const AddressKey> keys, std::string_vie
     if (step.outcome != Outcome::found) return step;
     for (Table* table : settings_.virtual_alias_maps) {
       step = look(*table, &key, key.external);
-      if (step.outcome != Outcome::absent) return step;
+      if (step.outcome == Outcome::absent) continue;
+      return step.outcome == Outcome::found ? certain(std::move(step)) : step;
     }
   }
   return {};
@@ -76,7 +82,7 @@ Search TableSearch::find_value(const Tables& tables, std::span<const AddressKey>
         step = look(*table, &key, form);
         if (step.outcome == Outcome::absent) continue;
         if (step.outcome != Outcome::found) return step;
-        if (!values_without_dummy(*step.answer).empty()) return step;
+        if (!values_without_dummy(*step.answer).empty()) return certain(std::move(step));
         dummy = true;
       }
     }

@@ -52,6 +52,9 @@ class TableSearch {
   TableSearch(const ResolverSettings& settings, Answers& answers)
       : settings_(settings), answers_(answers) {}
 
+  // In what follows a catch-all (AddressKey::Kind::domain) fails where there is a doubt(): the row
+  // that may be there by now would come before it.
+
   // The first key that any of the tables has, in its quoted form only, as alias tables are asked.
   [[nodiscard]] Search find_alias(std::span<const AddressKey> keys, std::string_view domain);
 
@@ -78,6 +81,8 @@ class TableSearch {
  private:
   // One answer on its own: absent, found (also for nothing but dummies), failed or pending.
   [[nodiscard]] Search look(Table& table, const AddressKey* key, std::string_view text);
+  // `found`, or its failure if it is a catch-all's that may not count.
+  [[nodiscard]] Search certain(Search found) const;
   // Found: the key is to be asked for.
   [[nodiscard]] Search applies(const AddressKey& key, std::string_view domain);
 

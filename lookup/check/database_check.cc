@@ -99,7 +99,8 @@ class DatabaseCheck final : private Resolver::Client {
     const EventBasePtr base(event_base_new());
     const auto site = SiteTables::make(settings, base.get(), read_file_);
     if (!site) return tl::unexpected(site.error());
-    Resolver resolver((*site)->resolver_settings());
+    site_ = site->get();
+    Resolver resolver(site_->resolver_settings());
     for (const auto& [address, key] : keys_) {
       if (key.has_mailbox && key.has_alias &&
           settings_.alias_expansion == AliasExpansion::automatic) {
@@ -139,8 +140,10 @@ class DatabaseCheck final : private Resolver::Client {
     if (error.reason == Reason::unknown_user && error.text.find(kAnybody) != std::string::npos) {
       return;
     }
-    // What it says of a row begins with the row's address; else it is the table's failure.
-    if (error.reason == Reason::lookup_failed && !error.text.starts_with("alias <")) {
+    // What it says of a row begins with the row's address, or every table could be asked; else it
+    // is the database's failure.
+    if (error.reason == Reason::lookup_failed && !error.text.starts_with("alias <") &&
+        site_->statistics().database_failures > 0) {
       failure_ = error;
       return;
     }
@@ -150,6 +153,7 @@ class DatabaseCheck final : private Resolver::Client {
   const Settings& settings_;
   const FileReader& read_file_;
   const Report& report_;
+  const SiteTables* site_ = nullptr;  // while addresses are resolved
   CheckSummary summary_;
   std::vector<std::string> names_;
   std::unordered_map<std::string, Key> keys_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -32,6 +33,12 @@ class Rounds {
     if (shuffle_ != nullptr) std::shuffle(round.begin(), round.end(), *shuffle_);
     ++played_;
     for (const Question& question : round) question.asker->on_answer(question.id, question.answer);
+  }
+  // The first that was asked, alone.
+  void play_first() {
+    const Question question = questions_.front();
+    questions_.erase(questions_.begin());
+    question.asker->on_answer(question.id, question.answer);
   }
   void play_all() {
     while (!idle()) play();
@@ -64,7 +71,10 @@ class FakeTable final : public Table {
   void add(const std::string& key, const std::string& value) { rows_[key].push_back(value); }
   // nullptr: answers at once.
   void answer_in(Rounds* rounds) { rounds_ = rounds; }
-  void fail() { failing_ = true; }
+  void fail() { failure_ = Unavailable{"connection refused"}; }
+  // Has what cannot be used.
+  void spoil() { failure_ = Unavailable{"not valid UTF-8", true}; }
+  void mend() { failure_.reset(); }
   // Is away, with old answers for everything.
   void go_away() { absent_.was = true; }
 
@@ -74,7 +84,7 @@ class FakeTable final : public Table {
     Answer answer = absent_;
     const auto row = rows_.find(std::string(key));
     if (row != rows_.end()) answer = Found{row->second};
-    if (failing_) answer = Unavailable{"connection refused"};
+    if (failure_) answer = *failure_;
     if (rounds_ == nullptr) return answer;
     rounds_->add({&asker, id, std::move(answer)});
     return std::nullopt;
@@ -89,7 +99,7 @@ class FakeTable final : public Table {
   std::map<std::string, std::vector<std::string>> rows_;
   std::set<std::string> keys_;
   Rounds* rounds_ = nullptr;
-  bool failing_ = false;
+  std::optional<Unavailable> failure_;
   Absent absent_;
   int asked_ = 0;
 };

@@ -137,6 +137,27 @@ def test_without_a_database_nothing_is_said_to_be_right(make_daemon, tables, pos
     assert check(make_daemon, tables, virtual_uid_maps="nosuch:x").returncode == 78
 
 
+def test_rows_that_cannot_be_used_are_found_one_by_one(make_daemon, site, tables):
+    folder = site.make("unusable")
+    with sqlite3.connect(folder / "mail.db") as database:
+        database.executescript("""
+            CREATE TABLE aliases (address TEXT, target TEXT);
+            INSERT INTO aliases VALUES ('many@b.org', 'user@domain.org'), ('many@b.org', 'user@foo.org'),
+                ('octets@b.org', CAST(X'ff40622e6f7267' AS TEXT)), ('zed@b.org', 'nobody@domain.org');""")
+    (folder / "aliases.cf").write_text(
+        f"dbpath = {folder}/mail.db\nquery = SELECT target FROM aliases WHERE address = '%s'\n"
+        "expansion_limit = 1\n")
+    table = f"sqlite:{folder}/aliases.cf"
+    done = check(make_daemon, tables, virtual_maps=table)
+    assert done.stdout.splitlines()[:-1] == [
+        f'{table}: <many@b.org> leads to no mailbox: {table}: the result for "many@b.org" has more'
+        " values than expansion_limit = 1",
+        f'{table}: <octets@b.org> leads to no mailbox: {table}: the result for "octets@b.org" is not'
+        " valid UTF-8",
+        f'{table}: <zed@b.org> leads to no mailbox: unknown user: "nobody@domain.org"']
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_sqlite_rows_are_listed_too(make_daemon, site, tables):
     folder = site.make("lite")
     with sqlite3.connect(folder / "mail.db") as database:

@@ -7,6 +7,7 @@ of lmtpd's roles are made where they are missing. Needs root. Knows no pytest; b
 
 from .daemon import Lmtpd
 from .directory import REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port, wait_until
+from .distance import Distance
 from .dovecot import PrivateDovecot
 from .lmtp import Lmtp, Reply
 from .maildir import Stored, stored
@@ -16,6 +17,7 @@ from .postgres import PrivatePostgres
 from .tables import Tables
 
 __all__ = [
+    "Distance",
     "Lmtp",
     "Lmtpd",
     "PrivateDovecot",
