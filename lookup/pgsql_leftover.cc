@@ -77,7 +77,8 @@ void PgsqlLeftover::cancel() {
       PQcancel(wanted.get(), why.data(), static_cast<int>(why.size()));
     }).detach();
   } catch (const std::system_error&) {
-    // No thread to be had: `theirs` has ended with the call, and on_cancelled() comes all the same.
+    // No thread to be had. Its end is closed, so on_cancelled() comes all the same.
+    syncs_at_cancel_ = 0;
   }
   cancelled_.reset(event_new(base_, cancelling_.get(), EV_READ, on_cancelled, this));
   event_add(cancelled_.get(), nullptr);

@@ -46,7 +46,7 @@ Search TableSearch::look(Table& table, const AddressKey* key, std::string_view t
 }
 
 Search TableSearch::certain(Search found) const {
-  if (found.key->kind != AddressKey::Kind::domain || doubt_.empty()) return found;
+  if (!found.key->external.starts_with('@') || doubt_.empty()) return found;
   return failed(doubt_);
 }
 

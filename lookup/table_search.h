@@ -52,7 +52,7 @@ class TableSearch {
   TableSearch(const ResolverSettings& settings, Answers& answers)
       : settings_(settings), answers_(answers) {}
 
-  // In what follows a catch-all (AddressKey::Kind::domain) fails where there is a doubt(): the row
+  // In what follows a catch-all ("@domain") fails where there is a doubt(): the row
   // that may be there by now would come before it.
 
   // The first key that any of the tables has, in its quoted form only, as alias tables are asked.

@@ -515,6 +515,15 @@ TEST_F(Resolving, GivesNobodysMailToTheCatchAllForAnOldAnswer) {
   EXPECT_EQ(resolve("user+ext@d.org"), "user+ext@d.org");
 }
 
+TEST_F(Resolving, RefusesNobodyForTheTransportOfHisDomainOnAnOldAnswer) {
+  settings_.transport_maps = {&transport_};
+  settings_.transport_errors = true;
+  transport_.add("d.org", "error:5.1.1 closed");
+  EXPECT_EQ(resolve("user@d.org"), "transport error");
+  transport_.go_away();
+  EXPECT_EQ(resolve("user@d.org"), "lookup failed");
+}
+
 // With old answers mail goes on to whom they name, and nobody is refused.
 TEST_F(Resolving, RefusesNobodyForOldAnswers) {
   alias_.add("alias@d.org", "user@d.org");
