@@ -10,22 +10,29 @@ def seconds(pid):
 
     Those that were reaped count for the program that reaped them.
     """
+    return {name: user + system for name, (user, system) in split(pid).items()}
+
+
+def split(pid):
+    """As seconds(), with the two apart: {program: (user, system)}."""
     spent = {}
-    for process in _tree(pid):
+    for process in tree(pid):
         try:
             with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
                 # The name in brackets may hold anything; what follows it is numbers.
                 name, _, rest = file.read().partition("(")[2].rpartition(")")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        fields = rest.split()
         # utime, stime, cutime, cstime: fields 14 to 17 of proc(5).
-        ticks = sum(int(field) for field in fields[11:15])
-        spent[name] = spent.get(name, 0) + ticks / TICK
+        user, system, reaped_user, reaped_system = (
+            int(field) / TICK for field in rest.split()[11:15])
+        before = spent.get(name, (0, 0))
+        spent[name] = (before[0] + user + reaped_user, before[1] + system + reaped_system)
     return spent
 
 
-def _tree(root):
+def tree(root):
+    """`root` and its descendants."""
     children = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():

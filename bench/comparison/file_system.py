@@ -9,6 +9,8 @@ import contextlib
 import os
 import subprocess
 
+from .mail_site import wait_until
+
 
 class Image:
     def __init__(self, directory, mebibytes):
@@ -35,6 +37,9 @@ class Image:
             yield self.mount_point
         finally:
             _run("umount", self.mount_point)
+            # The kernel lets go of the loop device a moment later; a mount that met it before that
+            # would find the old file system's blocks in its cache.
+            wait_until(lambda: not _run("losetup", "-j", self.path), f"{self.path} is free")
 
 
 def _run(*command):
@@ -42,3 +47,4 @@ def _run(*command):
                           check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]}: {done.stderr.strip()}")
+    return done.stdout
