@@ -23,9 +23,8 @@ struct FrameHeader {
   std::uint32_t length;
 };
 
-void append_header(std::string& octets, const FrameHeader& header) {
-  octets.append(reinterpret_cast<const char*>(&header), sizeof header);
-}
+// A burst's memory is given back.
+constexpr std::size_t kLargestSpare = 64 * 1024;  // octets
 
 // Room for the control message that carries the most descriptors.
 struct alignas(cmsghdr) ControlBuffer {
@@ -52,23 +51,36 @@ std::vector<UniqueFd> take_descriptors(msghdr& header) {
 
 Channel::Channel(UniqueFd socket) : socket_(std::move(socket)) {}
 
-void Channel::send_frame(std::uint16_t type, std::string_view payload,
-                         std::vector<UniqueFd> descriptors) {
-  if (payload.size() > kMaxPayload || descriptors.size() > kMaxDescriptors) {
+std::string& Channel::begin_frame() {
+  if (outgoing_.empty()) {
+    spare_.clear();
+    outgoing_.push_back({std::exchange(spare_, {}), {}});
+  }
+  std::string& octets = outgoing_.back().octets;
+  frame_start_ = octets.size();
+  octets.append(sizeof(FrameHeader), '\0');
+  return octets;
+}
+
+void Channel::end_frame(std::uint16_t type, std::vector<UniqueFd> descriptors) {
+  const std::size_t size = outgoing_.back().octets.size() - frame_start_;
+  const std::size_t payload = size - sizeof(FrameHeader);
+  if (payload > kMaxPayload || descriptors.size() > kMaxDescriptors) {
     log_error("channel: message of type {} with {} octets and {} descriptors does not fit", type,
-              payload.size(), descriptors.size());
+              payload, descriptors.size());
     std::abort();
   }
-  if (outgoing_.empty() ||
-      outgoing_.back().octets.size() + sizeof(FrameHeader) + payload.size() > kMaxPacket ||
+  const FrameHeader header{type, static_cast<std::uint16_t>(descriptors.size()),
+                           static_cast<std::uint32_t>(payload)};
+  std::memcpy(outgoing_.back().octets.data() + frame_start_, &header, sizeof header);
+  if (outgoing_.back().octets.size() > kMaxPacket ||
       outgoing_.back().descriptors.size() + descriptors.size() > kMaxDescriptors) {
-    outgoing_.emplace_back();
+    // It begins a packet of its own.
+    std::string moved = outgoing_.back().octets.substr(frame_start_);
+    outgoing_.back().octets.resize(frame_start_);
+    outgoing_.push_back({std::move(moved), {}});
   }
-  Outgoing& packet = outgoing_.back();
-  append_header(packet.octets, {type, static_cast<std::uint16_t>(descriptors.size()),
-                                static_cast<std::uint32_t>(payload.size())});
-  packet.octets += payload;
-  for (UniqueFd& fd : descriptors) packet.descriptors.push_back(std::move(fd));
+  for (UniqueFd& fd : descriptors) outgoing_.back().descriptors.push_back(std::move(fd));
 }
 
 Channel::Status Channel::flush() {
@@ -103,14 +115,14 @@ Channel::Status Channel::flush() {
       ::shutdown(socket_.get(), SHUT_RDWR);
       return Status::closed;
     }
+    if (packet.octets.capacity() <= kLargestSpare) spare_ = std::move(packet.octets);
     outgoing_.pop_front();
   }
   return Status::ok;
 }
 
 Channel::Status Channel::receive(Packet& packet) {
-  packet.frames_.clear();
-  packet.descriptors_.clear();
+  packet.clear();
   if (!packet.octets_) packet.octets_ = std::make_unique_for_overwrite<char[]>(kMaxPacket);
   iovec data{packet.octets_.get(), kMaxPacket};
   ControlBuffer buffer;

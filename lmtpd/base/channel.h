@@ -31,6 +31,11 @@ class Packet {
  public:
   // In the order in which they were sent.
   [[nodiscard]] std::span<Frame> frames() { return frames_; }
+  // Closes the descriptors that nobody took. The room for octets is kept.
+  void clear() {
+    frames_.clear();
+    descriptors_.clear();
+  }
 
  private:
   friend class Channel;
@@ -56,7 +61,8 @@ class Channel {
   // A payload over kMaxPayload is a broken invariant of the caller's and aborts.
   template <class Message>
   void send(const Message& message, std::vector<UniqueFd> descriptors = {}) {
-    send_frame(static_cast<std::uint16_t>(Message::kType), encode(message), std::move(descriptors));
+    append_encoded(begin_frame(), message);
+    end_frame(static_cast<std::uint16_t>(Message::kType), std::move(descriptors));
   }
 
   // Sends until all has left (ok), the peer's queue is full (would_block: call again when the
@@ -75,10 +81,14 @@ class Channel {
     std::string octets;
     std::vector<UniqueFd> descriptors;
   };
-  void send_frame(std::uint16_t type, std::string_view payload, std::vector<UniqueFd> descriptors);
+  // Where the payload of the next message is to be appended, once, before end_frame().
+  [[nodiscard]] std::string& begin_frame();
+  void end_frame(std::uint16_t type, std::vector<UniqueFd> descriptors);
 
   UniqueFd socket_;
   std::deque<Outgoing> outgoing_;
+  std::size_t frame_start_ = 0;  // in the last packet, of the frame that was begun
+  std::string spare_;            // memory of a packet that has left
 };
 
 // Two connected ends, non-blocking and close-on-exec, with buffers that hold a packet of the

@@ -25,11 +25,12 @@ namespace lmtpd {
 
 class WireWriter {
  public:
+  // Appends to `out`.
+  explicit WireWriter(std::string& out) : out_(out) {}
   template <class... Fields>
   void operator()(const Fields&... values) {
     (put(values), ...);
   }
-  [[nodiscard]] std::string take() { return std::move(out_); }
 
  private:
   template <class T>
@@ -61,7 +62,7 @@ class WireWriter {
     T::fields(message, *this);
   }
 
-  std::string out_;
+  std::string& out_;
 };
 
 class WireReader {
@@ -145,10 +146,16 @@ class WireReader {
 };
 
 template <class Message>
-[[nodiscard]] std::string encode(const Message& message) {
-  WireWriter writer;
+void append_encoded(std::string& out, const Message& message) {
+  WireWriter writer(out);
   Message::fields(message, writer);
-  return writer.take();
+}
+
+template <class Message>
+[[nodiscard]] std::string encode(const Message& message) {
+  std::string out;
+  append_encoded(out, message);
+  return out;
 }
 
 // nullopt if `payload` is not exactly one `Message`.

@@ -29,14 +29,17 @@ void EventChannel::on_flush(evutil_socket_t, short, void* self) noexcept {
 }
 
 void EventChannel::read() {
+  // One for all channels of the process, which are read one after the other: its size is worth more
+  // than what most packets hold.
+  static Packet packet;
   for (int i = 0; i < kPacketsATurn && !closing_; ++i) {
-    Packet packet;
     const Channel::Status status = channel_.receive(packet);
     if (status == Channel::Status::would_block) return;
     if (status == Channel::Status::closed) {
       closing_ = true;
     } else {
       owner_.on_packet(*this, packet);
+      packet.clear();
     }
   }
   if (closing_) {
