@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 
+#include <bit>
 #include <cstdlib>
 
 #include "lmtpd/base/wire.h"
@@ -29,6 +30,17 @@ struct OwnerName {
   MailboxOwner owner;
   static void fields(auto& self, auto&& field) { field(self.purpose, self.owner); }
 };
+
+// Another one each time, and in each process.
+std::array<std::uint8_t, 8> next_nonce() {
+  static std::uint64_t last = [] {
+    std::uint64_t first = 0;
+    randombytes_buf(&first, sizeof first);
+    return first;
+  }();
+  ++last;
+  return std::bit_cast<std::array<std::uint8_t, 8>>(last);
+}
 
 void initialise_sodium() {
   static const bool ready = sodium_init() >= 0;
@@ -96,8 +108,8 @@ Key derive_worker_key(const Key& ticket_key, MailboxOwner owner) {
 
 std::string seal_ticket(const Key& ticket_key, const Ticket& ticket) {
   initialise_sodium();
-  Body body{ticket.owner, ticket.expiry.time_since_epoch().count(), {}, ticket.path.value()};
-  randombytes_buf(body.nonce.data(), body.nonce.size());
+  const Body body{ticket.owner, ticket.expiry.time_since_epoch().count(), next_nonce(),
+                  ticket.path.value()};
   std::string sealed = encode(body);
   sealed += view(keyed_hash<16>(derive_worker_key(ticket_key, ticket.owner), sealed));
   sealed += view(keyed_hash<16>(ticket_key, sealed));
@@ -107,6 +119,13 @@ std::string seal_ticket(const Key& ticket_key, const Ticket& ticket) {
 std::optional<Ticket> read_ticket(std::string_view sealed) {
   const std::optional<Parts> parts = split(sealed);
   return parts ? parse_body(parts->body) : std::nullopt;
+}
+
+MailboxOwner read_ticket_owner(std::string_view sealed) {
+  MailboxOwner owner;
+  WireReader reader(sealed);
+  reader(owner);
+  return owner;
 }
 
 std::optional<Ticket> open_ticket_as_worker(const Key& worker_key, MailboxOwner owner,

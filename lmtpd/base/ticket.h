@@ -45,6 +45,9 @@ struct Ticket {
 // the form of a ticket.
 [[nodiscard]] std::optional<Ticket> read_ticket(std::string_view sealed);
 
+// Whose mailbox it says it is for, unverified, of a ticket that read_ticket() has read.
+[[nodiscard]] MailboxOwner read_ticket_owner(std::string_view sealed);
+
 // The ticket, or nullopt if it was not made for `owner` with this key, was altered, or is past its
 // expiry at `now`. Says nothing of which.
 [[nodiscard]] std::optional<Ticket> open_ticket_as_worker(const Key& worker_key, MailboxOwner owner,

@@ -30,6 +30,7 @@ TEST_F(Tickets, OpenForTheirWorkerAndTheMaker) {
     EXPECT_EQ(opened->path, ticket_.path);
     EXPECT_EQ(opened->expiry, ticket_.expiry);
   }
+  EXPECT_EQ(read_ticket_owner(sealed_), kOwner);
 }
 
 TEST_F(Tickets, EndWithTheirLife) {
