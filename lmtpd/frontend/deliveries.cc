@@ -18,14 +18,16 @@ void Deliveries::start(const MessageName& name, Body body, std::vector<session::
   const MessageId id = next_message_++;
   messages_.emplace(id, Message{name, std::move(body), copies.size()});
   const Clock::time_point deadline = Clock::now() + kDeadline;
+  std::vector<Worker*> workers;
   for (std::size_t i = 0; i < copies.size(); ++i) {
     // Tickets come from lookup, and LookupLink has read each once.
-    const MailboxOwner owner = read_ticket(copies[i].ticket)->owner;
+    const MailboxOwner owner = read_ticket_owner(copies[i].ticket);
     Worker& worker = workers_.try_emplace(owner, Worker{.owner = owner}).first->second;
+    if (worker.waiting.empty() || worker.waiting.back().message != id) workers.push_back(&worker);
     worker.waiting.push_back({id, i, std::move(copies[i]), deadline});
-    // Two of one message and worker leave together.
-    if (i + 1 == copies.size() || read_ticket(copies[i + 1].ticket)->owner != owner) pump(worker);
   }
+  // Last: the body leaves once for all of a worker's copies, whatever the order of the recipients.
+  for (Worker* worker : workers) pump(*worker);
 }
 
 void Deliveries::pump(Worker& worker) {

@@ -78,7 +78,7 @@ TEST_F(DeliveriesTest, AskOnceForAWorkerAndSendWhenItIsIntroduced) {
 TEST_F(DeliveriesTest, LetTheBodyCrossOnceToEachWorker) {
   deliveries_.introduce(kOne, worker_.open());
   deliveries_.introduce(kTwo, other_worker_.open());
-  start(1, {copy_for(kOne), copy_for(kOne), copy_for(kTwo)});
+  start(1, {copy_for(kOne), copy_for(kTwo), copy_for(kOne)});
   run();
   const std::vector<Deliver> first = worker_.receive<Deliver>();
   ASSERT_EQ(first.size(), 1U);
