@@ -1,9 +1,11 @@
 #include "lmtpd/base/log.h"
 
+#include <limits.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <system_error>
 
@@ -15,6 +17,7 @@ namespace {
 LogTarget g_target = LogTarget::standard_error;
 Severity g_least = Severity::info;
 std::string g_ident = "lmtpd";
+std::string g_gathered;
 
 int syslog_priority(Severity severity) {
   switch (severity) {
@@ -40,6 +43,15 @@ std::string_view prefix(Severity severity) {
   return "";
 }
 
+// One write(2), so that lines of several roles do not mix.
+void write_to_stderr(std::string_view lines) {
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, lines.data(), lines.size());
+}
+
+std::string stderr_line(Severity severity, std::string_view text) {
+  return fmt::format("{}[{}]: {}{}\n", g_ident, getpid(), prefix(severity), text);
+}
+
 }  // namespace
 
 void open_log(const char* role, LogTarget target, Severity least) {
@@ -56,12 +68,31 @@ void log_line(Severity severity, std::string_view text) {
            prefix(severity).data(), static_cast<int>(text.size()), text.data());
     return;
   }
-  // One write(2) a line, so that lines of several roles do not mix.
-  const std::string line = fmt::format("{}[{}]: {}{}\n", g_ident, getpid(), prefix(severity), text);
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+  write_gathered_log();
+  write_to_stderr(stderr_line(severity, text));
+}
+
+bool gather_log_info(std::string_view text) {
+  if (g_target == LogTarget::syslog || Severity::info < g_least) {
+    log_line(Severity::info, text);
+    return false;
+  }
+  const std::string line = stderr_line(Severity::info, text);
+  // What is longer may be cut in two in a pipe, with another role's lines between.
+  if (g_gathered.size() + line.size() > PIPE_BUF) write_gathered_log();
+  g_gathered += line;
+  return true;
+}
+
+void write_gathered_log() {
+  if (g_gathered.empty()) return;
+  write_to_stderr(g_gathered);
+  g_gathered.clear();
 }
 
 std::string escaped(std::string_view text, std::size_t longest) {
+  const auto plain = [](char c) { return c >= 0x20 && c < 0x7F; };
+  if (text.size() <= longest && std::ranges::all_of(text, plain)) return std::string(text);
   std::string out;
   while (!text.empty()) {
     const std::size_t length = utf8_sequence(text);

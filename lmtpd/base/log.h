@@ -21,6 +21,12 @@ void open_log(const char* role, LogTarget target, Severity least = Severity::inf
 
 void log_line(Severity severity, std::string_view text);
 
+// Keeps a line of severity info, to be written with others of the same turn of a loop: at
+// write_gathered_log(), before any other line, or as soon as they are as many as a pipe takes
+// whole. True: write_gathered_log() is to be called. Syslog has it at once.
+[[nodiscard]] bool gather_log_info(std::string_view text);
+void write_gathered_log();
+
 template <class... Args>
 void log_info(fmt::format_string<Args...> format, Args&&... args) {
   log_line(Severity::info, fmt::format(format, std::forward<Args>(args)...));

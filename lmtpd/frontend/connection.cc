@@ -59,7 +59,19 @@ void Connection::on_timer(evutil_socket_t, short, void* self) noexcept {
 
 void Connection::schedule() { event_active(progress_.get(), EV_TIMEOUT, 1); }
 
+// A client that sends while its session waits stays in the kernel's buffer.
+bool Connection::takes_input() const {
+  return session_.wants_input() && unread_.empty() && !end_of_input_ && !session_.closing() &&
+         !services_.resolving_is_full();
+}
+
 void Connection::read() {
+  if (!takes_input()) {
+    // Only now: most clients wait for their replies, and need not be told off and on each time.
+    event_del(readable_.get());
+    reading_ = false;
+    return;
+  }
   // One turn reads one buffer: no client keeps the others waiting.
   static std::array<char, kReadSize> buffer;
   const ssize_t received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
@@ -95,13 +107,9 @@ void Connection::progress() {
     finish();
     return;
   }
-  // Before events are waited for: a client that sends while its session waits stays in the kernel's
-  // buffer.
-  if (session_.wants_input() && unread_.empty() && !end_of_input_ && !session_.closing() &&
-      !services_.resolving_is_full()) {
+  if (!reading_ && takes_input()) {
     event_add(readable_.get(), nullptr);
-  } else {
-    event_del(readable_.get());
+    reading_ = true;
   }
   arm_timer();
 }
@@ -116,11 +124,14 @@ void Connection::feed() {
 }
 
 void Connection::write() {
+  if (unsent_.empty() && session_.replies_may_wait()) return;
   while (true) {
-    if (unsent_.size() < kUnsentLimit) unsent_ += session_.take_output();
     if (unsent_.empty()) {
+      unsent_ = session_.take_output();
+      if (unsent_.empty()) return;
       sent_at_ = Clock::now();
-      return;
+    } else if (unsent_.size() < kUnsentLimit) {
+      unsent_ += session_.take_output();
     }
     const ssize_t sent = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
     if (sent < 0) {
@@ -132,8 +143,8 @@ void Connection::write() {
       lose_client();
       return;
     }
-    sent_at_ = Clock::now();
     unsent_.erase(0, static_cast<std::size_t>(sent));
+    if (!unsent_.empty()) sent_at_ = Clock::now();
   }
 }
 
@@ -240,6 +251,6 @@ void Connection::shut_down() {
   schedule();
 }
 
-void Connection::log(std::string_view line) { log_info("{}", line); }
+void Connection::log(std::string_view line) { services_.log(line); }
 
 }  // namespace lmtpd::frontend

@@ -26,6 +26,8 @@ class Services {
   // The booking goes along, and is released when all copies are done.
   virtual void deliver(const MessageName& message, Body octets,
                        std::vector<session::Copy> copies) = 0;
+  // A line of the log.
+  virtual void log(std::string_view line) = 0;
   // Nothing is under way: destroy the connection, but not from within this call.
   virtual void on_finished(std::uint64_t connection) = 0;
 
@@ -78,6 +80,7 @@ class Connection final : private session::Backend {
   void progress();
   void feed();
   void write();
+  [[nodiscard]] bool takes_input() const;
   void finish();
   void schedule();
   void arm_timer();
@@ -89,8 +92,9 @@ class Connection final : private session::Backend {
   std::uint64_t name_;
   Services& services_;
   session::Session session_;
-  std::string unread_;  // received, and not yet consumed by the session
-  std::string unsent_;  // taken from the session, and not yet sent
+  std::string unread_;    // received, and not yet consumed by the session
+  std::string unsent_;    // taken from the session, and not yet sent
+  bool reading_ = false;  // readable_ is waited for
   bool end_of_input_ = false;
   bool finished_ = false;
   std::size_t under_way_ = 0;  // recipients being resolved and copies being delivered
@@ -98,7 +102,7 @@ class Connection final : private session::Backend {
   std::vector<BodyAnswer> answers_;   // owed to the session
   const std::uint64_t largest_body_;  // octets
   const std::chrono::milliseconds write_timeout_;
-  Clock::time_point sent_at_ = Clock::now();  // when the client last took octets, or had all
+  Clock::time_point sent_at_ = Clock::now();  // when the client last took octets, or got new ones
   Clock::time_point timer_due_ = Clock::time_point::max();
   EventPtr readable_;
   EventPtr writable_;

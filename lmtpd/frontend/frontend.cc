@@ -70,7 +70,8 @@ Frontend::Frontend(const Settings& settings, std::uint32_t instance, Channel con
       lookup_(base_.get(), *this),
       deliveries_(base_.get(), *this),
       tick_(event_new(base_.get(), -1, EV_PERSIST, on_tick, this)),
-      reap_(event_new(base_.get(), -1, 0, on_reap, this)) {
+      reap_(event_new(base_.get(), -1, 0, on_reap, this)),
+      log_(event_new(base_.get(), -1, 0, on_log, nullptr)) {
   for (RoleStart::Listening& one : listening) {
     auto door = std::make_unique<Door>(Door{this, std::move(one.socket), nullptr});
     door->readable.reset(event_new(base_.get(), door->socket.get(), EV_READ | EV_PERSIST,
@@ -84,6 +85,7 @@ Frontend::Frontend(const Settings& settings, std::uint32_t instance, Channel con
 void Frontend::run() {
   control_.send(Ready{});
   event_base_dispatch(base_.get());
+  write_gathered_log();
 }
 
 void Frontend::on_acceptable(evutil_socket_t, short, void* door) noexcept {
@@ -98,6 +100,8 @@ void Frontend::on_tick(evutil_socket_t, short, void* self) noexcept {
 void Frontend::on_reap(evutil_socket_t, short, void* self) noexcept {
   static_cast<Frontend*>(self)->reap();
 }
+
+void Frontend::on_log(evutil_socket_t, short, void*) noexcept { write_gathered_log(); }
 
 void Frontend::accept(const Door& door) {
   for (int i = 0; i < kAcceptsATurn; ++i) {
@@ -150,6 +154,11 @@ void Frontend::tick() {
     for (const auto& door : doors_) event_add(door->readable.get(), nullptr);
     accepting_ = true;
   }
+}
+
+// The lines on what one packet of outcomes settles leave together, before the replies.
+void Frontend::log(std::string_view line) {
+  if (gather_log_info(line)) event_active(log_.get(), EV_TIMEOUT, 1);
 }
 
 void Frontend::on_finished(std::uint64_t connection) {

@@ -41,6 +41,7 @@ class Frontend final : public Services,
   static void on_acceptable(evutil_socket_t, short, void* door) noexcept;
   static void on_tick(evutil_socket_t, short, void* self) noexcept;
   static void on_reap(evutil_socket_t, short, void* self) noexcept;
+  static void on_log(evutil_socket_t, short, void*) noexcept;
   void accept(const Door& door);
   void admit(UniqueFd socket);
   void tick();
@@ -55,6 +56,7 @@ class Frontend final : public Services,
   [[nodiscard]] bool book(const MessageName& message, std::uint64_t octets) override;
   void release(const MessageName& message) override;
   void deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) override;
+  void log(std::string_view line) override;
   void on_finished(std::uint64_t connection) override;
 
   // LookupLink::Asker
@@ -92,6 +94,7 @@ class Frontend final : public Services,
   std::vector<std::uint64_t> finished_;
   EventPtr tick_;
   EventPtr reap_;
+  EventPtr log_;
   bool accepting_ = true;
   bool stopping_ = false;
 };

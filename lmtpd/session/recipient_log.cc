@@ -12,9 +12,9 @@ namespace {
 
 // Seconds, as short as milliseconds allow: "0", "0.02", "12.5".
 std::string seconds(std::chrono::nanoseconds span) {
-  const double value =
-      std::max(0.0, std::chrono::duration_cast<std::chrono::duration<double>>(span).count());
-  std::string text = fmt::format("{:.3f}", value);
+  using std::chrono::milliseconds;
+  const auto total = std::max(milliseconds::zero(), std::chrono::round<milliseconds>(span)).count();
+  std::string text = fmt::format("{}.{:03}", total / 1000, total % 1000);
   text.erase(text.find_last_not_of('0') + 1);
   if (text.back() == '.') text.pop_back();
   return text;

@@ -214,6 +214,7 @@ Session::Session(const Settings& settings, std::string id, Peer peer, Backend& b
 Session::~Session() = default;
 
 std::size_t Session::consume(std::string_view octets) { return impl_->consume(octets); }
+bool Session::replies_may_wait() const { return impl_->replies_may_wait(); }
 std::string Session::take_output() { return impl_->take_output(); }
 bool Session::wants_input() const { return impl_->wants_input(); }
 bool Session::closing() const { return impl_->closing(); }

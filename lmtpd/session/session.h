@@ -97,6 +97,9 @@ class Session {
   // incomplete command line is consumed into the session's own bounded buffer.
   [[nodiscard]] std::size_t consume(std::string_view octets);
 
+  // A command that came with those before it waits for them, and its client for its reply: theirs
+  // may leave together with it (RFC 2920 3.2).
+  [[nodiscard]] bool replies_may_wait() const;
   // Replies so far, taken away by the caller. consume() stops while over 1 MiB has not been taken.
   [[nodiscard]] std::string take_output();
   // As consume() says: would it take octets now?
