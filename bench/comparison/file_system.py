@@ -28,6 +28,9 @@ class Image:
     @contextlib.contextmanager
     def mounted(self):
         """The mount point of a new, empty file system."""
+        # The last run's loop device goes a moment after its mount, or later, where another mount
+        # namespace has a copy of that; until then its cache would show the old file system.
+        wait_until(lambda: not _run("losetup", "-j", self.path), f"{self.path} is free")
         # Inode tables and journal are written now: no background thread writes them in the run.
         _run("mkfs.ext4", "-q", "-F", "-i", "8192", "-E",
              "lazy_itable_init=0,lazy_journal_init=0,nodiscard", self.path)
@@ -37,9 +40,6 @@ class Image:
             yield self.mount_point
         finally:
             _run("umount", self.mount_point)
-            # The kernel lets go of the loop device a moment later; a mount that met it before that
-            # would find the old file system's blocks in its cache.
-            wait_until(lambda: not _run("losetup", "-j", self.path), f"{self.path} is free")
 
 
 def _run(*command):
