@@ -57,7 +57,7 @@ std::string Dialogue::waiting_for() const {
     case Step::kGreeting:
       return "the greeting";
     case Step::kLhlo:
-      return "the reply to LHLO";
+      return options_.smtp ? "the reply to EHLO" : "the reply to LHLO";
     case Step::kMail:
       return fmt::format("the reply to MAIL FROM:<{}>", message_.from);
     case Step::kRcpt:
@@ -65,6 +65,7 @@ std::string Dialogue::waiting_for() const {
     case Step::kData:
       return "the reply to DATA";
     case Step::kStored:
+      if (options_.smtp) return "the reply after the dot";
       return fmt::format("reply {} of {} after the dot, for <{}>", index_ + 1, accepted_.size(),
                          message_.recipients[accepted_[index_]]);
     case Step::kRset:
@@ -114,7 +115,7 @@ Expected<void> Dialogue::on_reply(const Reply& reply) {
 void Dialogue::on_success(const Reply& reply) {
   switch (step_) {
     case Step::kGreeting:
-      outbox_.append(fmt::format("LHLO {}\r\n", options_.lhlo));
+      outbox_.append(fmt::format("{} {}\r\n", options_.smtp ? "EHLO" : "LHLO", options_.lhlo));
       step_ = Step::kLhlo;
       return;
     case Step::kLhlo:
@@ -135,8 +136,10 @@ void Dialogue::on_success(const Reply& reply) {
       send_message();
       return;
     case Step::kStored:
-      listener_.on_stored(message_.recipients[accepted_[index_]]);
-      if (++index_ == accepted_.size()) end_message();
+      for (std::size_t left = answered_at_once(); left > 0; --left) {
+        listener_.on_stored(message_.recipients[accepted_[index_++]]);
+      }
+      if (index_ == accepted_.size()) end_message();
       return;
     case Step::kRset:
       end_message();
@@ -176,10 +179,16 @@ Expected<void> Dialogue::on_refusal(const Reply& reply) {
       step_ = Step::kRset;
       return {};
     default:
-      listener_.on_tempfail(message_.recipients[accepted_[index_]]);
-      if (++index_ == accepted_.size()) end_message();
+      for (std::size_t left = answered_at_once(); left > 0; --left) {
+        listener_.on_tempfail(message_.recipients[accepted_[index_++]]);
+      }
+      if (index_ == accepted_.size()) end_message();
       return {};
   }
+}
+
+std::size_t Dialogue::answered_at_once() const {
+  return options_.smtp ? accepted_.size() - index_ : 1;
 }
 
 void Dialogue::after_recipient() {

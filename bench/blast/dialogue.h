@@ -1,5 +1,7 @@
 // bench/blast/dialogue.h -- the client's side of one LMTP connection (RFC 2033), without a socket.
 //
+// Or of an SMTP connection (RFC 5321): EHLO, and one reply after the dot for all recipients.
+//
 // Octets go in by receive(), octets to send come out through the Outbox, and the Listener hears
 // what the replies mean. Every reply is checked: its code must be exactly the one that the step
 // wants (220, 250, 354, 221), and there must be one for each command and, after the dot, one for
@@ -30,6 +32,7 @@ class Dialogue {
  public:
   struct Options {
     std::string lhlo;
+    bool smtp = false;
     bool pipeline = true;         // used where the server offers it
     bool allow_tempfail = false;  // 4xx to a command or recipient is counted, not a failure
   };
@@ -71,6 +74,8 @@ class Dialogue {
   [[nodiscard]] int wanted() const;
   void on_success(const Reply& reply);
   void after_recipient();
+  // How many recipients, from the one waited for, the reply after the dot is for.
+  [[nodiscard]] std::size_t answered_at_once() const;
   void send_envelope();
   void send_rcpt(std::size_t index);
   void send_message();

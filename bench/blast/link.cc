@@ -25,6 +25,7 @@ Link::Link(std::uint32_t index, int epoll, const Options& options, Source& sourc
       options_(options),
       source_(source),
       dialogue_({.lhlo = options.lhlo,
+                 .smtp = options.smtp,
                  .pipeline = options.pipeline,
                  .allow_tempfail = options.allow_tempfail},
                 outbox_, *this) {}

@@ -18,6 +18,7 @@ enum Letter : int {
   kReuse,
   kSeed,
   kLhlo,
+  kSmtp,
   kTimeout,
   kPipeline,
   kNoPipeline,
@@ -29,7 +30,7 @@ enum Letter : int {
 
 constexpr std::uint64_t kMostShuffled = std::uint64_t{1} << 26;  // 256 MiB of indices
 
-const std::array<option, 20> kLong{{
+const std::array<option, 21> kLong{{
     {"connections", required_argument, nullptr, 'c'},
     {"messages", required_argument, nullptr, 'm'},
     {"size", required_argument, nullptr, 's'},
@@ -42,6 +43,7 @@ const std::array<option, 20> kLong{{
     {"reuse", required_argument, nullptr, kReuse},
     {"seed", required_argument, nullptr, kSeed},
     {"lhlo", required_argument, nullptr, kLhlo},
+    {"smtp", no_argument, nullptr, kSmtp},
     {"timeout", required_argument, nullptr, kTimeout},
     {"pipeline", no_argument, nullptr, kPipeline},
     {"no-pipeline", no_argument, nullptr, kNoPipeline},
@@ -125,6 +127,9 @@ Expected<void> apply(Options& options, int letter, std::string_view text) {
       return put(options.seed, whole("--seed", text, 0, kMost));
     case kLhlo:
       return put(options.lhlo, plain("--lhlo", text));
+    case kSmtp:
+      options.smtp = true;
+      return {};
     case kTimeout: {
       auto value = positive("--timeout", text);
       if (value) options.timeout = seconds(*value);
@@ -167,6 +172,8 @@ std::string usage() {
          "      --seed N           take the recipients in an order shuffled by N, not in theirs\n"
          "  -f, --from ADDRESS     reverse-path (blast@blast.invalid; '' for the null one)\n"
          "      --lhlo NAME        (blast.invalid)\n"
+         "      --smtp             speak SMTP, not LMTP: one reply for all recipients of a "
+         "message\n"
          "      --reuse N          messages on one connection (0: no limit)\n"
          "      --no-pipeline      one command at a time; else MAIL, RCPT, DATA together if "
          "offered\n"

@@ -27,6 +27,7 @@ struct Options {
   std::optional<std::uint64_t> seed;  // shuffle the addresses
   std::string from = "blast@blast.invalid";
   std::string lhlo = "blast.invalid";
+  bool smtp = false;
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);  // for any one reply
   bool pipeline = true;
   bool allow_tempfail = false;
