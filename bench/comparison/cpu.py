@@ -5,18 +5,18 @@ import os
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def seconds(pid):
-    """{program: user and system time} of `pid` and its descendants.
+def seconds(*pids):
+    """{program: user and system time} of `pids` and their descendants.
 
     Those that were reaped count for the program that reaped them.
     """
-    return {name: user + system for name, (user, system) in split(pid).items()}
+    return {name: user + system for name, (user, system) in split(*pids).items()}
 
 
-def split(pid):
+def split(*pids):
     """As seconds(), with the two apart: {program: (user, system)}."""
     spent = {}
-    for process in tree(pid):
+    for process in tree(*pids):
         try:
             with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as file:
                 # The name in brackets may hold anything; what follows it is numbers.
@@ -31,8 +31,8 @@ def split(pid):
     return spent
 
 
-def tree(root):
-    """`root` and its descendants."""
+def tree(*roots):
+    """`roots` and their descendants, each once."""
     children = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -43,7 +43,7 @@ def tree(root):
         except (FileNotFoundError, ProcessLookupError):
             continue
         children.setdefault(parent, []).append(int(name))
-    found = [root]
+    found = list(dict.fromkeys(roots))
     for pid in found:
-        found += children.get(pid, [])
+        found += [child for child in children.get(pid, []) if child not in found]
     return found

@@ -6,14 +6,14 @@ import platform
 import subprocess
 
 
-def describe(workdir, repository):
+def describe(workdir, repository, file_system):
     return {
         "cores": os.cpu_count(),
         "cpu": _cpu_model(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "kernel": platform.release(),
         "system": _system(),
-        "file_system": "ext4 on a loop device over a file on "
+        "file_system": f"{file_system} on a loop device over a file on "
                        + _output("findmnt", "-n", "-o", "FSTYPE", "-T", workdir),
         "load_before": os.getloadavg()[0],
         "commit": _output("git", "-C", repository, "describe", "--always", "--dirty") or "unknown",

@@ -8,7 +8,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "system"))
 
 from testsite import Lmtpd as LmtpdDaemon  # noqa: E402,F401
-from testsite import PrivatePostgres, SiteDirectory, Tables, wait_until  # noqa: E402,F401
+from testsite import PrivatePostfix, PrivatePostgres, SiteDirectory, Tables, wait_until  # noqa: E402,F401
 from testsite.directory import stop_process  # noqa: E402,F401
 
 FIRST_UID = 20000
@@ -29,12 +29,8 @@ class MailSite:
             self.postgres.create()
             self.postgres.sql(f"""
                 INSERT INTO transport SELECT 'd'||d||'.example', 'lmtp:unix:private/dovecot-lmtp'
-                    FROM generate_series(1, {self.domains}) d;
-                INSERT INTO users (userid, uid, gid, home)
-                    SELECT n||'user@d'||d||'.example', {FIRST_UID} + d, {FIRST_UID} + d,
-                           'd'||d||'.example/mails/'||n||'user'
-                    FROM generate_series(1, {self.domains}) d, generate_series(1, {self.users}) n;
-                ANALYZE;""")
+                    FROM generate_series(1, {self.domains}) d;""")
+            self._insert_users(1, self.users)
         except BaseException:
             self.__exit__()
             raise
@@ -43,6 +39,24 @@ class MailSite:
     def __exit__(self, *_):
         self.postgres.stop()
         self.directory.remove()
+
+    def ensure_users(self, users):
+        """At least so many in each domain's tables."""
+        if users > self.users:
+            self._insert_users(self.users + 1, users)
+            self.users = users
+
+    def _insert_users(self, first, last):
+        self.postgres.sql(f"""
+            INSERT INTO users (userid, uid, gid, home)
+                SELECT n||'user@d'||d||'.example', {FIRST_UID} + d, {FIRST_UID} + d,
+                       'd'||d||'.example/mails/'||n||'user'
+                FROM generate_series(1, {self.domains}) d, generate_series({first}, {last}) n;
+            ANALYZE;""")
+
+    def addresses(self, users):
+        return [f"{number}user@{domain}" for domain in self.domain_names()
+                for number in range(1, users + 1)]
 
     def pattern(self, users=None):
         return f"{{1-{users or self.users}}}user@d{{1-{self.domains}}}.example"

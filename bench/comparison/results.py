@@ -1,50 +1,79 @@
-"""The table of a comparison: a row for each load, medians over the runs, ratios to the first."""
+"""The tables of a comparison: a row for each contender under each workload, and the bounds."""
 
 import statistics
 
+from .workloads import Figure
+
 
 class Results:
-    def __init__(self, names):
-        self.names = names  # of the contenders; the others are compared to the first
-        self.runs = {}      # {load: {contender: [figures]}}
+    def __init__(self):
+        self.runs = {}  # {workload: {contender: [figures]}}
 
-    def add(self, load, name, figures):
-        self.runs.setdefault(load, {}).setdefault(name, []).append(figures)
+    def add(self, workload, contender, figures):
+        self.runs.setdefault(workload, {}).setdefault(contender, []).append(figures)
 
-    def median(self, load, name, key):
-        return statistics.median(figures[key] for figures in self.runs[load][name])
+    def median(self, figure):
+        """KeyError if it was not measured."""
+        values = []
+        for value in self.runs[figure.workload][figure.contender]:
+            for part in figure.key.split("."):
+                value = value[part]
+            values.append(value)
+        return statistics.median(values)
 
-    def spread(self, load, name):
-        rates = [figures["deliveries_per_second"] for figures in self.runs[load][name]]
-        return min(rates), max(rates)
+    def ratio(self, workload, contender, other):
+        """How many times the deliveries/s of `other` the contender has; None without the other."""
+        if contender == other:
+            return None
+        try:
+            return self.median(Figure(workload, contender)) / self.median(Figure(workload, other))
+        except KeyError:
+            return None
 
-    def ratio(self, load, name):
-        """How many times the deliveries/s of `name` the first contender has."""
-        key = "deliveries_per_second"
-        return self.median(load, self.names[0], key) / self.median(load, name, key)
-
-    def table(self):
-        """Markdown, as bench/README.md takes it."""
-        lines = ["| load | contender | deliveries/s (min - max) | ratio | CPU µs a delivery | "
-                 "database CPU µs | p50 ms | p99 ms |",
-                 "|---|---|---|---|---|---|---|---|"]
-        for load, contenders in self.runs.items():
-            for name in contenders:
-                low, high = self.spread(load, name)
-                cells = [
-                    load, name,
-                    f"{self.median(load, name, 'deliveries_per_second'):.0f} "
-                    f"({low:.0f} - {high:.0f})",
-                    "" if name == self.names[0] or self.names[0] not in contenders
-                    else f"{self.names[0]} is {self.ratio(load, name):.1f} times",
-                    f"{self.median(load, name, 'cpu_us_per_delivery'):.0f}",
-                    f"{self.median(load, name, 'database_cpu_us_per_delivery'):.0f}",
-                    self._latency(load, name, "p50"), self._latency(load, name, "p99"),
-                ]
-                lines.append("| " + " | ".join(cells) + " |")
+    def table(self, words):
+        """Markdown; `words` names the contenders."""
+        lines = ["| workload | | runs | deliveries/s (least - greatest) | x Dovecot | x floor | "
+                 "CPU µs a delivery | database CPU µs | p50 ms | p99 ms |",
+                 "|---|---|---|---|---|---|---|---|---|---|"]
+        for workload, contenders in self.runs.items():
+            for name, runs in contenders.items():
+                rates = [figures["deliveries_per_second"] for figures in runs]
+                dovecot = "dovecot-no-sync" if "dovecot-no-sync" in contenders else "dovecot"
+                lines.append("| " + " | ".join([
+                    workload, words[name], str(len(runs)),
+                    f"{_short(statistics.median(rates))} "
+                    f"({_short(min(rates))} - {_short(max(rates))})",
+                    _times(self.ratio(workload, name, dovecot)),
+                    _times(self.ratio(workload, name, "floor")),
+                    f"{self.median(Figure(workload, name, 'cpu_us_per_delivery')):.0f}",
+                    f"{self.median(Figure(workload, name, 'database_cpu_us_per_delivery')):.0f}",
+                    self._latency(workload, name, "p50"), self._latency(workload, name, "p99"),
+                ]) + " |")
         return "\n".join(lines)
 
-    def _latency(self, load, name, percentile):
-        values = [figures["latency_ms"][percentile] for figures in self.runs[load][name]
-                  if "latency_ms" in figures]
-        return f"{statistics.median(values):.1f}" if values else ""
+    def bounds_table(self, workloads):
+        """Markdown: what is wanted of each workload, and whether it was reached."""
+        lines = ["| workload | wanted | measured | |", "|---|---|---|---|"]
+        for workload in workloads:
+            for bound in workload.bounds:
+                try:
+                    value = bound.value(self.median)
+                except KeyError:
+                    continue
+                lines.append(f"| {workload.name} | {bound.words} | {value:.2f} | "
+                             f"{'reached' if bound.holds(value) else '**missed**'} |")
+        return "\n".join(lines) if len(lines) > 2 else ""
+
+    def _latency(self, workload, name, percentile):
+        try:
+            return f"{self.median(Figure(workload, name, f'latency_ms.{percentile}')):.1f}"
+        except KeyError:
+            return ""
+
+
+def _short(rate):
+    return f"{rate:.0f}" if rate >= 100 else f"{rate:.1f}"
+
+
+def _times(ratio):
+    return "" if ratio is None else f"{ratio:.2f}"

@@ -1,11 +1,11 @@
-"""One run: a contender on a new file system, a load, its figures, and what the maildirs hold."""
+"""What every run is made of: a contender on a new file system, a load, its figures, a check."""
 
 import contextlib
 import json
-import os
 import pathlib
 import re
 import subprocess
+import sys
 import time
 
 from . import cpu
@@ -19,18 +19,30 @@ class Wrong(Exception):
 
 def blast(options, contender, *arguments):
     """Runs blast and returns its report; Wrong if it saw anything wrong."""
-    done = subprocess.run(
+    return blast_report(contender, start_blast(options, contender, *arguments))
+
+
+def start_blast(options, contender, *arguments):
+    return subprocess.Popen(
         [str(part) for part in
-         (options.build / "bench" / "blast", "--json", "--timeout", "120", *arguments,
-          contender.target)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Wrong(f"{contender.name}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+         (options.build / "bench" / "blast", "--json", "--timeout", "300", *contender.blast,
+          *arguments, contender.target)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def verify(contender, site, mail_base, *ledgers):
+def blast_report(contender, process):
+    output, errors = process.communicate()
+    if process.returncode != 0:
+        raise Wrong(f"{contender.name}: {errors.strip()}")
+    return json.loads(output)
+
+
+def verify(contender, mail_base, *ledgers, ignore=()):
+    where = contender.verify_arguments(mail_base)
+    if where is None:
+        return
     done = subprocess.run(
-        [VERIFY, "--mailbox", site.mailbox_template(mail_base), *ledgers],
+        [str(part) for part in (sys.executable, VERIFY, *where, *ignore, *ledgers)],
         capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Wrong(f"{contender.name}: {done.stdout}{done.stderr}")
@@ -39,7 +51,9 @@ def verify(contender, site, mail_base, *ledgers):
 @contextlib.contextmanager
 def running(contender, site, image):
     """The contender serves a new, empty mail base."""
-    with image.mounted() as mail_base:
+    with image.mounted() as file_system:
+        mail_base = file_system / "mail"
+        mail_base.mkdir()
         site.prepare(mail_base)
         try:
             contender.start(mail_base)
@@ -55,10 +69,10 @@ class Meter:
     """CPU of a contender, and of the database it asks, over a with block."""
 
     def __init__(self, contender, site):
-        self._pids = (contender.pid, site.postgres.process.pid)
+        self._pids = (contender.pids, [site.postgres.process.pid])
 
     def __enter__(self):
-        self._before = [cpu.seconds(pid) for pid in self._pids]
+        self._before = [cpu.seconds(*pids) for pids in self._pids]
         self._begin = time.monotonic()
         return self
 
@@ -66,38 +80,24 @@ class Meter:
         self.seconds = time.monotonic() - self._begin
         self.by_program = {}
         spent = []
-        for pid, before in zip(self._pids, self._before):
-            after = cpu.seconds(pid)
+        for pids, before in zip(self._pids, self._before):
+            after = cpu.seconds(*pids)
             spent.append(sum(after.values()) - sum(before.values()))
             for name, value in after.items():
                 self.by_program[name] = value - before.get(name, 0)
         self.cpu, self.database_cpu = spent
 
 
-def blast_run(options, contender, site, image, connections):
-    """Figures of blast for some seconds, after a message into every mailbox."""
-    ledgers = [site.directory.path / name for name in ("ledger-before", "ledger")]
-    with running(contender, site, image) as mail_base:
-        # Maildirs made, indices begun, caches filled: the steady state is measured.
-        blast(options, contender, "-c", "32", "-m", site.domains * options.users, "-t",
-              site.pattern(options.users), "--ledger", ledgers[0])
-        os.sync()
-        with Meter(contender, site) as meter:
-            report = blast(options, contender, "-c", connections, "--duration", options.seconds,
-                           "-s", "4096", "-t", site.pattern(options.users), "--seed", "1",
-                           "--ledger", ledgers[1])
-        verify(contender, site, mail_base, *ledgers)
-    return figures(report["deliveries"], report["seconds"], meter,
-                   {"latency_ms": report["delivery_latency_ms"]})
-
-
-def smtp_source_run(options, contender, site, image):
+def smtp_source_run(bench, contender):
     """One smtp-source for each domain, all at a time; each message to another, new mailbox."""
-    with running(contender, site, image) as mail_base:
+    site = bench.site
+    site.ensure_users(bench.options.new_users)
+    with running(contender, site, bench.image) as mail_base:
         with Meter(contender, site) as meter:
             sources = [
                 subprocess.Popen(
-                    ["/usr/sbin/smtp-source", "-L", "-s", "32", "-m", str(site.users), "-N", "-f",
+                    ["/usr/sbin/smtp-source", "-L", "-s", "32", "-m", str(bench.options.new_users),
+                     "-N", "-f",
                      "source@remote.example", "-t", f"user@{domain}", contender.target],
                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 for domain in site.domain_names()
@@ -107,16 +107,16 @@ def smtp_source_run(options, contender, site, image):
             # smtp-source ends at the first reply that is no success.
             if status != 0 or output:
                 raise Wrong(f"{contender.name}: smtp-source: {output}")
-        check_one_each(contender, site, mail_base)
-    return figures(site.domains * site.users, meter.seconds, meter, {})
+        check_one_each(contender, site, mail_base, bench.options.new_users)
+    return figures(site.domains * bench.options.new_users, meter.seconds, meter, {})
 
 
-def check_one_each(contender, site, mail_base):
+def check_one_each(contender, site, mail_base, users):
     """Every mailbox holds one message of smtp-source's, under its domain's owner."""
     wrong = []
     for domain in site.domain_names():
         owner = (mail_base / domain).stat()
-        for number in range(1, site.users + 1):
+        for number in range(1, users + 1):
             mailbox = mail_base / domain / "mails" / f"{number}user"
             files = [path for folder in ("new", "cur") for path in mailbox.glob(f"{folder}/*")]
             if len(files) != 1:

@@ -22,7 +22,7 @@ class DialogueTest : public ::testing::Test, private Dialogue::Listener {
     Dialogue::Listener& self = *this;
     dialogue_ = std::make_unique<Dialogue>(options, outbox_, self);
     hear("220 server ready\r\n");
-    EXPECT_EQ(sent(), "LHLO client\r\n");
+    EXPECT_EQ(sent(), options.smtp ? "EHLO client\r\n" : "LHLO client\r\n");
     hear(std::string("250-server\r\n") + capabilities);
   }
   void to(std::vector<std::string> recipients) { recipients_ = std::move(recipients); }
@@ -87,6 +87,26 @@ TEST_F(DialogueTest, PipelinesTheEnvelopeAndQuitsWhenNothingIsLeft) {
   EXPECT_FALSE(dialogue_->end_of_input().has_value());
   hear("221 bye\r\n");
   EXPECT_TRUE(dialogue_->end_of_input().has_value());
+  EXPECT_EQ(failure_, "");
+}
+
+TEST_F(DialogueTest, OverSmtpOneReplyAfterTheDotIsForAllRecipients) {
+  to({"a@x", "b@x", "c@x"});
+  open({.smtp = true, .allow_tempfail = true});
+  hear("250 ok\r\n250 ok\r\n451 later\r\n250 ok\r\n354 go\r\n");
+  EXPECT_EQ(dialogue_->waiting_for(), "the reply after the dot");
+  hear("250 queued\r\n");
+  EXPECT_EQ(log_, (Strings{"later b@x", "data", "stored a@x", "stored c@x", "end"}));
+  EXPECT_EQ(failure_, "");
+  hear("250 queued\r\n");
+  EXPECT_EQ(failure_, "the reply to QUIT: wanted 221, got \"250 queued\"");
+}
+
+TEST_F(DialogueTest, OverSmtpATempfailAfterTheDotIsForAllRecipients) {
+  to({"a@x", "b@x"});
+  open({.smtp = true, .allow_tempfail = true});
+  hear("250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n452 full\r\n");
+  EXPECT_EQ(log_, (Strings{"data", "later a@x", "later b@x", "end"}));
   EXPECT_EQ(failure_, "");
 }
 

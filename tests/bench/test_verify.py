@@ -114,3 +114,65 @@ def test_what_was_not_acknowledged_counts_only_when_asked(run):
 def test_a_line_cut_by_a_crash_is_left_out(run):
     run.ledger.write_text(run.ledger.read_text() + "u1@d1.org\tb00")
     assert run.verify().returncode == 0
+
+
+def test_what_was_there_before_is_ignored_by_name(run):
+    before = run.files()[0].parent / "1700000000.M1P1.prefilled"
+    before.write_text("Subject: not blast's\n\nx\n")
+    before.chmod(0o600)
+    assert "1 damaged" in run.verify().stdout
+    assert run.verify("--ignore", "*.prefilled").returncode == 0
+
+
+@pytest.fixture(name="cyrus")
+def cyrus_store(run, tmp_path):
+    """The same messages as Cyrus stores them: CRLF, files `N.` beside files of its own."""
+    class Store:
+        directories = tmp_path / "directories"
+
+        def verify(self):
+            return subprocess.run(
+                ["/usr/bin/python3", VERIFY, "--cyrus", self.directories, run.ledger],
+                capture_output=True, text=True, timeout=60)
+
+        def files(self):
+            return sorted((tmp_path / "spool").glob("*/*."))
+    lines = []
+    for number, mailbox in enumerate(sorted(run.base.glob("*/*"))):
+        directory = tmp_path / "spool" / str(number)
+        directory.mkdir(parents=True)
+        (directory / "cyrus.index").write_text("binary")
+        for uid, file in enumerate(mailbox.glob("new/*"), 1):
+            (directory / f"{uid}.").write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+            (directory / f"{uid}.").chmod(0o600)
+        lines.append(f"{mailbox.name}@{mailbox.parent.name}\t{directory}\n")
+    Store.directories.write_text("".join(lines))
+    return Store()
+
+
+def test_cyrus_all_there(cyrus):
+    done = cyrus.verify()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "40 acknowledged deliveries checked" in done.stdout
+
+
+def test_cyrus_lost_and_damaged(cyrus):
+    cyrus.files()[0].unlink()
+    cyrus.files()[1].write_bytes(cyrus.files()[1].read_bytes()[:-50])
+    done = cyrus.verify()
+    assert done.returncode == 1
+    assert "1 damaged, 1 lost" in done.stdout
+
+
+def test_cyrus_two_users_in_one_directory_lose_nothing_unseen(cyrus):
+    first, second, *rest = cyrus.directories.read_text().splitlines(keepends=True)
+    shared = first.split("\t")[1]
+    cyrus.directories.write_text("".join([first, f"{second.split(chr(9))[0]}\t{shared}", *rest]))
+    assert "lost" in cyrus.verify().stdout
+
+
+def test_cyrus_mailbox_that_is_not_named(cyrus):
+    cyrus.directories.write_text("")
+    done = cyrus.verify()
+    assert done.returncode == 1
+    assert "no directory is given for u" in done.stderr

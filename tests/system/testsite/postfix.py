@@ -38,17 +38,21 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 
 
 class PrivatePostfix:
-    """The site's main.cf, on a port of its own; `parameters` add to it or replace."""
+    """The site's main.cf, on a port of its own; `parameters` add to it or replace.
 
-    def __init__(self, site, tables, mail_base, parameters=None, port=None, name="postfix"):
+    `queue_directory` names an empty directory elsewhere.
+    """
+
+    def __init__(self, site, tables, mail_base, parameters=None, port=None, name="postfix",
+                 queue_directory=None):
         self.directory = site.make(name)
         self.configuration = self.directory / "etc"
-        self.queue_directory = self.directory / "queue"
+        self.queue_directory = queue_directory or self.directory / "queue"
         self.log = self.directory / "maillog"
         self.port = port or free_port()
         self.process = None
         self.configuration.mkdir()
-        self.queue_directory.mkdir()
+        self.queue_directory.mkdir(exist_ok=True)
         data = self.directory / "data"
         data.mkdir()
         os.chown(data, pwd.getpwnam("postfix").pw_uid, grp.getgrnam("postfix").gr_gid)
@@ -110,10 +114,14 @@ class PrivatePostfix:
         wait_until(self._greets, f"Postfix answers on port {self.port} (see {self.directory})")
         return self
 
+    @property
+    def master(self):
+        """master(8)'s own pid: what was started is the script that waits for it."""
+        return int((self.queue_directory / "pid" / "master.pid").read_text())
+
     def stop(self):
-        """By master(8)'s own pid: what was started is the script that waits for it."""
         if self.process is not None:
-            os.kill(int((self.queue_directory / "pid" / "master.pid").read_text()), signal.SIGTERM)
+            os.kill(self.master, signal.SIGTERM)
             self.process.wait(30)
             self.process = None
 

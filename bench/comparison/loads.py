@@ -1,0 +1,218 @@
+"""The loads: each is one run of one contender, and returns its figures.
+
+`bench` has options, site and image. A load that is to hit existing mailboxes first puts a message
+into each: maildirs are made, indices begun, caches filled, and the steady state is measured.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import threading
+
+from . import cpu, lookups
+from .floor import Floor
+from .run import Meter, Wrong, blast, blast_report, figures, running, start_blast, verify
+
+LARGE = 50 << 20  # octets; of this and of the numbers of workloads.py, --small takes a share
+PREFILL = "1700000000.M{}P1.prefilled"
+
+
+def steady(bench, contender, connections, recipients=1):
+    """Messages of 4 KiB to 100 users of each of ten domains, for some seconds."""
+    if isinstance(contender, Floor):
+        return contender.measure(bench.image, connections, bench.options.seconds)
+    with running(contender, bench.site, bench.image) as mail_base:
+        warmed = warm(bench, contender)
+        return _measured(bench, contender, mail_base, [warmed], "-c", connections, "-r", recipients,
+                         "-t", bench.site.pattern(bench.options.users), "--seed", "1")
+
+
+def one_mailbox(bench, contender, messages):
+    """One connection into one mailbox, which holds `messages` and which Dovecot has indexed."""
+    with running(contender, bench.site, bench.image) as mail_base:
+        address = bench.site.addresses(1)[0]
+        first = _ledger(bench, "first")
+        blast(bench.options, contender, "-m", "1", "-t", address, "--ledger", first)
+        if messages:
+            messages = _share(bench, messages)
+            domain = address.partition("@")[2]
+            mailbox = mail_base / domain / "mails" / address.partition("@")[0]
+            prefill(mailbox, messages)
+            index(bench, mailbox)
+            blast(bench.options, contender, "-m", "1", "-t", address)
+        os.sync()
+        return _measured(bench, contender, mail_base, [first], "-c", "1", "-t", address,
+                         ignore=("--ignore", PREFILL.format("*") + "*"))
+
+
+def new_mailboxes(bench, contender, connections):
+    """Each message is the first of its recipient: the mailbox is made."""
+    bench.site.ensure_users(bench.options.new_users)
+    with running(contender, bench.site, bench.image) as mail_base:
+        # One into each domain: what is done once for a domain is done.
+        first = _ledger(bench, "first")
+        blast(bench.options, contender, "-m", bench.site.domains, "-t", bench.site.pattern(1),
+              "--ledger", first)
+        return _measured(bench, contender, mail_base, [first], "-c", connections, "-t",
+                         f"{{2-{bench.options.new_users}}}user@d{{1-{bench.site.domains}}}.example")
+
+
+def among_large(bench, contender, connections):
+    """steady(), and one more connection that sends messages of 50 MiB, at most 5 a second."""
+    with running(contender, bench.site, bench.image) as mail_base:
+        warmed = warm(bench, contender)
+        large = _ledger(bench, "large")
+        sender = start_blast(bench.options, contender, "-c", "1", "-s", _share(bench, LARGE),
+                             "--rate", "5", "--duration", bench.options.seconds, "-t",
+                             bench.site.pattern(1), "--ledger", large)
+        result = _measured(bench, contender, mail_base, [warmed], "-c", connections, "-t",
+                           bench.site.pattern(bench.options.users), "--seed", "1")
+        report = blast_report(contender, sender)
+        verify(contender, mail_base, large)
+    return {**result, "large_messages_per_second": report["messages_per_second"]}
+
+
+def large_to_many(bench, contender, recipients):
+    """One message of 50 MiB to many recipients; how much resident memory grows meanwhile."""
+    with running(contender, bench.site, bench.image) as mail_base:
+        warmed = warm(bench, contender)
+        ledger = _ledger(bench, "large")
+        before = resident(contender)
+        with Meter(contender, bench.site) as meter:
+            sender = start_blast(bench.options, contender, "-m", "1", "-s", _share(bench, LARGE),
+                                 "-r", recipients, "-t", bench.site.pattern(bench.options.users),
+                                 "--ledger", ledger)
+            most = _most_while(sender, lambda: resident(contender))
+            report = blast_report(contender, sender)
+        verify(contender, mail_base, warmed, ledger)
+    return figures(report["deliveries"], report["seconds"], meter,
+                   {"latency_ms": report["delivery_latency_ms"],
+                    "memory_growth_mib": round((most - before) / 2**20, 1)})
+
+
+def many_users(bench, contender, connections, users):
+    """steady() into the same mailboxes, with `users` in the tables and in the cache."""
+    in_domain = _share(bench, users) // bench.site.domains
+    bench.site.ensure_users(in_domain)
+    with running(contender, bench.site, bench.image) as mail_base:
+        warmed = warm(bench, contender)
+        lookups.ask_for_all(contender.target, bench.site.addresses(in_domain))
+        return _measured(bench, contender, mail_base, [warmed], "-c", connections, "-t",
+                         bench.site.pattern(bench.options.users), "--seed", "1")
+
+
+def drain(bench, contender, messages):
+    """Postfix has `messages` in its queue and may deliver them now."""
+    messages = _share(bench, messages)
+    contender.hold()
+    with running(contender, bench.site, bench.image) as mail_base:
+        ledger = _ledger(bench, "queued")
+        blast(bench.options, contender, "-c", "32", "-m", messages, "-t",
+              bench.site.pattern(bench.options.users), "--ledger", ledger)
+        contender.end_hold(messages)
+        os.sync()
+        with Meter(contender, bench.site) as meter:
+            seconds = contender.drain(messages)
+        verify(contender, mail_base, ledger)
+    return figures(messages, seconds, meter, {})
+
+
+# ---- parts
+
+def _share(bench, number):
+    return max(1, int(number * bench.options.share))
+
+
+def warm(bench, contender):
+    """A message into every mailbox; returns the ledger."""
+    ledger = _ledger(bench, "before")
+    blast(bench.options, contender, "-c", contender.makers, "-m",
+          bench.site.domains * bench.options.users,
+          "-t", bench.site.pattern(bench.options.users), "--ledger", ledger)
+    contender.finish()
+    os.sync()
+    return ledger
+
+
+def _measured(bench, contender, mail_base, ledgers, *arguments, ignore=()):
+    ledger = _ledger(bench, "measured")
+    with Meter(contender, bench.site) as meter:
+        report = blast(bench.options, contender, "--duration", bench.options.seconds, "-s", "4096",
+                       "--ledger", ledger, *arguments)
+        contender.finish()
+    verify(contender, mail_base, *ledgers, ledger, ignore=ignore)
+    if contender.queues:
+        return figures(report["deliveries"], meter.seconds, meter, {})
+    return figures(report["deliveries"], report["seconds"], meter,
+                   {"latency_ms": report["delivery_latency_ms"]})
+
+
+def _ledger(bench, name):
+    path = bench.site.directory.path / f"ledger-{name}"
+    path.unlink(missing_ok=True)
+    return path
+
+
+def prefill(mailbox, messages):
+    """Read messages in cur/, with the names that Dovecot and lmtpd give."""
+    text = b"From: a@b.example\nSubject: prefilled\n\nx\n"
+    size = f",S={len(text)},W={len(text) + text.count(10)}:2,S"
+    owner = mailbox.stat()
+    (mailbox / "cur").mkdir(mode=0o700, exist_ok=True)
+    os.chown(mailbox / "cur", owner.st_uid, owner.st_gid)
+    directory = os.open(mailbox / "cur", os.O_RDONLY)
+    try:
+        for number in range(messages):
+            file = os.open(PREFILL.format(number) + size, os.O_WRONLY | os.O_CREAT | os.O_EXCL,
+                           0o600, dir_fd=directory)
+            os.write(file, text)
+            os.fchown(file, owner.st_uid, owner.st_gid)
+            os.close(file)
+    finally:
+        os.close(directory)
+
+
+def index(bench, mailbox):
+    """Dovecot reads the maildir once, as its owner, and keeps its uid list and index."""
+    owner = mailbox.stat()
+    home = pathlib.Path(bench.site.directory.path / "doveadm")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    (home / "dovecot.conf").write_text(
+        f"mail_location = maildir:{mailbox}\nlog_path = /dev/stderr\nssl = no\n"
+        f"base_dir = {home}\nfirst_valid_uid = 1000\n")
+    done = subprocess.run(
+        ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups",
+         "doveadm", "-c", home / "dovecot.conf", "index", "INBOX"],
+        env={"PATH": os.environ["PATH"], "HOME": str(mailbox), "USER": "owner"},
+        capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not (mailbox / "dovecot-uidlist").exists():
+        raise RuntimeError(f"doveadm index: {done.stderr}")
+
+
+def resident(contender):
+    """VmRSS of all its processes, in octets."""
+    total = 0
+    for pid in cpu.tree(*contender.pids):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+                total += int(file.read().split()[1])
+    return total * os.sysconf("SC_PAGE_SIZE")
+
+
+def _most_while(process, value):
+    """The greatest value() that is seen, every few milliseconds, until the process ends."""
+    most = value()
+    ended = threading.Event()
+
+    def wait():
+        process.wait()
+        ended.set()
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    while not ended.wait(0.005):
+        most = max(most, value())
+    waiter.join()
+    return most
