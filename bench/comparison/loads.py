@@ -13,7 +13,7 @@ import threading
 
 from . import cpu, lookups
 from .floor import Floor
-from .run import Meter, Wrong, blast, blast_report, figures, running, start_blast, verify
+from .run import Meter, blast, blast_report, figures, running, start_blast, verify
 
 LARGE = 50 << 20  # octets; of this and of the numbers of workloads.py, --small takes a share
 PREFILL = "1700000000.M{}P1.prefilled"
