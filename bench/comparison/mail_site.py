@@ -21,7 +21,8 @@ class MailSite:
         self.domains = domains
         self.users = users
         self.directory = SiteDirectory("lmtpd-bench")
-        self.postgres = PrivatePostgres(self.directory)
+        # Each smtpd(8) and virtual(8) of Postfix has one.
+        self.postgres = PrivatePostgres(self.directory, connections=1500)
         self.tables = Tables(self.directory.make("tables"), self.postgres)
 
     def __enter__(self):

@@ -51,6 +51,9 @@ class BehindPostfix(Contender):
                 "virtual_mailbox_domains": " ".join(self.site.domain_names()),
                 "virtual_transport": self.start_store(mail_base),
                 "transport_maps": "",
+                # virtual(8) refuses proxymap(8) for the mailboxes; cleanup(8) need not go without.
+                "virtual_alias_maps": "proxy:" + self.site.tables.map("virtual"),
+                "virtual_maps": "",
                 "smtpd_sasl_auth_enable": "no",
                 "smtpd_client_connection_rate_limit": "0",
                 # A process for each connection of the load.

@@ -19,13 +19,14 @@ class PrivatePostgres:
     `wrapper` is a command that runs the server in a place of its own.
     """
 
-    def __init__(self, site, name="postgres", host="localhost", wrapper=()):
+    def __init__(self, site, name="postgres", host="localhost", wrapper=(), connections=100):
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
         if not programs:
             raise RuntimeError("no /usr/lib/postgresql/*/bin/postgres: install postgresql")
         self.bin = pathlib.Path(programs[-1]).parent
         self.host = host
         self.wrapper = wrapper
+        self.connections = connections
         self.port = free_port()
         self.directory = site.make(name, owner="postgres", mode=0o755)
         self.data = self.directory / "data"
@@ -43,7 +44,8 @@ class PrivatePostgres:
             conf.write(
                 f"listen_addresses = '{self.host}'\nport = {self.port}\n"
                 f"unix_socket_directories = '{self.directory}'\n"
-                "fsync = off\nmax_connections = 100\nlog_line_prefix = '%m [%p] %u '\n")
+                f"fsync = off\nmax_connections = {self.connections}\n"
+                "log_line_prefix = '%m [%p] %u '\n")
         self.start()
         self.sql("CREATE DATABASE mails", database="postgres")
         for file in ("schema.sql", "roles.sql", "example.sql"):
