@@ -96,7 +96,7 @@ void run_fsync_committer(Trial& trial) {
   for (auto group = published.take(true); !group.empty(); group = published.take(true)) {
     sync_all(trial);
     canary.prove();
-    inboxes.delivered(std::move(group));
+    inboxes.delivered(group);
   }
 }
 

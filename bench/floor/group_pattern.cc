@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "bench/floor/inboxes.h"
@@ -35,7 +34,7 @@ void run_owners(Trial& trial, SyncNames sync_names) {
     threads.emplace_back([&trial, &inboxes, owner, sync_names] {
       for (auto group = inboxes.take(owner); !group.empty(); group = inboxes.take(owner)) {
         deliver(trial, group, sync_names);
-        inboxes.delivered(std::move(group));
+        inboxes.delivered(group);
       }
     });
   }

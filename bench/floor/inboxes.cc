@@ -21,7 +21,7 @@ Messages Inboxes::take(std::size_t index) {
   return std::exchange(inbox.messages, {});
 }
 
-void Inboxes::delivered(Messages messages) {
+void Inboxes::delivered(const Messages& messages) {
   for (const auto& message : messages) {
     trial_.delivered(*message);
     auto next = trial_.next();

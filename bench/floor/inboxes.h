@@ -24,7 +24,7 @@ class Inboxes {
   // All that waits in inbox `index`, waiting for some; empty once nothing is in flight any more.
   [[nodiscard]] Messages take(std::size_t index);
   // Tells the trial, and puts the messages that come next into their inboxes.
-  void delivered(Messages messages);
+  void delivered(const Messages& messages);
 
  private:
   struct Inbox {
