@@ -1,0 +1,13 @@
+"""The parts of the crash rig. No part knows pytest; failing_disk runs inside a guest too.
+
+In reading order: recorder (a disk whose writes are logged), write_log (the log and what a power cut leaves of
+it), mailsite and load (the daemon on such a disk, and who was told what), image (what must be true of a
+cut), gate (holds, drops or passes each sync that the daemon asks for), failing_disk (journal abort and
+shutdown), guest (another kernel).
+"""
+
+import pathlib
+import sys
+
+# The daemon, the LMTP client and the site's directory are those of the system tests.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "system"))

@@ -1,0 +1,124 @@
+"""What must be true of the disks that a power cut left.
+
+The file systems mount. Each message that had been acknowledged is in its recipient's new/, once, with its
+octets, owner and mode. Whatever else is in new/ is whole.
+"""
+
+import collections
+import contextlib
+import os
+import stat
+
+from .mounts import mount, loop_device, unmount
+
+
+class Verdicts:
+    """Counts images, and those with a broken promise, by kind; keeps the first of each kind."""
+
+    KINDS = ("does not mount", "lost", "twice", "corrupt", "partial", "owner or mode")
+
+    def __init__(self):
+        self.images = collections.Counter()  # by the cut's kind
+        self.broken = collections.Counter()  # images, by kind of what was found
+        self.examples = {}
+
+    @property
+    def total(self):
+        return sum(self.images.values())
+
+    def add(self, cut, found):
+        self.images[cut.kind] += 1
+        for kind in {kind for kind, _ in found}:
+            self.broken[kind] += 1
+        for kind, text in found:
+            self.examples.setdefault(kind, f"{cut.kind} at {cut.moment}, flushed {cut.flushed}: {text}")
+
+    def __str__(self):
+        images = ", ".join(f"{count} {kind}" for kind, count in sorted(self.images.items()))
+        broken = ", ".join(f"{kind}: {self.broken[kind]}" for kind in self.KINDS if self.broken[kind])
+        lines = [f"{self.total} images ({images}); {broken or 'nothing lost, corrupt or partial'}"]
+        return "\n".join(lines + [f"  {kind}: {text}" for kind, text in sorted(self.examples.items())])
+
+
+class Images:
+    """Makes the image of a cut, and mounts it: the first disk at `target`, others below it.
+
+    `places` has for each disk (FileSystem, Disk, path relative to the mail base).
+    """
+
+    class DoesNotMount(Exception):
+        pass
+
+    def __init__(self, directory, places):
+        self.target = directory / "image"
+        self.target.mkdir()
+        self.target.chmod(0o711)
+        self._places = places
+        self._files = [directory / f"image{number}" for number in range(len(places))]
+
+    @contextlib.contextmanager
+    def mounted(self, cut):
+        with contextlib.ExitStack() as mounts:
+            for file, (file_system, disk, below), flushed, unflushed in zip(
+                    self._files, self._places, cut.flushed, cut.unflushed):
+                disk.advance(flushed)
+                disk.copy(file, unflushed)
+                with loop_device(file) as device:
+                    try:
+                        mount(device, self.target / below, file_system.kind, file_system.image_options)
+                    except OSError as error:
+                        raise self.DoesNotMount(f"{file_system.name}: {error}") from error
+                mounts.callback(unmount, self.target / below)
+            yield self.target
+
+
+class Promise:
+    """What was acknowledged at which moment, and how each message looks."""
+
+    def __init__(self, users, copies, acknowledged):
+        self._mailboxes = {user.mailbox: user for user in users.values()}
+        self._users = users
+        self._copies = copies
+        self._acknowledged = acknowledged
+
+    def examine(self, base, moment):
+        """[(kind, text)] of what is broken."""
+        found = []
+        present = collections.Counter()  # (mailbox, key), whole
+        broken = set()
+        for mailbox, user in self._mailboxes.items():
+            for name, octets, info in _new(os.path.join(base, mailbox)):
+                copy = self._copies.get(mailbox, {}).get(name)
+                if copy is None or octets != copy.octets:
+                    broken.add((mailbox, copy and copy.key))
+                    found.append(("partial", f"{mailbox}/new/{name}: {len(octets)} octets, not the message"))
+                    continue
+                present[mailbox, copy.key] += 1
+                if (info.st_uid, info.st_gid, info.st_mode) != (user.uid, user.uid, stat.S_IFREG | 0o600):
+                    found.append(("owner or mode", f"{mailbox}/new/{name}: {info}"))
+        for recipient, key, since in self._acknowledged:
+            if any(now < then for now, then in zip(moment, since)):
+                continue
+            place = (self._users[recipient].mailbox, key)
+            if place in broken:
+                found.append(("corrupt", f"{key} for {recipient}"))
+            elif present[place] == 0:
+                found.append(("lost", f"{key} for {recipient}"))
+        found += [("twice", f"{key} in {mailbox}") for (mailbox, key), count in present.items() if count > 1]
+        return found
+
+
+def _new(mailbox):
+    """(name, octets, stat) of each file in new/; nothing where there is no mailbox."""
+    directory = os.path.join(mailbox, "new")
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for name in names:
+        descriptor = os.open(os.path.join(directory, name), os.O_RDONLY)
+        try:
+            info = os.fstat(descriptor)
+            yield name, os.pread(descriptor, info.st_size + 1, 0), info
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,64 @@
+"""The daemon under test on mail bases of the rig's own: its users, its start, its violent end."""
+
+import os
+import signal
+from typing import NamedTuple
+
+from testsite.daemon import Lmtpd
+from testsite.directory import wait_until
+
+
+class User(NamedTuple):
+    address: str
+    uid: int      # its gid is the same
+    mailbox: str  # below the mail base
+
+
+class MailSite:
+    """`domains` maps a domain to its uid; its mailboxes are DOMAIN/mails/NAME, for names up to `names`."""
+
+    def __init__(self, site, mail_base, domains, names=16, name="lmtpd", programs=None, **parameters):
+        self.mail_base = mail_base
+        self.users = {}
+        for domain, uid in domains.items():
+            for number in range(1, names + 1):
+                user = User(f"u{number}@{domain}", uid, f"{domain}/mails/u{number}")
+                self.users[user.address] = user
+        directory = site.make(name + "-tables")
+        site.make(name + "-queue")
+        site.make(name + "-queue/private")
+        self.daemon = Lmtpd(site, mail_base, site.path / (name + "-queue"), {
+            "listen_owner": "root:root",
+            "virtual_mailbox_maps": self._table(directory, "mailboxes", lambda user: user.mailbox + "/"),
+            "virtual_uid_maps": self._table(directory, "uids", lambda user: str(user.uid)),
+            "virtual_gid_maps": self._table(directory, "gids", lambda user: str(user.uid)),
+            **parameters,
+        }, name=name, programs=programs)
+
+    def _table(self, directory, name, value):
+        path = directory / name
+        path.write_text("".join(f"{user.address} {value(user)}\n" for user in self.users.values()))
+        return f"texthash:{path}"
+
+    def kill(self):
+        """SIGKILL for every process of the daemon, while none of them runs."""
+        daemon = self.daemon
+        pids = [daemon.master, *daemon.children()]
+        for sent in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                try:
+                    os.kill(pid, sent)
+                except ProcessLookupError:
+                    pass
+        daemon.process.wait(30)
+        daemon.process = None
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") and _runs(pid) for pid in pids),
+                   "the daemon's processes are gone")
+
+
+def _runs(pid):
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+        return True
+    except OSError:
+        return False

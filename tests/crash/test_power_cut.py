@@ -1,0 +1,77 @@
+"""A 250 survives a power cut: every image that one can leave, mounted and looked at.
+
+The daemon runs under load on a disk whose writes are logged; rig/cuts.py says which images are made, rig/image.py
+what must be true of each. LMTPD_CRASH_LONG=1 makes ten times as many images, of several recordings;
+LMTPD_CRASH_SEED=N draws the messages and the subsets as an earlier run did (the order of events is the
+machine's).
+"""
+
+import os
+import random
+
+import pytest
+
+from rig import recorder
+from rig.cuts import plan
+from rig.image import Images, Verdicts
+from rig.recording import DOMAINS, every_kind, record
+from testsite import stored
+
+LONG = os.environ.get("LMTPD_CRASH_LONG") == "1"
+IMAGES = 4500 if LONG else 450  # at least, on each of the five
+RECORDINGS = 4 if LONG else 1
+SUBSETS = 100  # of a recording's unflushed writes, at least
+AFTERLIVES = 6  # images of a recording on which the daemon is started again
+
+DISKS = {
+    "ordered": [recorder.ORDERED],
+    "writeback": [recorder.WRITEBACK],
+    "xfs": [recorder.XFS],
+    "btrfs": [recorder.BTRFS],
+    "two": [recorder.ORDERED, recorder.XFS],
+}
+
+
+@pytest.mark.parametrize("file_systems", DISKS.values(), ids=DISKS)
+def test_what_was_acknowledged_survives_a_power_cut(site, file_systems):
+    verdicts = Verdicts()
+    for turn in range(RECORDINGS):
+        seed = int(os.environ.get("LMTPD_CRASH_SEED", random.randrange(1 << 32)))
+        directory = site.make(f"recording{turn}")
+        with record(site, directory, file_systems, every_kind, seed, name=f"lmtpd{turn}") as recording:
+            look_at(recording, directory, verdicts, seed)
+        print(f"{' and '.join(each.name for each in file_systems)}, seed {seed}: {verdicts}")
+    assert not verdicts.broken, str(verdicts)
+    assert verdicts.total >= IMAGES
+
+
+def look_at(recording, directory, verdicts, seed):
+    cuts = plan(recording.disks, recording.moments, random.Random(seed), IMAGES // RECORDINGS, SUBSETS)
+    images = Images(directory, recording.places)
+    again = {len(cuts) * (number + 1) // (AFTERLIVES + 1) for number in range(AFTERLIVES)}
+    for number, cut in enumerate(cuts):
+        try:
+            with images.mounted(cut) as base:
+                verdicts.add(cut, recording.promise.examine(base, cut.moment))
+                if number in again:
+                    delivers_on(recording.mailsite, base)
+        except images.DoesNotMount as error:
+            verdicts.add(cut, [("does not mount", str(error))])
+
+
+def delivers_on(mailsite, base):
+    """The daemon starts on what the cut left, and takes mail for old mailboxes and new ones."""
+    daemon = mailsite.daemon
+    daemon.parameters["virtual_mailbox_base"] = str(base)
+    daemon.write()
+    daemon.start()
+    try:
+        recipients = [f"u{number}@{domain}" for number in (1, 16) for domain in DOMAINS]
+        outcome = daemon.deliver(recipients, b"Subject: after the cut\n\nIt goes on.\n")
+        assert [reply.code for reply in outcome.final] == [250] * len(recipients), outcome
+        for recipient in recipients:
+            found = [message for message in stored(base / mailsite.users[recipient].mailbox)
+                     if message.header("Subject") == ["after the cut"]]
+            assert len(found) == 1, recipient
+    finally:
+        daemon.stop()
