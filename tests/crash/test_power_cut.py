@@ -8,6 +8,7 @@ machine's).
 
 import os
 import random
+import time
 
 import pytest
 
@@ -15,13 +16,17 @@ from rig import recorder
 from rig.cuts import plan
 from rig.image import Images, Verdicts
 from rig.recording import DOMAINS, every_kind, record
-from testsite import stored
+from testsite import stored, wait_until
 
 LONG = os.environ.get("LMTPD_CRASH_LONG") == "1"
 IMAGES = 4500 if LONG else 450  # at least, on each of the five
 RECORDINGS = 4 if LONG else 1
 SUBSETS = 100  # of a recording's unflushed writes, at least
 AFTERLIVES = 6  # images of a recording on which the daemon is started again
+
+# Whether the worker removes files of 36 hours from tmp/ after a delivery into that mailbox.
+SWEEPS_TMP = False
+TOO_OLD = 37 * 3600  # seconds
 
 DISKS = {
     "ordered": [recorder.ORDERED],
@@ -48,30 +53,40 @@ def test_what_was_acknowledged_survives_a_power_cut(site, file_systems):
 def look_at(recording, directory, verdicts, seed):
     cuts = plan(recording.disks, recording.moments, random.Random(seed), IMAGES // RECORDINGS, SUBSETS)
     images = Images(directory, recording.places)
-    again = {len(cuts) * (number + 1) // (AFTERLIVES + 1) for number in range(AFTERLIVES)}
+    afterlives = {len(cuts) * (number + 1) // (AFTERLIVES + 1) for number in range(AFTERLIVES)}
     for number, cut in enumerate(cuts):
         try:
             with images.mounted(cut) as base:
                 verdicts.add(cut, recording.promise.examine(base, cut.moment))
-                if number in again:
-                    delivers_on(recording.mailsite, base)
         except images.DoesNotMount as error:
             verdicts.add(cut, [("does not mount", str(error))])
+            continue
+        if number in afterlives:
+            left = images.age_tmp(time.time() - TOO_OLD)
+            with images.again() as base:
+                delivers_on(recording.mailsite, base, left)
 
 
-def delivers_on(mailsite, base):
-    """The daemon starts on what the cut left, and takes mail for old mailboxes and new ones."""
+def delivers_on(mailsite, base, left):
+    """The daemon starts on what the cut left, and takes mail for old mailboxes and new ones; the first mail
+    for a mailbox removes what is `left` in its tmp/."""
     daemon = mailsite.daemon
     daemon.parameters["virtual_mailbox_base"] = str(base)
     daemon.write()
     daemon.start()
     try:
-        recipients = [f"u{number}@{domain}" for number in (1, 16) for domain in DOMAINS]
+        # u16 has never had mail.
+        recipients = [f"u{number}@{domain}" for number in (1, 2, 16) for domain in DOMAINS]
         outcome = daemon.deliver(recipients, b"Subject: after the cut\n\nIt goes on.\n")
         assert [reply.code for reply in outcome.final] == [250] * len(recipients), outcome
         for recipient in recipients:
             found = [message for message in stored(base / mailsite.users[recipient].mailbox)
                      if message.header("Subject") == ["after the cut"]]
             assert len(found) == 1, recipient
+        if SWEEPS_TMP:
+            mailboxes = [base / mailsite.users[recipient].mailbox for recipient in recipients]
+            due = [path for path in left if path.parents[1] in mailboxes]
+            wait_until(lambda: not any(path.exists() for path in due), f"{due} are gone")
+            print(f"{len(due)} files were removed from tmp/")
     finally:
         daemon.stop()

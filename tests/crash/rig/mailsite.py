@@ -4,7 +4,7 @@ import os
 import signal
 from typing import NamedTuple
 
-from testsite.daemon import Lmtpd
+from testsite.daemon import Lmtpd, status
 from testsite.directory import wait_until
 
 
@@ -52,13 +52,9 @@ class MailSite:
                     pass
         daemon.process.wait(30)
         daemon.process = None
-        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") and _runs(pid) for pid in pids),
-                   "the daemon's processes are gone")
+        wait_until(lambda: all(_has_let_go(pid) for pid in pids), "the daemon's processes are gone")
 
 
-def _runs(pid):
-    try:
-        os.readlink(f"/proc/{pid}/exe")
-        return True
-    except OSError:
-        return False
+def _has_let_go(pid):
+    """Its files are closed: a zombie's are, those of a process without a program may not be."""
+    return status(pid).get("State", "Z")[0] in "ZX"
