@@ -18,7 +18,7 @@ import struct
 import subprocess
 import sys
 import time
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 if __name__ == "__main__":  # in the guest: the packages are not on the path yet
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -52,8 +52,8 @@ def shut_down(base, _):
 
 class Failure(NamedTuple):
     file_system: FileSystem
-    options: str
-    happen: object
+    options: str       # it is mounted with
+    happen: Callable   # (where it is mounted, its device)
 
 
 FAILURES = {
@@ -154,7 +154,7 @@ def _under_load(site, base, name, deliveries, step, happen):
 
             gate.release(decide)
             running = load.at_once("during", deliveries.lists)
-            call = wait_until(lambda: gate.held() or running.over(), "a sync, or the end of the deliveries")
+            call = wait_until(lambda: gate.held() or running.over(), "a sync, or the end of the deliveries", 120)
             if call is True:
                 running.wait()
                 return None
