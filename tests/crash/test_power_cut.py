@@ -24,9 +24,7 @@ RECORDINGS = 4 if LONG else 1
 SUBSETS = 100  # of a recording's unflushed writes, at least
 AFTERLIVES = 6  # images of a recording on which the daemon is started again
 
-# Whether the worker removes files of 36 hours from tmp/ after a delivery into that mailbox.
-SWEEPS_TMP = False
-TOO_OLD = 37 * 3600  # seconds
+TOO_OLD = 37 * 3600  # seconds; the worker removes files of 36 hours from tmp/
 
 DISKS = {
     "ordered": [recorder.ORDERED],
@@ -83,10 +81,9 @@ def delivers_on(mailsite, base, left):
             found = [message for message in stored(base / mailsite.users[recipient].mailbox)
                      if message.header("Subject") == ["after the cut"]]
             assert len(found) == 1, recipient
-        if SWEEPS_TMP:
-            mailboxes = [base / mailsite.users[recipient].mailbox for recipient in recipients]
-            due = [path for path in left if path.parents[1] in mailboxes]
-            wait_until(lambda: not any(path.exists() for path in due), f"{due} are gone")
-            print(f"{len(due)} files were removed from tmp/")
+        mailboxes = [base / mailsite.users[recipient].mailbox for recipient in recipients]
+        due = [path for path in left if path.parents[1] in mailboxes]
+        wait_until(lambda: not any(path.exists() for path in due), f"{due} are gone")
+        print(f"{len(due)} files were removed from tmp/")
     finally:
         daemon.stop()
