@@ -62,6 +62,7 @@ Result<MailboxState> mailbox_state(int new_dir) {
 
 bool SyncedChains::need_sync(const MailboxState& mailbox, timespec now) const {
   if (!is_young(mailbox.ctime, now)) return false;
+  const std::lock_guard lock(mutex_);
   const auto known = ctimes_.find(mailbox.id);
   return known == ctimes_.end() || known->second.tv_sec != mailbox.ctime.tv_sec ||
          known->second.tv_nsec != mailbox.ctime.tv_nsec;
@@ -69,6 +70,7 @@ bool SyncedChains::need_sync(const MailboxState& mailbox, timespec now) const {
 
 void SyncedChains::remember(const MailboxState& mailbox, timespec now) {
   if (!is_settled(mailbox.ctime, now)) return;
+  const std::lock_guard lock(mutex_);
   if (ctimes_.size() >= kMostRemembered) {
     std::erase_if(ctimes_, [&](const auto& known) { return !is_young(known.second, now); });
     if (!is_settled(mailbox.ctime, now)) return;

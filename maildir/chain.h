@@ -17,6 +17,7 @@
 
 #include <compare>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 
@@ -41,7 +42,7 @@ struct MailboxState {
 [[nodiscard]] Result<MailboxState> mailbox_state(int new_dir);
 
 // The mailboxes whose chains are on disk, so that a busy new one pays for it once. Forgets whatever
-// is a minute old; bounded.
+// is a minute old; bounded. Several threads may use it.
 class SyncedChains {
  public:
   // `now` is of CLOCK_REALTIME, as a ctime is.
@@ -49,6 +50,7 @@ class SyncedChains {
   void remember(const MailboxState& mailbox, timespec now);
 
  private:
+  mutable std::mutex mutex_;
   std::map<FileId, timespec> ctimes_;
 };
 

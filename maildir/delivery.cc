@@ -176,7 +176,8 @@ Deliverer::Deliverer(UniqueFd base, FileId base_id, Options options)
     : base_(std::move(base)),
       base_id_(base_id),
       options_(std::move(options)),
-      names_(options_.host) {}
+      names_(options_.host),
+      synced_chains_(std::make_unique<SyncedChains>()) {}
 
 Result<Deliverer> Deliverer::open(UniqueFd base, Options options) {
   struct stat status{};
@@ -186,7 +187,7 @@ Result<Deliverer> Deliverer::open(UniqueFd base, Options options) {
   return Deliverer(std::move(base), FileId{status.st_dev, status.st_ino}, std::move(options));
 }
 
-std::vector<Outcome> Deliverer::deliver(std::span<const Delivery> deliveries) {
+std::vector<Outcome> Deliverer::deliver(std::span<const Delivery> deliveries) const {
   std::vector<Outcome> outcomes(deliveries.size());
   for (std::size_t done = 0; done < deliveries.size();) {
     const std::size_t size = std::min(options_.largest_group, deliveries.size() - done);
@@ -196,8 +197,9 @@ std::vector<Outcome> Deliverer::deliver(std::span<const Delivery> deliveries) {
   return outcomes;
 }
 
-void Deliverer::deliver_group(std::span<const Delivery> deliveries, std::span<Outcome> outcomes) {
-  Group group(base_.get(), base_id_, options_, names_, synced_chains_);
+void Deliverer::deliver_group(std::span<const Delivery> deliveries,
+                              std::span<Outcome> outcomes) const {
+  Group group(base_.get(), base_id_, options_, names_, *synced_chains_);
   for (std::size_t i = 0; i < deliveries.size(); ++i) group.add(deliveries[i], outcomes[i]);
   group.run();
 }

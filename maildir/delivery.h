@@ -14,11 +14,13 @@
 // with the reason io whatever the errno, so that nobody bounces it.
 //
 // Runs as the mailbox owner, with a umask that leaves the owner's bits and with SIGXFSZ ignored.
-// Blocking: call it from a worker, never from an event loop. One thread at a time.
+// Blocking: call it from a worker, never from an event loop. deliver() may run in several threads
+// at a time.
 // Fails with a Reason: no_space, no_access, io, over_quota (lmtpd/base/disk_error.h).
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -67,17 +69,17 @@ class Deliverer {
   [[nodiscard]] static Result<Deliverer> open(UniqueFd base, Options options);
 
   // One outcome for each delivery, in their order. A longer span than largest_group goes in parts.
-  [[nodiscard]] std::vector<Outcome> deliver(std::span<const Delivery> deliveries);
+  [[nodiscard]] std::vector<Outcome> deliver(std::span<const Delivery> deliveries) const;
 
  private:
   Deliverer(UniqueFd base, FileId base_id, Options options);
-  void deliver_group(std::span<const Delivery> deliveries, std::span<Outcome> outcomes);
+  void deliver_group(std::span<const Delivery> deliveries, std::span<Outcome> outcomes) const;
 
   UniqueFd base_;
   FileId base_id_;
   Options options_;
   UniqueNames names_;
-  SyncedChains synced_chains_;
+  std::unique_ptr<SyncedChains> synced_chains_;
 };
 
 }  // namespace lmtpd::maildir

@@ -57,18 +57,22 @@ Result<UniqueFd> open_mail_base(const std::string& path) {
   return base;
 }
 
-// The most messages of one group: of the descriptors that the hard limit allows, each takes three,
-// and a fourth if its body is a memfd; channels and the like get the rest.
+// Of the worker: more share more commits, and cost memory and switches.
+constexpr std::size_t kThreads = 32;
+
+// Of a message that is being delivered: tmp/, new/, and its file.
+constexpr std::size_t kDescriptorsEach = 3;
+
+// All that the hard limit allows, of which channels, memfds and the like get the rest. Returns
+// those that deliveries may take.
 std::size_t take_all_descriptors() {
-  constexpr rlim_t kRest = 256;
-  constexpr rlim_t kEach = 4;
-  constexpr rlim_t kLargest = 4096;
+  constexpr rlim_t kRest = 512;
+  constexpr rlim_t kMost = 12'288;
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
   limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
-  if (limit.rlim_cur <= kRest + kEach) return 1;
-  return std::min((limit.rlim_cur - kRest) / kEach, kLargest);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  return limit.rlim_cur <= kRest ? 0 : std::min(limit.rlim_cur - kRest, kMost);
 }
 
 [[noreturn]] void run_worker() {
@@ -81,7 +85,7 @@ std::size_t take_all_descriptors() {
   open_log("worker", settings.log);
   UniqueFd mail_base = must(open_mail_base(settings.virtual_mailbox_base));
   UniqueFd sweep_base = must(open_mail_base(settings.virtual_mailbox_base));
-  const std::size_t largest_group = take_all_descriptors();
+  const std::size_t descriptors = take_all_descriptors();
 
   must(become(start.owner));
   must(forbid_new_privileges());
@@ -91,12 +95,16 @@ std::size_t take_all_descriptors() {
         start.owner.uid.value());
   }
 
-  Worker worker(
-      std::move(control), {start.owner, start.key},
-      must(maildir::Deliverer::open(
-          std::move(mail_base),
-          {.host = settings.myhostname, .fsync = settings.fsync, .largest_group = largest_group})),
-      maildir::TmpSweep(std::move(sweep_base)));
+  const std::size_t threads = settings.fsync ? kThreads : 0;  // without syncs there is no waiting
+  const maildir::Deliverer deliverer = must(maildir::Deliverer::open(
+      std::move(mail_base),
+      {.host = settings.myhostname,
+       .fsync = settings.fsync,
+       .largest_group = std::max<std::size_t>(
+           descriptors / (kDescriptorsEach * std::max<std::size_t>(threads, 1)), 1)}));
+  Worker worker(std::move(control), {start.owner, start.key},
+                must(DeliveryThreads::open(deliverer, threads)),
+                maildir::TmpSweep(std::move(sweep_base)));
   worker.run();
   std::exit(EXIT_SUCCESS);
 }

@@ -19,10 +19,9 @@ class MissingMailboxes {
   // Longer than master allows its helper, shorter than a frontend waits for an outcome.
   static constexpr std::chrono::seconds kDeadline{90};
 
-  // Keeps a copy of `job`. The number of the request to send to master, or nullopt if its mailbox
-  // was asked for already.
-  [[nodiscard]] std::optional<std::uint64_t> add(const Job& job, UniqueFd body_fd,
-                                                 Clock::time_point now);
+  // The number of the request to send to master, or nullopt if the job's mailbox was asked for
+  // already.
+  [[nodiscard]] std::optional<std::uint64_t> add(Job job, Clock::time_point now);
 
   // Whether a request of that number was ever made; its answer may come after the deadline.
   [[nodiscard]] bool is_number(std::uint64_t request) const {
@@ -30,9 +29,9 @@ class MissingMailboxes {
   }
 
   // The deliveries that waited for that request, for those past their deadline, for any.
-  [[nodiscard]] HeldJobs take(std::uint64_t request);
-  [[nodiscard]] HeldJobs take_expired(Clock::time_point now);
-  [[nodiscard]] HeldJobs take_all();
+  [[nodiscard]] Jobs take(std::uint64_t request);
+  [[nodiscard]] Jobs take_expired(Clock::time_point now);
+  [[nodiscard]] Jobs take_all();
 
   [[nodiscard]] bool empty() const { return requests_.empty(); }
   [[nodiscard]] std::optional<Clock::time_point> next_deadline() const;
@@ -40,7 +39,7 @@ class MissingMailboxes {
  private:
   struct Request {
     Clock::time_point deadline;
-    HeldJobs jobs;
+    Jobs jobs;
   };
 
   std::uint64_t last_request_ = 0;

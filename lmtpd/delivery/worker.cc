@@ -14,9 +14,6 @@
 namespace lmtpd::delivery {
 namespace {
 
-// Kept between turns: a burst's memory is given back.
-constexpr std::size_t kPacketsKept = 16;
-
 std::string unexpected(const Frame& frame) {
   return fmt::format("unexpected message of type {} with {} octets and {} descriptors", frame.type,
                      frame.payload.size(), frame.descriptors.size());
@@ -42,27 +39,29 @@ void Worker::run() {
     wait();
     read_control();
     read_links();
-    deliver();
+    threads_->start(std::move(jobs_));
+    jobs_.clear();
+    for (Delivered& each : threads_->take_finished()) finish(std::move(each));
     refuse(missing_.take_expired(Clock::now()),
            Error{Reason::io, "the missing mailbox was not made in time"});
     flush();
     if (idle_ && may_sweep()) tmp_sweep_.step();
-    end_turn();
   }
 }
 
 bool Worker::is_done() const {
   if (!leaving_) return false;
   if (end_ && Clock::now() >= *end_) return true;
-  return missing_.empty() && std::all_of(links_.begin(), links_.end(), [](const auto& link) {
-           return link.second.frontend.is_over();
-         });
+  return missing_.empty() && threads_->none() &&
+         std::all_of(links_.begin(), links_.end(),
+                     [](const auto& link) { return link.second.frontend.is_over(); });
 }
 
 void Worker::wait() {
   std::vector<pollfd> waited;
   // poll(2) passes over a negative descriptor.
   waited.push_back({master_gone_ ? -1 : control_.fd(), events_of(control_), 0});
+  waited.push_back({threads_->fd(), POLLIN, 0});
   for (auto& [number, link] : links_) {
     Channel& channel = link.frontend.channel();
     waited.push_back({channel.fd(), events_of(channel), 0});
@@ -77,7 +76,7 @@ void Worker::wait() {
     for (pollfd& channel : waited) channel.revents = 0;
   }
   control_readable_ = waited[0].revents != 0;
-  std::size_t place = 0;
+  std::size_t place = 1;
   for (auto& [number, link] : links_) link.readable = waited[++place].revents != 0;
 }
 
@@ -97,20 +96,14 @@ int Worker::milliseconds_to_wait() const {
   return static_cast<int>(std::max<decltype(left)>(left, 0));
 }
 
-Packet& Worker::free_packet() {
-  if (packets_used_ == packets_.size()) packets_.emplace_back();
-  return packets_[packets_used_];
-}
-
 // ---- master
 
 void Worker::read_control() {
   while (!master_gone_ && control_readable_) {
-    Packet& packet = free_packet();
-    const Channel::Status status = control_.receive(packet);
+    const Channel::Status status = control_.receive(packet_);
     if (status == Channel::Status::would_block) return;
     if (status == Channel::Status::closed) return lose_master();
-    for (Frame& frame : packet.frames()) {
+    for (Frame& frame : packet_.frames()) {
       if (!on_control(frame)) {
         log_error("control channel: {}", unexpected(frame));
         return lose_master();
@@ -153,13 +146,13 @@ void Worker::introduce(const Introduce& message, UniqueFd socket) {
 }
 
 void Worker::on_mailbox_made(const MailboxMade& message) {
-  HeldJobs jobs = missing_.take(message.id);
+  Jobs jobs = missing_.take(message.id);
   if (!message.made) {
     refuse(jobs, Error{message.reason, std::string(message.text)});
     return;
   }
-  for (HeldJob& held : jobs) held.set_mailbox_made();
-  made_.splice(made_.end(), jobs);
+  for (Job& job : jobs) job.mailbox_made = true;
+  jobs_.splice(jobs_.end(), jobs);
 }
 
 void Worker::lose_master() {
@@ -190,12 +183,10 @@ void Worker::read_links() {
 // False: the channel is over.
 bool Worker::read_link(LinkNumber number, FrontendLink& link) {
   while (true) {
-    Packet& packet = free_packet();
-    const Channel::Status status = link.channel().receive(packet);
+    const Channel::Status status = link.channel().receive(packet_);
     if (status == Channel::Status::would_block) return true;
     if (status == Channel::Status::closed) return false;
-    ++packets_used_;
-    for (Frame& frame : packet.frames()) {
+    for (Frame& frame : packet_.frames()) {
       const Result<void> taken = on_frame(number, link, frame);
       if (!taken) {
         log_warning("channel to frontend {} closed: {}", link.instance(), taken.error().text);
@@ -212,12 +203,7 @@ Result<void> Worker::on_frame(LinkNumber number, FrontendLink& link, Frame& fram
       if (!message) break;
       Result<void> accepted = link.accept(*message, frame.descriptors);
       if (!accepted) return accepted;
-      int body_fd = -1;
-      if (!frame.descriptors.empty()) {
-        bodies_.push_back(std::move(frame.descriptors[0]));
-        body_fd = bodies_.back().get();
-      }
-      add_jobs(number, link, *message, body_fd);
+      add_jobs(number, link, *message, frame.descriptors);
       return {};
     }
     case MessageType::left: {
@@ -231,7 +217,8 @@ Result<void> Worker::on_frame(LinkNumber number, FrontendLink& link, Frame& fram
   return fail(Reason::io, unexpected(frame));
 }
 
-void Worker::add_jobs(LinkNumber number, FrontendLink& link, const Deliver& message, int body_fd) {
+void Worker::add_jobs(LinkNumber number, FrontendLink& link, const Deliver& message,
+                      std::span<UniqueFd> descriptors) {
   const Clock::time_point now = Clock::now();
   for (const Delivery& delivery : message.deliveries) {
     std::optional<Ticket> ticket =
@@ -241,71 +228,62 @@ void Worker::add_jobs(LinkNumber number, FrontendLink& link, const Deliver& mess
       link.answer_failed(delivery.id, Error{Reason::io, "ticket refused"});
       continue;
     }
+    UniqueFd body_fd;
+    if (!descriptors.empty()) {
+      body_fd = UniqueFd(::fcntl(descriptors[0].get(), F_DUPFD_CLOEXEC, 0));
+      if (!body_fd) {
+        link.answer_failed(delivery.id, disk_error("keep a message's descriptor", errno));
+        continue;
+      }
+    }
     jobs_.push_back(Job{.link = number,
                         .id = delivery.id,
                         .path = std::move(ticket->path),
-                        .ticket = delivery.ticket,
-                        .headers = delivery.headers,
-                        .body = message.body,
-                        .body_fd = body_fd,
+                        .ticket = std::string(delivery.ticket),
+                        .headers = std::string(delivery.headers),
+                        .body = std::string(message.body),
+                        .body_fd = std::move(body_fd),
                         .body_size = message.body_size,
                         .wire_size = delivery.wire_size});
   }
 }
 
-// ---- the group
+// ---- what was delivered
 
-void Worker::deliver() {
-  for (const HeldJob& held : made_) jobs_.push_back(held.job());
-  std::erase_if(jobs_, [&](const Job& job) { return !links_.contains(job.link); });
-  std::vector<maildir::Delivery> group;
-  group.reserve(jobs_.size());
-  for (const Job& job : jobs_) {
-    group.push_back({.path = &job.path,
-                     .headers = job.headers,
-                     .body = job.body,
-                     .body_fd = job.body_fd,
-                     .body_size = job.body_size,
-                     .wire_size = job.wire_size});
-  }
-  const std::vector<maildir::Outcome> outcomes = deliverer_.deliver(group);
-  for (std::size_t i = 0; i < jobs_.size(); ++i) finish(jobs_[i], outcomes[i]);
-}
-
-void Worker::finish(const Job& job, const maildir::Outcome& outcome) {
-  FrontendLink& link = links_.at(job.link).frontend;
-  switch (outcome.kind) {
+void Worker::finish(Delivered delivered) {
+  const Job& job = delivered.job;
+  const auto found = links_.find(job.link);
+  if (found == links_.end()) return;  // nobody waits for it any more
+  FrontendLink& link = found->second.frontend;
+  switch (delivered.outcome.kind) {
     case maildir::Outcome::Kind::stored:
       tmp_sweep_.on_delivered(job.path);
       return link.answer_stored(job.id);
     case maildir::Outcome::Kind::failed:
-      return link.answer_failed(job.id, outcome.error);
+      return link.answer_failed(job.id, delivered.outcome.error);
     case maildir::Outcome::Kind::missing_mailbox: {
-      const Result<void> held = hold_for_mailbox(job);
-      if (!held) link.answer_failed(job.id, held.error());
+      const std::uint64_t id = job.id;
+      const Result<void> held = hold_for_mailbox(std::move(delivered.job));
+      if (!held) link.answer_failed(id, held.error());
       return;
     }
   }
 }
 
-Result<void> Worker::hold_for_mailbox(const Job& job) {
+Result<void> Worker::hold_for_mailbox(Job job) {
   const std::string mailbox = "mailbox " + escaped(job.path.value());
   if (job.mailbox_made) return fail(Reason::no_access, mailbox + " was made and is missing again");
   if (master_gone_) return fail(Reason::io, mailbox + " is missing, and master is gone");
-  UniqueFd body;
-  if (job.body_fd >= 0) {
-    body = UniqueFd(::fcntl(job.body_fd, F_DUPFD_CLOEXEC, 0));
-    if (!body) return tl::unexpected(disk_error("hold a message for missing " + mailbox, errno));
-  }
-  const std::optional<std::uint64_t> request = missing_.add(job, std::move(body), Clock::now());
-  if (request) control_.send(MakeMailbox{.id = *request, .ticket = job.ticket});
+  const std::string ticket = job.ticket;
+  const std::optional<std::uint64_t> request = missing_.add(std::move(job), Clock::now());
+  if (request) control_.send(MakeMailbox{.id = *request, .ticket = ticket});
   return {};
 }
 
-void Worker::refuse(const HeldJobs& jobs, const Error& error) {
-  for (const HeldJob& held : jobs) {
-    const auto link = links_.find(held.job().link);
-    if (link != links_.end()) link->second.frontend.answer_failed(held.job().id, error);
+void Worker::refuse(const Jobs& jobs, const Error& error) {
+  for (const Job& job : jobs) {
+    const auto link = links_.find(job.link);
+    if (link != links_.end()) link->second.frontend.answer_failed(job.id, error);
   }
 }
 
@@ -316,14 +294,6 @@ void Worker::flush() {
     const bool closed = link->second.frontend.channel().flush() == Channel::Status::closed;
     link = closed ? links_.erase(link) : std::next(link);
   }
-}
-
-void Worker::end_turn() {
-  jobs_.clear();
-  made_.clear();
-  bodies_.clear();
-  packets_used_ = 0;
-  if (packets_.size() > kPacketsKept) packets_.resize(kPacketsKept);
 }
 
 }  // namespace lmtpd::delivery

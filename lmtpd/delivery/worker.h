@@ -18,16 +18,16 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "lmtpd/base/channel.h"
 #include "lmtpd/base/messages.h"
 #include "lmtpd/base/ticket.h"
+#include "lmtpd/delivery/delivery_threads.h"
 #include "lmtpd/delivery/frontend_link.h"
 #include "lmtpd/delivery/missing_mailboxes.h"
-#include "maildir/delivery.h"
 #include "maildir/tmp_sweep.h"
 
 namespace lmtpd::delivery {
@@ -39,11 +39,11 @@ class Worker {
     Key key{};  // derived for the owner
   };
 
-  Worker(Channel control, const Identity& identity, maildir::Deliverer deliverer,
+  Worker(Channel control, const Identity& identity, std::unique_ptr<DeliveryThreads> threads,
          maildir::TmpSweep tmp_sweep)
       : control_(std::move(control)),
         identity_(identity),
-        deliverer_(std::move(deliverer)),
+        threads_(std::move(threads)),
         tmp_sweep_(std::move(tmp_sweep)) {}
 
   // Returns once master said Stop, or is gone, and what was under way is answered.
@@ -61,7 +61,6 @@ class Worker {
 
   void wait();
   [[nodiscard]] int milliseconds_to_wait() const;
-  [[nodiscard]] Packet& free_packet();
 
   void read_control();
   [[nodiscard]] bool on_control(Frame& frame);
@@ -73,20 +72,19 @@ class Worker {
   void read_links();
   [[nodiscard]] bool read_link(LinkNumber number, FrontendLink& link);
   [[nodiscard]] Result<void> on_frame(LinkNumber number, FrontendLink& link, Frame& frame);
-  void add_jobs(LinkNumber number, FrontendLink& link, const Deliver& message, int body_fd);
+  void add_jobs(LinkNumber number, FrontendLink& link, const Deliver& message,
+                std::span<UniqueFd> descriptors);
 
-  void deliver();
-  void finish(const Job& job, const maildir::Outcome& outcome);
-  [[nodiscard]] Result<void> hold_for_mailbox(const Job& job);
-  void refuse(const HeldJobs& jobs, const Error& error);
+  void finish(Delivered delivered);
+  [[nodiscard]] Result<void> hold_for_mailbox(Job job);
+  void refuse(const Jobs& jobs, const Error& error);
   void flush();
   [[nodiscard]] bool may_sweep() const;
-  void end_turn();
   [[nodiscard]] bool is_done() const;
 
   Channel control_;
   Identity identity_;
-  maildir::Deliverer deliverer_;
+  std::unique_ptr<DeliveryThreads> threads_;
   maildir::TmpSweep tmp_sweep_;
   std::map<LinkNumber, Link> links_;
   LinkNumber last_link_ = 0;
@@ -98,11 +96,9 @@ class Worker {
   // Of one turn.
   bool idle_ = false;  // no channel had anything
   bool control_readable_ = false;
-  std::vector<Packet> packets_;  // the first packets_used_ hold what jobs_ refer to
-  std::size_t packets_used_ = 0;
-  std::vector<UniqueFd> bodies_;  // as do these memfds
-  HeldJobs made_;                 // and these, whose mailboxes are there now
-  std::vector<Job> jobs_;
+  Jobs jobs_;  // to be started
+
+  Packet packet_;
 };
 
 }  // namespace lmtpd::delivery
