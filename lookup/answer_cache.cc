@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace lmtpd::lookup {
 namespace {
@@ -49,6 +50,9 @@ std::vector<std::string> read_values(const char* in, std::uint32_t count) {
 // A 32-bit length must do, and one answer must not drive all others out.
 constexpr std::size_t kLargestBlock = 1024 * 1024;
 
+// 32 bits of milliseconds must do.
+constexpr std::chrono::hours kLongestLife{24 * 40};
+
 bool fits(std::string_view key, const Found& found) {
   std::size_t size = key.size();
   for (const std::string& value : found.values) size += sizeof(std::uint32_t) + value.size();
@@ -87,13 +91,20 @@ std::uint32_t AnswerCache::hash(std::uint32_t table, std::string_view key) const
   return static_cast<std::uint32_t>(value ^ (value >> 32));
 }
 
+std::optional<AnswerCache::Place> AnswerCache::find_place(std::uint32_t table,
+                                                          std::string_view key) const {
+  const std::uint32_t slot = index_[find_slot(hash(table, key), table, key)];
+  return slot == 0 ? std::nullopt : std::optional(place_in(slot));
+}
+
 std::size_t AnswerCache::find_slot(std::uint32_t hash, std::uint32_t table,
                                    std::string_view key) const {
-  const std::size_t mask = index_.size() - 1;
+  const std::uint32_t mask = slot_mask();
   std::size_t slot = hash & mask;
   while (index_[slot] != 0) {
-    const Entry& entry = entries_[index_[slot] - 1];
-    if (entry.hash == hash) {
+    // Another key's entry is hardly ever looked at: it would be one more wait for memory.
+    if (((index_[slot] ^ hash) & ~mask) == 0) {
+      const Entry& entry = entries_[place_in(index_[slot])];
       // A hit is going to need its neighbours, too: their memory latencies and the key's overlap
       // (a quarter of a hit's time with a million entries).
       if (entry.older != kNowhere) __builtin_prefetch(&entries_[entry.older], 1);
@@ -105,43 +116,48 @@ std::size_t AnswerCache::find_slot(std::uint32_t hash, std::uint32_t table,
   return slot;
 }
 
+bool AnswerCache::is_doubted(const Entry& entry) const {
+  return entry.expiry - entry.life < doubted_before_;
+}
+
 bool AnswerCache::is_fresh(const Entry& entry, Clock::time_point now) const {
-  // One that was given less than its ttl seems older than it is, and is asked for again.
-  return now < entry.expiry && entry.expiry - ttl_of(entry) >= valid_from_;
+  if (now >= entry.expiry) return false;
+  return !is_doubted(entry) || (now < doubt_end_ && entry.expiry - entry.life >= dead_before_);
 }
 
 bool AnswerCache::is_ending(const Entry& entry, Clock::time_point now) const {
-  const auto span = std::min<std::chrono::nanoseconds>(ttl_of(entry) * 2 / 3, kEnding);
-  return entry.is_short_lived == 0 && now >= entry.expiry - span;
+  const auto span =
+      std::min<std::chrono::nanoseconds>(std::chrono::nanoseconds(entry.life) * 2 / 3, kEnding);
+  return now >= entry.expiry - span || is_doubted(entry);
 }
 
 std::optional<Answer> AnswerCache::find(std::uint32_t table, std::string_view key,
                                         bool* is_ending) {
-  const Place place = index_[find_slot(hash(table, key), table, key)];
+  const std::optional<Place> place = find_place(table, key);
   const Clock::time_point now = now_();
-  if (place == 0 || !is_fresh(entries_[place - 1], now)) {
+  if (!place || !is_fresh(entries_[*place], now)) {
     ++statistics_.misses;
     return std::nullopt;
   }
   ++statistics_.hits;
-  unlink(place - 1);
-  link_newest(place - 1);
-  const Entry& entry = entries_[place - 1];
+  unlink(*place);
+  link_newest(*place);
+  const Entry& entry = entries_[*place];
   if (is_ending != nullptr) *is_ending = this->is_ending(entry, now);
   if (entry.values == 0) return Absent{};
   return Found{read_values(entry.block.get() + entry.key_size, entry.values)};
 }
 
 bool AnswerCache::has_fresh(std::uint32_t table, std::string_view key) const {
-  const Place place = index_[find_slot(hash(table, key), table, key)];
-  return place != 0 && is_fresh(entries_[place - 1], now_());
+  const std::optional<Place> place = find_place(table, key);
+  return place && is_fresh(entries_[*place], now_());
 }
 
 const AnswerCache::Entry* AnswerCache::stale_entry(std::uint32_t table,
                                                    std::string_view key) const {
-  const Place place = index_[find_slot(hash(table, key), table, key)];
-  if (place == 0) return nullptr;
-  const Entry& entry = entries_[place - 1];
+  const std::optional<Place> place = find_place(table, key);
+  if (!place) return nullptr;
+  const Entry& entry = entries_[*place];
   return now_() < entry.expiry + limits_.stale_ttl ? &entry : nullptr;
 }
 
@@ -186,10 +202,11 @@ void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer
   entry.block = std::move(block.octets);
   entry.block_size = block.size;
   entry.key_size = static_cast<std::uint32_t>(key.size());
-  entry.values =
-      found != nullptr ? static_cast<std::uint32_t>(found->values.size()) & 0x7FFFFFFF : 0;
-  entry.is_short_lived = longest_life < ttl_of(entry) ? 1 : 0;
-  entry.expiry = now_() + std::min(ttl_of(entry), longest_life);
+  entry.values = found != nullptr ? static_cast<std::uint32_t>(found->values.size()) : 0;
+  const std::chrono::nanoseconds life =
+      std::min<std::chrono::nanoseconds>({ttl_of(entry), longest_life, kLongestLife});
+  entry.life = std::chrono::ceil<Life>(life);
+  entry.expiry = now_() + entry.life;
   entry.table = table;
   entry.hash = hash(table, key);
   if (cost(entry) > limits_.octets) return;
@@ -207,7 +224,7 @@ void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer
     free_ = entries_[place].newer;
     entries_[place] = std::move(entry);
   }
-  index_[find_slot(entries_[place].hash, table, key)] = place + 1;
+  index_[find_slot(entries_[place].hash, table, key)] = slot_for(place);
   List& list = list_of(entries_[place]);
   list.octets += cost(entries_[place]);
   ++list.size;
@@ -215,8 +232,7 @@ void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer
 }
 
 void AnswerCache::erase(std::uint32_t table, std::string_view key) {
-  const Place place = index_[find_slot(hash(table, key), table, key)];
-  if (place != 0) remove(place - 1);
+  if (const std::optional<Place> place = find_place(table, key)) remove(*place);
 }
 
 void AnswerCache::erase_domain(std::string_view domain) {
@@ -236,7 +252,14 @@ void AnswerCache::erase_all() {
   free_ = kNowhere;
 }
 
-void AnswerCache::expire_all() { valid_from_ = now_(); }
+void AnswerCache::doubt_all() {
+  const Clock::time_point now = now_();
+  if (now >= doubt_end_) {
+    dead_before_ = doubted_before_;
+    doubt_end_ = now + kDoubt;
+  }
+  doubted_before_ = now;
+}
 
 void AnswerCache::remove(Place place) {
   Entry& entry = entries_[place];
@@ -255,7 +278,7 @@ void AnswerCache::remove_slot(std::size_t slot) {
   const std::size_t mask = index_.size() - 1;
   std::size_t hole = slot;
   for (std::size_t next = (hole + 1) & mask; index_[next] != 0; next = (next + 1) & mask) {
-    const std::size_t home = entries_[index_[next] - 1].hash & mask;
+    const std::size_t home = entries_[place_in(index_[next])].hash & mask;
     if (((next - home) & mask) < ((next - hole) & mask)) continue;  // home lies behind the hole
     index_[hole] = index_[next];
     hole = next;
@@ -264,15 +287,16 @@ void AnswerCache::remove_slot(std::size_t slot) {
 }
 
 void AnswerCache::grow_index() {
-  std::vector<Place> larger(index_.size() * 2, 0);
-  const std::size_t mask = larger.size() - 1;
-  for (const Place place : index_) {
-    if (place == 0) continue;
-    std::size_t slot = entries_[place - 1].hash & mask;
-    while (larger[slot] != 0) slot = (slot + 1) & mask;
-    larger[slot] = place;
+  const std::vector<std::uint32_t> smaller =
+      std::exchange(index_, std::vector<std::uint32_t>(index_.size() * 2, 0));
+  const std::size_t smaller_mask = smaller.size() - 1;
+  for (const std::uint32_t content : smaller) {
+    if (content == 0) continue;
+    const Place place = static_cast<Place>((content & smaller_mask) - 1);
+    std::size_t slot = entries_[place].hash & slot_mask();
+    while (index_[slot] != 0) slot = (slot + 1) & slot_mask();
+    index_[slot] = slot_for(place);
   }
-  index_ = std::move(larger);
 }
 
 void AnswerCache::unlink(Place place) {

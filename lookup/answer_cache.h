@@ -7,8 +7,8 @@
 // thread-safe.
 //
 // An entry is one block of octets (key and values) and 48 octets of bookkeeping; it is found
-// through an open-addressing index of 32-bit places. Keys come from clients: the hash is seeded
-// (SipHash).
+// through an open-addressing index of 32-bit places, tagged with bits of the hash. Keys come from
+// clients: the hash is seeded (SipHash).
 #pragma once
 
 #include <array>
@@ -43,9 +43,10 @@ class AnswerCache {
     std::uint64_t stale_hits = 0;
     std::uint64_t driven_out = 0;  // to make room
   };
-  // An answer is ending in the last kEnding of its life, of a short ttl in the last two thirds. One
-  // that was given less than its ttl never is.
+  // An answer is ending in the last kEnding of its life, of a short life in the last two thirds.
   static constexpr std::chrono::seconds kEnding{2};
+  // How long an answer lives on at most that is in doubt; it is ending all that time.
+  static constexpr std::chrono::seconds kDoubt{1};
   using Now = std::function<Clock::time_point()>;
 
   AnswerCache(const Limits& limits, Now now);
@@ -70,16 +71,21 @@ class AnswerCache {
   // Of all tables, the key `domain` and those that end in "@domain". Looks at every entry.
   void erase_domain(std::string_view domain);
   void erase_all();
-  // Ends the life of all there is; it stays at hand for find_stale().
-  void expire_all();
+  // All there is may not be so any more: what is not asked for anew within kDoubt ends then, and
+  // stays at hand for find_stale(). Not at once, or all who come next would wait together. Doubt
+  // on doubt does not put off the end.
+  void doubt_all();
+
+  [[nodiscard]] Clock::time_point now() const { return now_(); }
 
   [[nodiscard]] std::size_t size() const { return positive_.size + negative_.size; }
   [[nodiscard]] std::uint64_t octets() const { return positive_.octets + negative_.octets; }
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
 
  private:
-  using Place = std::uint32_t;  // in entries_; the index holds it plus one, 0 is an empty slot
+  using Place = std::uint32_t;  // in entries_
   static constexpr Place kNowhere = UINT32_MAX;
+  using Life = std::chrono::duration<std::uint32_t, std::milli>;
 
   struct Entry {
     std::unique_ptr<char[]> block;  // the key, then each value behind its length
@@ -88,8 +94,8 @@ class AnswerCache {
     std::uint32_t table = 0;
     std::uint32_t key_size = 0;
     std::uint32_t block_size = 0;
-    std::uint32_t values : 31 = 0;         // 0: Absent
-    std::uint32_t is_short_lived : 1 = 0;  // has less than its ttl
+    std::uint32_t values = 0;  // 0: Absent
+    Life life{};               // until expiry, from when it came
     Place older = kNowhere;
     Place newer = kNowhere;  // of a free entry: the next free one
 
@@ -110,6 +116,7 @@ class AnswerCache {
   [[nodiscard]] std::chrono::nanoseconds ttl_of(const Entry& entry) const {
     return entry.values == 0 ? limits_.negative_ttl : limits_.ttl;
   }
+  [[nodiscard]] bool is_doubted(const Entry& entry) const;
   [[nodiscard]] bool is_fresh(const Entry& entry, Clock::time_point now) const;
   [[nodiscard]] bool is_ending(const Entry& entry, Clock::time_point now) const;
   // Of the entry that is found; nullptr: there is none.
@@ -117,6 +124,16 @@ class AnswerCache {
   // Whether one more entry like that fits; else the one that has to go.
   [[nodiscard]] std::optional<Place> in_the_way_of(const Entry& entry);
   [[nodiscard]] std::uint32_t hash(std::uint32_t table, std::string_view key) const;
+  // What a slot holds: 0, or the place plus one in the bits that number the slots, which it fits
+  // in as half of them are empty, and in those above the hash's.
+  [[nodiscard]] std::uint32_t slot_mask() const {
+    return static_cast<std::uint32_t>(index_.size() - 1);
+  }
+  [[nodiscard]] Place place_in(std::uint32_t slot) const { return (slot & slot_mask()) - 1; }
+  [[nodiscard]] std::uint32_t slot_for(Place place) const {
+    return (entries_[place].hash & ~slot_mask()) | (place + 1);
+  }
+  [[nodiscard]] std::optional<Place> find_place(std::uint32_t table, std::string_view key) const;
   // The slot of the index that holds the entry, or the empty one where it would go.
   [[nodiscard]] std::size_t find_slot(std::uint32_t hash, std::uint32_t table,
                                       std::string_view key) const;
@@ -131,11 +148,13 @@ class AnswerCache {
   Now now_;
   std::array<std::uint8_t, 16> seed_{};
   std::vector<Entry> entries_;
-  std::vector<Place> index_;
+  std::vector<std::uint32_t> index_;
   List positive_;
   List negative_;
   Place free_ = kNowhere;
-  Clock::time_point valid_from_ = Clock::time_point::min();  // what was inserted before has expired
+  Clock::time_point dead_before_ = Clock::time_point::min();  // what came before has ended
+  Clock::time_point doubted_before_ = Clock::time_point::min();
+  Clock::time_point doubt_end_ = Clock::time_point::min();
   Statistics statistics_;
 };
 

@@ -102,7 +102,7 @@ void CacheEvictor::on_notice(std::string_view payload) {
 void CacheEvictor::on_feed(bool) {
   // Which rows have changed meanwhile nobody knows, nor whether a replica has them.
   recent_.add_all(Clock::now());
-  cache_.expire_all();
+  cache_.doubt_all();
   for (CachedTable* table : tables_) table->outdate_all();
 }
 

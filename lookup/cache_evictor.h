@@ -8,7 +8,8 @@
 // flush each kFlushInterval, the last of them that much later at most.
 //
 // When the feed of notices begins or is lost, changes may have gone unnoticed: everything is asked
-// for again at its next use, and stands in only while the database is away.
+// for again at its next use, which does not wait for it within AnswerCache::kDoubt. After that,
+// what was not asked for stands in only while the database is away.
 #pragma once
 
 #include <event2/event.h>

@@ -26,9 +26,9 @@ std::optional<Answer> CachedTable::lookup(std::string_view key, Asker& asker, st
     if (is_ending) fly(key);
     return hit;
   }
-  const bool away = is_away();
+  const bool old_will_do = may_stand_in();
   if (const std::optional<Answer> answer = fly(key)) return settled(key, *answer);
-  if (away) {
+  if (old_will_do) {
     if (std::optional<Answer> old = stand_in(key)) return old;
   }
   flights_.at(flight_of_.at(key)).waiters.push_back({&asker, id});
@@ -60,6 +60,8 @@ bool CachedTable::is_away() {
   return away_;
 }
 
+bool CachedTable::may_stand_in() { return is_away() || shared_.cache.now() < return_end_; }
+
 void CachedTable::set_away() {
   away_ = true;
   seen_away_at_ = steady_clock::now();
@@ -73,6 +75,7 @@ void CachedTable::on_time() {
   if (!flights_.empty() && flights_.begin()->first < *back_at_) return;
   away_ = false;
   back_at_.reset();
+  return_end_ = shared_.cache.now() + kReturn;
 }
 
 void CachedTable::note(std::string_view key, const Answer& answer, bool keep) {

@@ -9,9 +9,10 @@
 // While the table is away, an answer past its life stands in for the one that cannot be had; Absent
 // then says that it was. Away is a table that fails, or that leaves a query without an answer for
 // kPatience; a table that is merely slow is waited for, and what it answers is the truth. It is
-// back when all that was under way at the first answer in time has been answered in time, too. What
-// a table has and cannot be used is no sign that it is away, and nothing stands in for it. Not
-// thread-safe.
+// back when all that was under way at the first answer in time has been answered in time, too; for
+// kReturn from then on old answers stand in where the new one is on its way, or everybody would
+// wait at once. What a table has and cannot be used is no sign that it is away, and nothing stands
+// in for it. Not thread-safe.
 #pragma once
 
 #include <event2/event.h>
@@ -36,6 +37,7 @@ namespace lmtpd::lookup {
 class CachedTable final : public Table, private Asker {
  public:
   static constexpr std::chrono::milliseconds kPatience{1000};
+  static constexpr std::chrono::milliseconds kReturn{1000};
 
   // What all tables share; it outlives them.
   struct Shared {
@@ -85,6 +87,7 @@ class CachedTable final : public Table, private Asker {
   [[nodiscard]] Answer settled(std::string_view key, const Answer& answer);
   [[nodiscard]] std::optional<Answer> stand_in(std::string_view key);
   [[nodiscard]] bool is_away();
+  [[nodiscard]] bool may_stand_in();
   void set_away();
   void on_time();
   void watch();
@@ -99,6 +102,7 @@ class CachedTable final : public Table, private Asker {
   std::unordered_map<std::string_view, std::uint64_t> flight_of_;  // views of Flight::key
   bool away_ = false;
   std::chrono::steady_clock::time_point seen_away_at_{};
+  Clock::time_point return_end_ = Clock::time_point::min();
   std::optional<std::uint64_t> back_at_;  // back when all flights before this one have ended
   std::uint64_t given_up_ = 0;            // flights before this one are not waited for any more
   std::uint64_t failures_ = 0;

@@ -248,6 +248,27 @@ TEST_F(CachedTables, NeverHaveAForgottenAnswerStandIn) {
   EXPECT_TRUE(std::holds_alternative<Unavailable>(*ask("a")));
 }
 
+// Or all who come next would wait at once; and an old answer tells nobody that he is unknown.
+TEST_F(CachedTables, HaveOldAnswersStandInForAMomentWhenTheTableIsBack) {
+  for (const char* key : {"a", "b", "nobody"}) EXPECT_TRUE(ask(key));
+  now_ += seconds(301);
+  behind_->fail();
+  EXPECT_TRUE(ask("a"));
+  behind_->mend();
+  behind_->answer_in(&rounds_);
+  EXPECT_TRUE(ask("a"));
+  rounds_.play();
+  behind_->add("b", "3");
+  EXPECT_EQ(ask("b"), Answer(Found{{"2"}}));
+  EXPECT_EQ(ask("nobody"), Answer(Absent{.was = true}));
+  EXPECT_FALSE(ask("new", 1)) << "it has no old answer";
+  rounds_.play();
+  EXPECT_EQ(ask("b"), Answer(Found{{"2", "3"}}));
+  EXPECT_EQ(ask("nobody"), Answer(Absent{}));
+  now_ += seconds(301);
+  EXPECT_FALSE(ask("b", 2));
+}
+
 // A database that is silent, not refusing: who could have an old answer waits a moment, and those
 // after him do not wait, until it answers.
 TEST_F(CachedTables, WaitAMomentForASilentTableAndThenNoMore) {
@@ -286,7 +307,11 @@ TEST_F(CachedTables, KeepForAShortTimeWhatAReplicaSaysOfAChangedRow) {
   changes_.add("a", Clock::now());
   EXPECT_TRUE(replica.lookup("a", ear_, 0));
   EXPECT_TRUE(replica.lookup("b", ear_, 0));
-  now_ += seconds(3);
+  bool is_ending = false;
+  now_ += seconds(1);
+  EXPECT_TRUE(cache_.find(1, "a", &is_ending));
+  EXPECT_TRUE(is_ending) << "nobody waits for it either";
+  now_ += seconds(2);
   EXPECT_FALSE(cache_.find(1, "a"));
   EXPECT_TRUE(cache_.find(1, "b"));
 }
@@ -432,15 +457,47 @@ TEST_F(AnswerCaches, ForgetADomainOrEverything) {
   EXPECT_EQ(cache.octets(), 0U);
 }
 
-TEST_F(AnswerCaches, CanEndEveryLifeAtOnce) {
+TEST_F(AnswerCaches, EndSoonWhatIsInDoubt) {
+  AnswerCache cache = make(100, 1'000'000);
+  for (const char* key : {"a", "b"}) cache.insert(0, key, Found{{"v"}});
+  now_ += seconds(1);
+  bool is_ending = false;
+  EXPECT_TRUE(cache.find(0, "a", &is_ending));
+  EXPECT_FALSE(is_ending);
+  cache.doubt_all();
+  EXPECT_TRUE(cache.find(0, "a", &is_ending));
+  EXPECT_TRUE(is_ending);
+  cache.insert(0, "a", Found{{"w"}});
+  EXPECT_TRUE(cache.find(0, "a", &is_ending));
+  EXPECT_FALSE(is_ending);
+  now_ += AnswerCache::kDoubt;
+  EXPECT_FALSE(cache.find(0, "b"));
+  EXPECT_TRUE(cache.find_stale(0, "b"));
+  EXPECT_EQ(cache.find(0, "a"), Answer(Found{{"w"}}));
+}
+
+TEST_F(AnswerCaches, DoNotPutOffTheEndOfWhatIsDoubtedAgain) {
+  constexpr auto kHalf = std::chrono::milliseconds(AnswerCache::kDoubt) / 2;
   AnswerCache cache = make(100, 1'000'000);
   cache.insert(0, "a", Found{{"v"}});
   now_ += seconds(1);
-  cache.expire_all();
+  cache.doubt_all();
+  now_ += kHalf;
+  cache.insert(0, "later", Found{{"v"}});
+  now_ += kHalf / 2;
+  cache.doubt_all();
+  EXPECT_TRUE(cache.find(0, "a"));
+  now_ += kHalf / 2;
   EXPECT_FALSE(cache.find(0, "a"));
-  EXPECT_TRUE(cache.find_stale(0, "a"));
-  cache.insert(0, "a", Found{{"w"}});
-  EXPECT_EQ(cache.find(0, "a"), Answer(Found{{"w"}}));
+  EXPECT_FALSE(cache.find(0, "later"));
+
+  cache.insert(0, "new", Found{{"v"}});
+  now_ += seconds(1);
+  cache.doubt_all();
+  EXPECT_TRUE(cache.find(0, "new"));
+  EXPECT_FALSE(cache.find(0, "a")) << "what has ended lives no more";
+  now_ += AnswerCache::kDoubt;
+  EXPECT_FALSE(cache.find(0, "new"));
 }
 
 TEST_F(AnswerCaches, KeepAnAnswerForLessThanItsTtl) {
