@@ -1,7 +1,10 @@
 """The database killed, restarted, cut off and slowed down under load: cached recipients never notice,
 nobody is refused, and it recovers by itself."""
 
+import ipaddress
 import json
+import os
+import pathlib
 import signal
 import statistics
 import subprocess
@@ -14,41 +17,70 @@ from testsite import PrivatePostgres, Tables, wait_until
 
 USERS = 40
 SECONDS = 8
-# The namespace's link; TEST-NET-2 (RFC 5737).
-HERE, THERE = "198.51.100.1", "198.51.100.2"
 
 
 def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
 class Namespace:
-    """A network namespace with one link to here."""
+    """A network namespace with one link to here. Names and addresses are this process's own."""
 
-    name = "lmtpd-test-db"
+    prefix = "lmtpd-test-db-"
+
+    def __init__(self, pid=os.getpid()):
+        self.name = f"{self.prefix}{pid}"
+        self.link, self.peer = f"lmtpd{pid}h", f"lmtpd{pid}t"
+        # Of the networks for tests of devices (RFC 2544 C.2.2), one of two hosts.
+        network = ipaddress.ip_network("198.18.0.0/15")
+        first = int(network.network_address) + 4 * (pid % (network.num_addresses // 4))
+        self.here, self.there = (str(ipaddress.ip_address(first + host)) for host in (1, 2))
 
     def __enter__(self):
+        self.remove_leftovers()
         ip("netns", "add", self.name)
-        ip("link", "add", "lmtpdtest0", "type", "veth", "peer", "name", "lmtpdtest1", "netns", self.name)
-        ip("addr", "add", f"{HERE}/30", "dev", "lmtpdtest0")
-        ip("link", "set", "lmtpdtest0", "up")
-        self.ip("addr", "add", f"{THERE}/30", "dev", "lmtpdtest1")
-        self.ip("link", "set", "lmtpdtest1", "up")
+        ip("link", "add", self.link, "type", "veth", "peer", "name", self.peer, "netns", self.name)
+        ip("addr", "add", f"{self.here}/30", "dev", self.link)
+        ip("link", "set", self.link, "up")
+        self.ip("addr", "add", f"{self.there}/30", "dev", self.peer)
+        self.ip("link", "set", self.peer, "up")
         self.ip("link", "set", "lo", "up")
         return self
 
     def __exit__(self, *_):
+        self.remove()
+
+    def remove(self):
+        # By itself: the namespace outlives its name, and the link with it, while a connection ends.
+        if pathlib.Path("/sys/class/net", self.link).exists():
+            ip("link", "del", self.link)
         ip("netns", "del", self.name)
+
+    # Of runs that were killed.
+    def remove_leftovers(self):
+        for name in (line.split()[0] for line in ip("netns", "list").splitlines()):
+            pid = name.removeprefix(self.prefix)
+            if name != pid and not pathlib.Path("/proc", pid).exists():
+                Namespace(int(pid)).remove()
 
     def ip(self, *words):
         ip("-n", self.name, *words)
 
     # As a firewall that drops: what comes in is answered, and the answers vanish.
     def cut_off(self):
-        self.ip("route", "add", "blackhole", f"{HERE}/32")
+        self.ip("route", "add", "blackhole", f"{self.here}/32")
 
     def reconnect(self):
-        self.ip("route", "del", "blackhole", f"{HERE}/32")
+        self.ip("route", "del", "blackhole", f"{self.here}/32")
+
+
+@pytest.fixture(scope="module")
+def mail_base(site):
+    """In memory: that a disk has other work is not the database's doing."""
+    path = site.make("home-in-memory")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=711", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +92,18 @@ def far():
 @pytest.fixture(scope="module")
 def database(site, far):
     """The site's database, reached over the link."""
-    database = PrivatePostgres(site, "far", THERE, ["ip", "netns", "exec", far.name])
-    database.create()
-    database.sql(f"""
-        INSERT INTO users (userid, uid, gid, home)
-            SELECT u||'user@domain.org', 1001, 1001, 'domain.org/far/'||u||'user'
-            FROM generate_series(1, {USERS}) u;
-        INSERT INTO virtual (address, userid)
-            SELECT u||'alias@domain.org', u||'user@domain.org' FROM generate_series(1, {USERS}) u;""")
-    yield database
-    database.stop()
+    database = PrivatePostgres(site, "far", far.there, ["ip", "netns", "exec", far.name])
+    try:
+        database.create()
+        database.sql(f"""
+            INSERT INTO users (userid, uid, gid, home)
+                SELECT u||'user@domain.org', 1001, 1001, 'domain.org/far/'||u||'user'
+                FROM generate_series(1, {USERS}) u;
+            INSERT INTO virtual (address, userid)
+                SELECT u||'alias@domain.org', u||'user@domain.org' FROM generate_series(1, {USERS}) u;""")
+        yield database
+    finally:
+        database.stop()
 
 
 class Stranger(threading.Thread):
@@ -118,7 +152,8 @@ class Load:
         assert process.returncode == 0, out + err
         report = json.loads(out)
         assert report["deliveries"] > 100 * seconds, report
-        return report["delivery_latency_ms"]["p99"]
+        # From the first command on, since it is at RCPT that the database might be waited for.
+        return report["message_latency_ms"]["p99"]
 
 
 @pytest.fixture
@@ -133,7 +168,6 @@ def far_daemon(database, site, make_daemon):
 def test_cached_recipients_never_notice(database, far, far_daemon, build):
     load = Load(far_daemon, build)
     load.run(2)
-    healthy = statistics.median(load.run(SECONDS // 2) for _ in range(3))
 
     def slow_down():
         database.sql("""CREATE OR REPLACE VIEW postfix_mailboxes AS
@@ -151,8 +185,9 @@ def test_cached_recipients_never_notice(database, far, far_daemon, build):
         "cut off": (far.cut_off, far.reconnect),
         "slowed down": (slow_down, speed_up),
     }
-    slowest = {}
+    healthy, slowest = [], {}
     for name, (begin, end) in disturbances.items():
+        healthy.append(load.run(SECONDS // 2))
         with Stranger(far_daemon) as stranger:
             slowest[name] = load.run(SECONDS, begin)
         if name in ("killed", "cut off"):
@@ -162,5 +197,6 @@ def test_cached_recipients_never_notice(database, far, far_daemon, build):
         wait_until(lambda: not far_daemon.ctl("resolve", f"user+{time.monotonic()}@domain.org").returncode,
                    f"recovery after {name}", 15)
     print({"healthy": healthy, **slowest})
-    # A floor, since a millisecond more is nothing on a machine with other work.
-    assert {name: p99 for name, p99 in slowest.items() if p99 > max(1.5 * healthy, healthy + 5)} == {}
+    # A floor, since a few milliseconds more are nothing on a machine with other work.
+    usual = statistics.median(healthy)
+    assert {name: p99 for name, p99 in slowest.items() if p99 > max(1.5 * usual, usual + 4)} == {}, healthy
