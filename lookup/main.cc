@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <utility>
 
@@ -19,26 +18,6 @@
 
 namespace lmtpd::lookup {
 namespace {
-
-// A role that cannot begin as it should does not serve; master starts it again with back-off, or,
-// for EX_CONFIG, says that the configuration was refused.
-template <class T>
-T must(Result<T> result, int status = EXIT_FAILURE) {
-  if (!result) {
-    log_error("{}", result.error().text);
-    std::exit(status);
-  }
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-void set_signals() {
-  // A broken connection is seen where it is written.
-  std::signal(SIGPIPE, SIG_IGN);
-  // Sent to the whole process group or unit: the end in order is master's to say.
-  std::signal(SIGHUP, SIG_IGN);
-  std::signal(SIGINT, SIG_IGN);
-  std::signal(SIGTERM, SIG_IGN);
-}
 
 // Files that root can read come as descriptors from master; this user could not open them.
 FileReader reader_of(const RoleStart& start) {
@@ -64,7 +43,7 @@ Role::Listeners listeners_of(RoleStart& start) {
 }
 
 int run_lookup() {
-  set_signals();
+  leave_signals_to_master();
   ::umask(0077);
   open_log("lookup", LogTarget::standard_error);
   Channel control{UniqueFd(kControlFd)};

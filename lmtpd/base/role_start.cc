@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
@@ -74,6 +75,12 @@ Result<RoleStart> receive_role_start(Channel& control) {
       started = progress == Progress::started;
     }
     if (started) return start;
+  }
+}
+
+void leave_signals_to_master() {
+  for (const int number : {SIGPIPE, SIGXFSZ, SIGHUP, SIGINT, SIGTERM}) {
+    std::signal(number, SIG_IGN);
   }
 }
 

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "lmtpd/base/channel.h"
+#include "lmtpd/base/log.h"
 #include "lmtpd/base/result.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/base/types.h"
@@ -34,5 +38,21 @@ struct RoleStart {
 // Reads Configure, File..., Listener..., Start (messages.h), waiting for each. Messages that stand
 // in Start's own packet behind it are an error: master sends nothing more until Ready.
 [[nodiscard]] Result<RoleStart> receive_role_start(Channel& control);
+
+// A role that cannot begin as it should does not serve: what there is to say is logged, and the
+// process exits with `status`. Master starts it again with back-off, or, for EX_CONFIG, says that
+// the configuration was refused.
+template <class T>
+T must(Result<T> result, int status = EXIT_FAILURE) {
+  if (!result) {
+    log_error("{}", result.error().text);
+    std::exit(status);
+  }
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+// Signals that are sent to the whole process group or unit: the end in order is master's to say
+// (Stop). A broken channel is seen where it is written, a file size limit is EFBIG.
+void leave_signals_to_master();
 
 }  // namespace lmtpd

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 
 #include "lmtpd/base/channel.h"
@@ -23,27 +22,6 @@
 
 namespace lmtpd::delivery {
 namespace {
-
-// A role that cannot begin as it should does not serve; master starts it again with back-off.
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    log_error("{}", result.error().text);
-    std::exit(EXIT_FAILURE);
-  }
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-void set_signals() {
-  // A broken channel is seen where it is written; a file size limit is EFBIG.
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);
-  // Sent to the whole process group or unit: the end in order is master's to say (Stop), or its
-  // own.
-  std::signal(SIGHUP, SIG_IGN);
-  std::signal(SIGINT, SIG_IGN);
-  std::signal(SIGTERM, SIG_IGN);
-}
 
 Settings settings_of(const RoleStart& start) {
   return must(Settings::parse(must(Parameters::deserialise(start.parameters))));
@@ -76,7 +54,7 @@ std::size_t take_all_descriptors() {
 }
 
 [[noreturn]] void run_worker() {
-  set_signals();
+  leave_signals_to_master();
   ::umask(0077);
   ::tzset();  // reads /etc/localtime, which is out of reach later
   Channel control{UniqueFd(kControlFd)};

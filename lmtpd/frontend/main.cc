@@ -12,19 +12,6 @@
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/frontend/frontend.h"
 
-namespace {
-
-template <class T>
-T must(lmtpd::Result<T> result) {
-  if (!result) {
-    lmtpd::log_error("{}", result.error().text);
-    std::exit(EXIT_FAILURE);
-  }
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-}  // namespace
-
 int main() {
   using namespace lmtpd;
   open_log("frontend", LogTarget::standard_error);
