@@ -206,8 +206,9 @@ struct Deliver {
   std::vector<Delivery> deliveries;
   std::string_view body;
   std::uint64_t body_size = 0;  // octets, in either form
+  bool alone = false;           // one delivery, and the frontend has nothing else under way
   static void fields(auto& self, auto&& field) {
-    field(self.deliveries, self.body, self.body_size);
+    field(self.deliveries, self.body, self.body_size, self.alone);
   }
 };
 inline constexpr std::size_t kInlineBody = 64 * 1024;  // octets; beyond: a memfd

@@ -60,8 +60,15 @@ void DeliveryThreads::start(Jobs jobs) {
   for (; woken > 0; --woken) work_.notify_one();
 }
 
+Delivered DeliveryThreads::deliver_here(Job job) const {
+  Jobs jobs;
+  jobs.push_back(std::move(job));
+  return std::move(deliver(std::move(jobs)).front());
+}
+
 std::list<Delivered> DeliveryThreads::take_finished() {
   std::list<Delivered> taken;
+  if (none()) return taken;
   std::uint64_t count = 0;
   // Before the list is taken: what is added behind it makes the event readable again.
   [[maybe_unused]] const ssize_t got = ::read(finished_event_.get(), &count, sizeof count);

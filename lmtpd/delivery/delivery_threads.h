@@ -42,6 +42,8 @@ class DeliveryThreads {
   DeliveryThreads& operator=(const DeliveryThreads&) = delete;
 
   void start(Jobs jobs);
+  // Beside the threads, by the caller's.
+  [[nodiscard]] Delivered deliver_here(Job job) const;
 
   // What was finished since the last call, in no order.
   [[nodiscard]] std::list<Delivered> take_finished();

@@ -24,6 +24,7 @@ struct Job {
   UniqueFd body_fd;  // where there is one: the body, a memfd
   std::uint64_t body_size = 0;
   std::uint64_t wire_size = 0;
+  bool alone = false;         // Deliver says so, and the body is here
   bool mailbox_made = false;  // master was asked to make the mailbox, and has
 };
 

@@ -39,8 +39,7 @@ void Worker::run() {
     wait();
     read_control();
     read_links();
-    threads_->start(std::move(jobs_));
-    jobs_.clear();
+    deliver();
     for (Delivered& each : threads_->take_finished()) finish(std::move(each));
     refuse(missing_.take_expired(Clock::now()),
            Error{Reason::io, "the missing mailbox was not made in time"});
@@ -244,11 +243,25 @@ void Worker::add_jobs(LinkNumber number, FrontendLink& link, const Deliver& mess
                         .body = std::string(message.body),
                         .body_fd = std::move(body_fd),
                         .body_size = message.body_size,
-                        .wire_size = delivery.wire_size});
+                        .wire_size = delivery.wire_size,
+                        .alone = message.alone && descriptors.empty()});
   }
 }
 
-// ---- what was delivered
+// ---- deliveries
+
+void Worker::deliver() {
+  // Its channel broke the rules, or was replaced, behind it.
+  std::erase_if(jobs_, [&](const Job& job) { return !links_.contains(job.link); });
+  // Nobody has to wait for it, and a thread would cost two switches. One that came behind it from
+  // another frontend waits for one message, which is small.
+  if (jobs_.size() == 1 && jobs_.front().alone && threads_->none()) {
+    finish(threads_->deliver_here(std::move(jobs_.front())));
+  } else {
+    threads_->start(std::move(jobs_));
+  }
+  jobs_.clear();
+}
 
 void Worker::finish(Delivered delivered) {
   const Job& job = delivered.job;

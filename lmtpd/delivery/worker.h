@@ -1,9 +1,11 @@
 // lmtpd/delivery/worker.h -- the worker: delivers for one (uid, gid), as that user.
 //
-// A turn of its loop reads all that the channels hold, delivers that as one group
-// (maildir/delivery.h) and sends each frontend its outcomes in one packet. A lone delivery so waits
-// for nobody. In a turn that finds nothing to read, and no answer that still has to leave, it
-// removes old files from tmp/ of mailboxes that got mail (maildir/tmp_sweep.h).
+// A turn of its loop reads all that the channels hold, gives it to threads (delivery_threads.h),
+// and sends each frontend in one packet the outcomes that are there by then, in the order in which
+// the deliveries ended. What a frontend says is all that it has under way is delivered by the loop
+// itself, if no thread is at work and the body is not a memfd. In a turn that finds nothing to
+// read, and no answer that still has to leave, it removes old files from tmp/ of mailboxes that got
+// mail (maildir/tmp_sweep.h).
 //
 //   frontend --Deliver--> worker --Outcome--> frontend
 //                           |
@@ -12,7 +14,8 @@
 //
 // Every delivery has a ticket, which only lookup can make and which names this owner; the path to
 // deliver to is the ticket's. A frontend that breaks the rules loses its channel, and what it had
-// asked for on it is not delivered: its client never got an answer, and asks again.
+// asked for on it is not delivered unless a thread has it already: its client never got an answer,
+// and asks again.
 #pragma once
 
 #include <chrono>
@@ -75,6 +78,7 @@ class Worker {
   void add_jobs(LinkNumber number, FrontendLink& link, const Deliver& message,
                 std::span<UniqueFd> descriptors);
 
+  void deliver();
   void finish(Delivered delivered);
   [[nodiscard]] Result<void> hold_for_mailbox(Job job);
   void refuse(const Jobs& jobs, const Error& error);

@@ -56,6 +56,7 @@ bool Deliveries::send_front(Worker& worker) {
   Deliver message;
   message.body = body.inline_octets();
   message.body_size = body.size();
+  message.alone = messages_.size() == 1 && messages_.at(id).unanswered == 1;
   std::size_t size = message.body.size();
   std::vector<Waiting> taken;
   while (!worker.waiting.empty() && worker.waiting.front().message == id &&

@@ -12,6 +12,7 @@ Deliver example() {
   message.deliveries = {{1, "ticket one", "Return-Path: <>\n", 99}, {2, "ticket two", "", 7}};
   message.body = std::string_view("a\0b", 3);
   message.body_size = 3;
+  message.alone = true;
   return message;
 }
 
@@ -26,6 +27,7 @@ TEST(Wire, DecodesWhatWasEncoded) {
   EXPECT_EQ(back->deliveries[1].wire_size, 7U);
   EXPECT_EQ(back->body, std::string_view("a\0b", 3));
   EXPECT_EQ(back->body_size, 3U);
+  EXPECT_TRUE(back->alone);
 }
 
 TEST(Wire, RefusesEveryOtherLength) {

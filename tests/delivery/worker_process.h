@@ -95,6 +95,12 @@ class Peer {
         return "a message of type " + std::to_string(static_cast<int>(received->type));
     }
   }
+  // As many, in no order that a test may rely on.
+  std::vector<std::string> hear(std::size_t count) {
+    std::vector<std::string> told;
+    while (told.size() < count) told.push_back(hear());
+    return told;
+  }
   // The ticket of the last "make".
   [[nodiscard]] const std::string& last_ticket() const { return last_ticket_; }
 

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <regex>
+#include <span>
 #include <sstream>
 
 #include "lmtpd/master/mailbox_maker.h"
@@ -24,6 +26,8 @@ using testing::mailbox_path;
 using testing::memfd_of;
 using testing::Peer;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+using ::testing::UnorderedElementsAreArray;
 using testing::WorkerProcess;
 
 class WorkerTest : public testing::MailBase {
@@ -53,6 +57,22 @@ class WorkerTest : public testing::MailBase {
     std::vector<UniqueFd> list;
     list.push_back(std::move(fd));
     return list;
+  }
+  // Of a full window.
+  static std::vector<std::string> all_stored() {
+    std::vector<std::string> told;
+    for (std::uint64_t id = 1; id <= kDeliveryWindow; ++id) {
+      told.push_back(std::to_string(id) + " stored");
+    }
+    return told;
+  }
+  // Ends the worker, of which `frontend` has all answers: nothing is under way any more.
+  void finish_with(Peer& frontend) {
+    worker_->master->send(Stop{});
+    EXPECT_EQ(frontend.hear(), "leaving");
+    frontend.send(Left{});
+    EXPECT_EQ(frontend.hear(), "closed");
+    EXPECT_EQ(worker_->wait(), 0);
   }
   // What master's helper does, and its answer.
   void make_requested_mailbox(std::uint64_t request) {
@@ -124,9 +144,9 @@ TEST_F(WorkerTest, DeliversOneMessageToSeveralMailboxesAndSaysWhichFailed) {
                                        {.id = 3, .ticket = bob2, .headers = "C: 1\n"}},
                         .body = "\ntext\n",
                         .body_size = 6});
-  EXPECT_EQ(frontend.hear(), "1 stored");
-  EXPECT_EQ(frontend.hear(), "2 no_access: open alice/tmp: Permission denied");
-  EXPECT_EQ(frontend.hear(), "3 stored");
+  EXPECT_THAT(frontend.hear(3),
+              UnorderedElementsAre("1 stored", "2 no_access: open alice/tmp: Permission denied",
+                                   "3 stored"));
   EXPECT_EQ(content("bob2/new/" + list("bob2/new")[0]), "C: 1\n\ntext\n");
 }
 
@@ -180,8 +200,7 @@ TEST_F(WorkerTest, AsksMasterOnceForAMissingMailboxWhileOthersGoOn) {
   deliver(frontend, 3, worker_->ticket("here"));
   EXPECT_EQ(frontend.hear(), "3 stored");
   make_requested_mailbox(1);
-  EXPECT_EQ(frontend.hear(), "1 stored");
-  EXPECT_EQ(frontend.hear(), "2 stored");
+  EXPECT_THAT(frontend.hear(2), UnorderedElementsAre("1 stored", "2 stored"));
   EXPECT_THAT(list("domain.org/bob"), ElementsAre("cur", "new", "tmp"));
   EXPECT_THAT(list("domain.org/bob/new"), SizeIs(2));
   EXPECT_EQ(mode("domain.org"), 0711U);
@@ -222,9 +241,10 @@ class BrokenRule : public WorkerTest {
     Peer other = worker_->introduce(1);
     break_rule(hostile);
     EXPECT_EQ(hostile.hear(), "closed");
-    EXPECT_THAT(list("bob/new"), IsEmpty());
     deliver(other, 1, worker_->ticket("bob"));
     EXPECT_EQ(other.hear(), "1 stored");
+    finish_with(other);
+    EXPECT_THAT(list("bob/new"), SizeIs(1)) << "the other's";
   }
 };
 
@@ -317,9 +337,7 @@ TEST_F(WorkerTest, TakesAFullWindow) {
     }
   }
   frontend.flush();
-  for (std::uint64_t id = 1; id <= kDeliveryWindow; ++id) {
-    EXPECT_EQ(frontend.hear(), std::to_string(id) + " stored");
-  }
+  EXPECT_THAT(frontend.hear(kDeliveryWindow), UnorderedElementsAreArray(all_stored()));
   EXPECT_THAT(list("bob/new"), SizeIs(kDeliveryWindow));
 }
 
@@ -334,6 +352,7 @@ TEST_F(WorkerTest, LeavesTheOldChannelOfAFrontendThatWasRestarted) {
   make_requested_mailbox(1);
   deliver(after, 1, worker_->ticket("bob"));
   EXPECT_EQ(after.hear(), "1 stored");
+  finish_with(after);
   EXPECT_THAT(list("missing"), IsEmpty()) << "nobody waits for that one any more";
 }
 
@@ -393,6 +412,8 @@ TEST_F(WorkerTest, LeavesASignalToMaster) {
 
 class TracedWorker : public WorkerTest {
  protected:
+  using Calls = std::vector<std::string>;
+
   void SetUp() override {
     WorkerTest::SetUp();
     if (IsSkipped()) return;
@@ -400,23 +421,48 @@ class TracedWorker : public WorkerTest {
     // LeakSanitizer cannot work in a traced process.
     ::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
     ::setenv("LSAN_OPTIONS", "detect_leaks=0", 1);
-    trace_ = "/tmp/lmtpd-trace." + std::to_string(::getpid());
-    start(kBob, {"/usr/bin/strace", "-qq", "-y", "-o", trace_, "-e",
+    make_maildir("bob", kBob);
+    make_maildir("bob2", kBob);
+    make_root_directory("trace");
+    start(kBob, {"/usr/bin/strace", "-qq", "-y", "-ff", "-o", at("trace/of"), "-e",
                  "trace=writev,sync_file_range,fsync,linkat,unlinkat,sendmsg"});
   }
-  void TearDown() override {
-    ::unlink(trace_.c_str());
-    WorkerTest::TearDown();
-  }
 
-  // What it did to files and the new/ of `mailboxes`, and each message it sent, in order.
-  std::vector<std::string> calls() {
+  // Ends the worker; then loop() and threads() are what each thread did to files and the new/ of
+  // mailboxes, and each message that it sent, in order. A thread that did nothing is left out.
+  void finish() {
     worker_->master->send(Stop{});
     EXPECT_EQ(worker_->wait(), 0);
-    std::ifstream in(trace_);
-    std::vector<std::string> told;
-    const std::regex call(R"(^(\w+)\(\d+<(.*?)>.* = (-?\d+).*)");
-    const std::regex place(R"(.*/(bob\d?)/(tmp/|tmp|new)[^/]*$)");
+    for (const std::string& file : list("trace")) {
+      Calls calls = calls_in(at("trace/" + file));
+      if (calls.empty()) continue;
+      if (calls.front() == "sendmsg") {  // Ready
+        loop_ = std::move(calls);
+      } else {
+        threads_.push_back(std::move(calls));
+      }
+    }
+  }
+  [[nodiscard]] const Calls& loop() const { return loop_; }
+  [[nodiscard]] const std::vector<Calls>& threads() const { return threads_; }
+
+  // Takes as many calls of that kind from `calls` as stand first.
+  static std::size_t take(std::span<const std::string>& calls, const std::string& kind) {
+    const std::regex whole(kind);
+    std::size_t count = 0;
+    while (!calls.empty() && std::regex_match(calls.front(), whole)) {
+      ++count;
+      calls = calls.subspan(1);
+    }
+    return count;
+  }
+
+ private:
+  static Calls calls_in(const std::string& file) {
+    static const std::regex call(R"(^(\w+)\(\d+<(.*?)>.* = (-?\d+).*)");
+    static const std::regex place(R"(.*/(bob\d?)/(tmp/|tmp|new)[^/]*$)");
+    std::ifstream in(file);
+    Calls told;
     for (std::string line; std::getline(in, line);) {
       std::smatch parts;
       if (!std::regex_match(line, parts, call)) continue;
@@ -432,44 +478,79 @@ class TracedWorker : public WorkerTest {
     return told;
   }
 
- private:
-  std::string trace_;
+  Calls loop_;
+  std::vector<Calls> threads_;
 };
 
-TEST_F(TracedWorker, AnswersALoneDeliveryBehindItsProof) {
-  make_maildir("bob", kBob);
+TEST_F(TracedWorker, DeliversInItsLoopWhatIsAlone) {
   {
     Peer frontend = worker_->introduce();
-    deliver(frontend, 1, worker_->ticket("bob"));
+    const std::string ticket = worker_->ticket("bob");
+    Deliver alone = message(1, ticket);
+    alone.alone = true;
+    frontend.send(alone);
     EXPECT_EQ(frontend.hear(), "1 stored");
   }
-  EXPECT_THAT(calls(), ElementsAre("sendmsg",  // Ready
-                                   "writev bob/tmp/", "fsync bob/tmp/", "linkat bob/tmp",
-                                   "fsync bob/new", "unlinkat bob/tmp", "sendmsg"));
+  finish();
+  EXPECT_THAT(loop(), ElementsAre("sendmsg",  // Ready
+                                  "writev bob/tmp/", "fsync bob/tmp/", "linkat bob/tmp",
+                                  "fsync bob/new", "unlinkat bob/tmp", "sendmsg"));
+  EXPECT_THAT(threads(), IsEmpty());
 }
 
-TEST_F(TracedWorker, AnswersAGroupBehindItsProofInOnePacket) {
-  make_maildir("bob", kBob);
-  make_maildir("bob2", kBob);
+TEST_F(TracedWorker, DeliversInAThreadWhatIsNotAloneOrInAMemfd) {
+  {
+    Peer frontend = worker_->introduce();
+    const std::string ticket = worker_->ticket("bob");
+    frontend.send(message(1, ticket));
+    EXPECT_EQ(frontend.hear(), "1 stored");
+    Deliver alone = message_in_memfd(2, ticket, 1);
+    alone.alone = true;
+    frontend.send(alone, one(memfd_of("x", kAllSeals)));
+    EXPECT_EQ(frontend.hear(), "2 stored");
+  }
+  finish();
+  EXPECT_THAT(loop(), ElementsAre("sendmsg", "sendmsg", "sendmsg"));
+  Calls all;
+  for (const Calls& calls : threads()) all.insert(all.end(), calls.begin(), calls.end());
+  const Calls each{"writev bob/tmp/", "fsync bob/tmp/", "linkat bob/tmp", "fsync bob/new",
+                   "unlinkat bob/tmp"};
+  Calls twice = each;
+  twice.insert(twice.end(), each.begin(), each.end());
+  EXPECT_EQ(all, twice);
+}
+
+TEST_F(TracedWorker, SharesTheSyncsOfAThreadsGroup) {
   {
     Peer frontend = worker_->introduce();
     const std::string bob = worker_->ticket("bob");
     const std::string bob2 = worker_->ticket("bob2");
-    frontend.queue(message(1, bob));
-    frontend.queue(message(2, bob2));
-    frontend.queue(message(3, bob));
-    frontend.flush();
-    for (const char* id : {"1", "2", "3"}) EXPECT_EQ(frontend.hear(), std::string(id) + " stored");
+    Deliver wide{.body = "\ntext\n", .body_size = 6};
+    for (std::uint64_t id = 1; id <= kDeliveryWindow; ++id) {
+      wide.deliveries.push_back(
+          {.id = id, .ticket = id % 2 == 0 ? bob2 : bob, .headers = "H: 1\n"});
+    }
+    frontend.send(wide);
+    EXPECT_THAT(frontend.hear(kDeliveryWindow), UnorderedElementsAreArray(all_stored()));
   }
-  EXPECT_THAT(calls(),
-              ElementsAre("sendmsg",                                                 //
-                          "writev bob/tmp/", "writev bob2/tmp/", "writev bob/tmp/",  //
-                          "sync_file_range bob/tmp/", "sync_file_range bob2/tmp/",   //
-                          "sync_file_range bob/tmp/",                                //
-                          "fsync bob/tmp/", "fsync bob2/tmp/", "fsync bob/tmp/",     //
-                          "linkat bob/tmp", "linkat bob2/tmp", "linkat bob/tmp",     //
-                          "fsync bob/new", "fsync bob2/new",                         //
-                          "unlinkat bob/tmp", "unlinkat bob2/tmp", "unlinkat bob/tmp", "sendmsg"));
+  finish();
+  std::size_t messages = 0;
+  std::size_t largest = 0;
+  for (const Calls& thread : threads()) {
+    for (std::span<const std::string> left = thread; !left.empty();) {
+      const std::size_t size = take(left, "writev bob2?/tmp/");
+      ASSERT_GT(size, 0U) << left.front();
+      ASSERT_EQ(take(left, "sync_file_range bob2?/tmp/"), size > 1 ? size : 0);
+      ASSERT_EQ(take(left, "fsync bob2?/tmp/"), size);
+      ASSERT_EQ(take(left, "linkat bob2?/tmp"), size);
+      ASSERT_EQ(take(left, "fsync bob2?/new"), size > 1 ? 2 : 1) << "neighbours are for both";
+      ASSERT_EQ(take(left, "unlinkat bob2?/tmp"), size);
+      messages += size;
+      largest = std::max(largest, size);
+    }
+  }
+  EXPECT_EQ(messages, kDeliveryWindow);
+  EXPECT_GT(largest, 1U) << "more than the threads came at once";
 }
 
 }  // namespace

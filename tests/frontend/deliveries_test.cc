@@ -88,6 +88,43 @@ TEST_F(DeliveriesTest, LetTheBodyCrossOnceToEachWorker) {
   EXPECT_EQ(second[0].deliveries.size(), 1U);
 }
 
+TEST_F(DeliveriesTest, SayWhetherADeliveryIsAllThatIsUnderWay) {
+  deliveries_.introduce(kOne, worker_.open());
+  deliveries_.introduce(kTwo, other_worker_.open());
+  const auto sent_to = [&](FarEnd& worker) {
+    run();
+    const std::vector<Deliver> sent = worker.receive<Deliver>();
+    EXPECT_EQ(sent.size(), 1U);
+    return sent.at(0);
+  };
+  const auto answer = [&](FarEnd& worker, std::uint64_t id) {
+    worker.send(Outcome{.id = id, .stored = true});
+    run();
+  };
+  start(1, {copy_for(kOne)});
+  const Deliver first = sent_to(worker_);
+  EXPECT_TRUE(first.alone);
+  const std::uint64_t first_id = first.deliveries.at(0).id;
+
+  start(2, {copy_for(kTwo)});
+  const Deliver second = sent_to(other_worker_);
+  EXPECT_FALSE(second.alone) << "another worker has one";
+  answer(other_worker_, second.deliveries.at(0).id);
+  answer(worker_, first_id);
+  ASSERT_TRUE(deliveries_.none());
+
+  start(3, {copy_for(kOne), copy_for(kOne)});
+  const Deliver two_copies = sent_to(worker_);
+  EXPECT_FALSE(two_copies.alone);
+  const std::uint64_t copy = two_copies.deliveries.at(0).id;
+  answer(worker_, copy);
+  answer(worker_, copy + 1);
+  ASSERT_TRUE(deliveries_.none());
+
+  start(4, {copy_for(kTwo)});
+  EXPECT_TRUE(sent_to(other_worker_).alone);
+}
+
 TEST_F(DeliveriesTest, PassALargeBodyAsADescriptorWithinItsWindow) {
   deliveries_.introduce(kOne, worker_.open());
   const std::string large(kInlineBody + 1, 'x');

@@ -1,13 +1,14 @@
 """Every system call of a delivery fails in turn: the right reply, nothing partial, nothing left in tmp/.
 
-strace lets the Nth call of a kind fail in the live worker; which calls there are is seen in a delivery
-that nothing fails in, so that a call that is new is tested as soon as CALLS names it.
+strace lets the Nth call of a kind fail in each thread of the live worker; which calls there are is seen in
+a delivery that nothing fails in, so that a call that is new is tested as soon as CALLS names it.
 """
 
 import itertools
 import os
 import re
 import shutil
+import subprocess
 from typing import NamedTuple
 
 import pytest
@@ -21,12 +22,13 @@ LARGE = b"Subject: injected\n\n" + b"a line of a body that crosses in a memfd\n"
 
 
 class Scenario(NamedTuple):
-    """A transaction, and what is done to its mailboxes before each."""
+    """A transaction, what is done to its mailboxes before each, and the worker that delivers it."""
 
     recipients: tuple
     message: bytes
     prepare: callable
     uid: int = 1001
+    threads: int = 0  # beside its loop
 
 
 def as_it_is(_):
@@ -44,12 +46,15 @@ def without_folders(mailbox):
     os.chown(mailbox, 1001, 1001)
 
 
+# Users of this test's own: one owner's worker can start no thread, so that it takes the recipients of
+# one message as one group; another's delivers to each in a thread.
+GROUPED, THREADED = 1981, 1982
 SCENARIOS = {
     "lone": Scenario(("user@domain.org",), SMALL, as_it_is),
     "young": Scenario(("user@domain.org",), SMALL, changed_just_now),
     "new": Scenario(("user@domain.org",), SMALL, without_folders),
-    # The worker takes the recipients of one message as one group.
-    "group": Scenario(("user@domain.org", "user2@domain.org"), LARGE, as_it_is),
+    "group": Scenario(("grouped1@domain.org", "grouped2@domain.org"), LARGE, as_it_is, GROUPED),
+    "threads": Scenario(("threaded1@domain.org", "threaded2@domain.org"), LARGE, as_it_is, THREADED, 2),
 }
 
 
@@ -93,6 +98,15 @@ CALLS = (
     Row("lone", "sendmsg", "ENOMEM ENOBUFS", reply=STORED),  # sent again
     Row("lone", "recvmsg", "EIO ECONNRESET", reply=NOT_KNOWN),
     Row("group", "fcntl", "EIO", reply=NOT_KNOWN),  # a body whose seals cannot be seen
+    # In two threads at the same time.
+    Row("threads", "openat2", "EMFILE"),
+    Row("threads", "openat", "ENOSPC"),
+    Row("threads", "pread64", "EIO"),
+    Row("threads", "writev", "EDQUOT"),
+    Row("threads", "fsync", "EIO", where=FILE),
+    Row("threads", "linkat", "EDQUOT"),
+    Row("threads", "fsync", "EIO", where=NEW, reply=NOT_KNOWN, in_new=True),
+    Row("threads", "unlinkat", "EIO", reply=NOT_KNOWN, in_new=True),
     # The mailbox's folders, and the directories above a young one.
     Row("new", "mkdirat", "EIO ENOSPC EDQUOT EACCES EROFS ENOMEM EMLINK"),
     Row("young", "openat", "EIO EMFILE", where=r'"\.\."'),
@@ -146,21 +160,40 @@ class Delivery:
 
 
 @pytest.fixture(scope="module")
-def delivery(daemon, site, mail_base):
+def delivery(daemon, site, mail_base, postgres):
     """delivery(scenario): mailboxes that are there and swept, and a worker that has seen them."""
-    daemon.deliver(["user@domain.org", "user2@domain.org"], SMALL)
+    for name, uid in (("grouped", GROUPED), ("threaded", THREADED)):
+        for number in (1, 2):
+            postgres.sql(f"""INSERT INTO users (userid, uid, gid, home)
+                VALUES ('{name}{number}@domain.org', {uid}, {uid}, 'domain.org/mails/{name}{number}')""")
+    for scenario in SCENARIOS.values():
+        for name in scenario.recipients:
+            assert codes(daemon.deliver(name, SMALL).final) == [STORED]
+    # Each was alone, so that no thread is there yet. As the owner, who may do that without a capability.
+    subprocess.run(["prlimit", f"--pid={daemon.worker(GROUPED)}", "--nproc=1:1"],
+                   user=GROUPED, group=GROUPED, extra_groups=[], check=True)
     return lambda name: Delivery(daemon, site, mail_base, SCENARIOS[name])
 
 
 def healthy(delivery):
-    """The calls of a delivery that nothing fails in."""
+    """The calls of a delivery that nothing fails in; of several threads, one thread's."""
+    scenario = delivery.scenario
+    # While a thread is held in its first call, it leaves the other recipient to another thread.
+    hold = "openat2:delay_enter=100000" if scenario.threads else None
+
     def calls():
-        replies, calls = delivery.run()
+        replies, calls = delivery.run(hold)
         assert set(replies.values()) == {STORED}
         # A mailbox that was changed just now is looked at again, until its chain is known to be synced.
-        settled = delivery.scenario.prepare is not as_it_is or not any(c.name == "syncfs" for c in calls)
-        return calls if settled else None
-    return wait_until(calls, "a delivery into a mailbox whose chain is synced")
+        if scenario.prepare is as_it_is and any(call.name == "syncfs" for call in calls):
+            return None
+        doing = {call.pid for call in calls if call.name == "linkat"}
+        if not scenario.threads:
+            assert doing == {delivery.worker()}
+        elif len(doing) != scenario.threads:
+            return None
+        return [call for call in calls if call.pid == min(doing)]
+    return wait_until(calls, "a delivery into mailboxes whose chains are synced")
 
 
 def names_in(call):
@@ -182,10 +215,12 @@ def test_a_call_fails(row, delivery):
 def check(row, delivery, nth, error):
     case = f"{row.call} {nth}: {error}"
     replies, calls = delivery.run(f"{row.call}:error={error}:when={nth}")
-    (injected,) = [call for call in calls if call.injected]
-    assert re.search(row.where, injected.arguments), case
+    injected = [call for call in calls if call.injected]
+    # In each thread: only the first of two has got as far where it took both recipients.
+    assert 1 <= len(injected) <= max(delivery.scenario.threads, 1), case
+    assert all(re.search(row.where, call.arguments) for call in injected), case
     expected = row.reply or REPLY[error]
-    struck = names_in(injected)
+    struck = set().union(*map(names_in, injected))
     for name, reply in replies.items():
         assert reply in (expected, STORED), case
         if struck:
@@ -199,8 +234,8 @@ def check(row, delivery, nth, error):
         else:
             assert left == [], case
     assert expected in replies.values(), case
-    if row.call == "fsync":
-        descriptor = injected.arguments.split("<")[1]
+    for failed in injected if row.call == "fsync" else ():
+        descriptor = failed.arguments.split("<")[1]
         again = [call for call in calls if call.name == "fsync" and descriptor in call.arguments]
         assert len(again) == 1, f"{case}: a second fsync of the same pages would succeed"
     assert delivery.goes_on(), case

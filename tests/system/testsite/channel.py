@@ -170,7 +170,7 @@ def deliver(deliveries, body):
     for number, ticket in deliveries:
         payload += struct.pack("=Q", number) + text(ticket) + text("X-By: a hostile role\n")
         payload += struct.pack("=Q", 22 + len(body) + body.count(b"\n"))
-    return payload + text(body) + struct.pack("=Q", len(body))
+    return payload + text(body) + struct.pack("=QB", len(body), False)
 
 
 # ---- tickets: {uid, gid, expiry, nonce[8], path} worker_tag[16] maker_tag[16]

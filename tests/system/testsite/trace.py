@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+from pathlib import Path
 from typing import NamedTuple
 
 from .directory import stop_process, wait_until
@@ -12,7 +13,7 @@ CALL = re.compile(r"^(\w+)\((.*)\) += (-?\d+|\?)")
 
 
 class Call(NamedTuple):
-    pid: int
+    pid: int      # of the thread
     name: str
     arguments: str
     result: str
@@ -24,8 +25,8 @@ class Call(NamedTuple):
 class Trace:
     """with Trace(directory, pids) as trace: ...; then trace.calls
 
-    `inject` is strace's, such as "fsync:error=EIO:when=1": the first fsync of each process from now on,
-    and of each child, fails so.
+    `inject` is strace's, such as "fsync:error=EIO:when=1": the first fsync of each thread from now on,
+    and of each child's, fails so.
     """
 
     SYSCALLS = ("write,writev,pwrite64,pwritev,sendmsg,sendto,fsync,fdatasync,syncfs,sync_file_range,"
@@ -78,5 +79,6 @@ def parse(text):
 
 
 def _is_traced(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return any(line.startswith("TracerPid:") and line.split()[1] != "0" for line in status)
+    """All its threads are: strace attaches to one after the other."""
+    statuses = [status.read_text() for status in Path(f"/proc/{pid}/task").glob("*/status")]
+    return not any(re.search(r"^TracerPid:\s+0$", status, re.MULTILINE) for status in statuses)
