@@ -1,5 +1,6 @@
 """A copy of lmtpd with fake roles beside it, and what they report (fake_role.cc)."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -34,7 +35,8 @@ class Role:
         self.gone = False
 
     def order(self, line):
-        self.connection.sendall(line.encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # the master ended it meanwhile
+            self.connection.sendall(line.encode() + b"\n")
 
     def all(self, event, **fields):
         return [e for e in self.events if e["event"] == event

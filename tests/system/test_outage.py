@@ -2,6 +2,7 @@
 nobody is refused, and it recovers by itself."""
 
 import ipaddress
+import itertools
 import json
 import os
 import pathlib
@@ -109,6 +110,8 @@ def database(site, far):
 class Stranger(threading.Thread):
     """Asks for addresses that exist and that nobody has asked for; the replies' codes."""
 
+    counts = itertools.count(1)  # of all strangers: an address that was answered once stands in later
+
     def __init__(self, daemon):
         super().__init__()
         self.daemon_ = daemon
@@ -125,9 +128,8 @@ class Stranger(threading.Thread):
 
     def run(self):
         with self.daemon_.client() as client:
-            count = 0
             while not self.over.wait(0.2):
-                count += 1
+                count = next(self.counts)
                 client.command("MAIL FROM:<sender@example.org>")
                 self.codes.append(client.command(f"RCPT TO:<user+{count}@domain.org>").code)
                 client.command("RSET")
