@@ -34,7 +34,7 @@ void Inquiry::on_answer(std::uint64_t id, const Answer& answer) {
   Question& question = *asked_[id];
   question.answer = answer;
   --unanswered_;
-  if (question.missed_in == pass_ && --missing_ == 0) on_step();
+  if (question.missed_in == pass_ && --missing_ == 0) on_answers();
   if (unanswered_ == 0) on_last_answer();
 }
 

@@ -70,7 +70,7 @@ class Inquiry : public Answers, private Asker {
   Question& ask(Table& table, std::string_view key);
   void on_answer(std::uint64_t id, const Answer& answer) override;
   // All that the last pass missed is there.
-  virtual void on_step() = 0;
+  virtual void on_answers() = 0;
   // Nothing is unanswered. May destroy the inquiry.
   virtual void on_last_answer() = 0;
 
@@ -133,7 +133,7 @@ class Inquiries {
     void abandon() { client_ = nullptr; }
 
    private:
-    void on_step() override {
+    void on_answers() override {
       if (client_ == nullptr) return;
       if (const std::optional<Outcome> outcome = evaluate()) {
         std::exchange(client_, nullptr)->on_outcome(id_, *outcome);

@@ -168,12 +168,16 @@ void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, b
   } else {
     log_failure("connection given up");
   }
-  const auto again = std::stable_partition(
-      unanswered.begin(), unanswered.end(),
-      [&](const PgsqlQuery& query) { return timed_out || query.times_sent > 1; });
-  wait_again({std::make_move_iterator(again), std::make_move_iterator(unanswered.end())});
-  const std::deque<PgsqlQuery> given_up(std::make_move_iterator(unanswered.begin()),
-                                        std::make_move_iterator(again));
+  std::vector<PgsqlQuery> again;
+  std::deque<PgsqlQuery> given_up;
+  for (PgsqlQuery& query : unanswered) {
+    if (timed_out || query.times_sent > 1) {
+      given_up.push_back(std::move(query));
+    } else {
+      again.push_back(std::move(query));
+    }
+  }
+  wait_again(std::move(again));
   const std::string text = last_failure_;
   if (timed_out && timeouts_ > 1) {
     back_off();

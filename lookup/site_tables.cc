@@ -38,7 +38,6 @@ Result<std::optional<PlainAddress>> postmaster_address(const Settings& settings)
 
 SiteTables::SiteTables(const Settings& settings, event_base* base, FileReader read_file)
     : read_file_(std::move(read_file)),
-      base_(base),
       cache_(cache_limits(settings), [] { return Clock::now(); }),
       factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout,
                 settings.db_prepared_statements}),

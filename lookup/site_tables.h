@@ -49,7 +49,6 @@ class SiteTables final : public CacheControl {
   Result<DomainList> domains(const MatchList& list);
 
   FileReader read_file_;
-  event_base* base_;
   AnswerCache cache_;
   TableFactory factory_;
   CacheEvictor evictor_;
