@@ -168,6 +168,10 @@ StartResult<Configuration> Configuration::load(const std::string& file) {
   if (!owner) return tl::unexpected(owner.error());
   made.socket_access = {*owner, made.settings.listen_mode};
   made.owner_policy = OwnerPolicy::of(made.settings);
+  if (!made.settings.fsync) {
+    made.warnings.push_back(
+        at(*parameters, "fsync", "fsync = no: a crash loses mail that was acknowledged"));
+  }
 
   StartResult<UniqueFd> base = open_mail_base(*parameters, made.settings.virtual_mailbox_base);
   if (!base) return tl::unexpected(std::move(base.error()));

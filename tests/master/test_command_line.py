@@ -1,6 +1,7 @@
 """The command line, what is checked before anything starts, and the exit statuses."""
 
 import os
+import re
 import signal
 import subprocess
 
@@ -29,6 +30,13 @@ def test_check_asks_lookup_and_touches_nothing(make_master):
     assert os.listdir(master.socket.parent) == [] and not master.control.exists()
     assert "virtual_minimum_uid = 100 is below UID_MIN" in log
     assert f"{master.config}: in order" in log
+
+
+def test_a_daemon_without_syncs_says_so(make_master):
+    code, _, log = make_master(fsync="no").run("-t")
+    assert code == 0, log
+    assert re.search(r"warning: .*fsync = no: a crash loses mail", log), log
+    assert "fsync" not in make_master().run("-t")[2]
 
 
 def test_check_fails_with_what_lookup_refuses(make_master):
