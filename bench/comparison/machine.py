@@ -6,15 +6,16 @@ import platform
 import subprocess
 
 
-def describe(workdir, repository, file_system):
+def describe(workdir, repository, file_system=None):
+    """`file_system`: of the kind that each run has on a loop device; None where no mail is stored."""
+    disk = _output("findmnt", "-n", "-o", "FSTYPE", "-T", workdir)
     return {
         "cores": os.cpu_count(),
         "cpu": _cpu_model(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "kernel": platform.release(),
         "system": _system(),
-        "file_system": f"{file_system} on a loop device over a file on "
-                       + _output("findmnt", "-n", "-o", "FSTYPE", "-T", workdir),
+        "file_system": f"{file_system} on a loop device over a file on {disk}" if file_system else disk,
         "load_before": os.getloadavg()[0],
         "commit": _output("git", "-C", repository, "describe", "--always", "--dirty") or "unknown",
     }
