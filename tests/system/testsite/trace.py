@@ -47,13 +47,23 @@ class Trace:
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        wait_until(lambda: all(_is_traced(pid) for pid in self.pids), f"strace traces {self.pids}")
+        wait_until(lambda: all(_is_traced(pid) for pid in self.pids) and self._is_at_rest(),
+                   f"strace traces {self.pids}")
         return self
 
     def __exit__(self, *_):
-        stop_process(self.process, signal.SIGINT)
-        self.process.stderr.close()
+        try:
+            # What a client has heard of may be a call whose end strace has not seen yet.
+            wait_until(self._is_at_rest, f"{self.pids} wait for something to do")
+        finally:
+            stop_process(self.process, signal.SIGINT)
+            self.process.stderr.close()
         self.calls = list(parse(self.output.read_text(errors="replace")))
+
+    def _is_at_rest(self):
+        """Every thread sleeps: none is in the middle of a call, nor held by strace at one."""
+        return not any(re.search(r"^State:\s+[^S]", status, re.MULTILINE)
+                       for pid in self.pids for status in _statuses(pid))
 
 
 def parse(text):
@@ -78,7 +88,17 @@ def parse(text):
                        "(INJECTED)" in rest[call.end():])
 
 
+def _statuses(pid):
+    """/proc's of each thread; none of a process that has ended."""
+    statuses = []
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        try:
+            statuses.append(status.read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return statuses
+
+
 def _is_traced(pid):
     """All its threads are: strace attaches to one after the other."""
-    statuses = [status.read_text() for status in Path(f"/proc/{pid}/task").glob("*/status")]
-    return not any(re.search(r"^TracerPid:\s+0$", status, re.MULTILINE) for status in statuses)
+    return not any(re.search(r"^TracerPid:\s+0$", status, re.MULTILINE) for status in _statuses(pid))
