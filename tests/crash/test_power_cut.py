@@ -36,7 +36,7 @@ DISKS = {
 
 
 @pytest.mark.parametrize("file_systems", DISKS.values(), ids=DISKS)
-def test_what_was_acknowledged_survives_a_power_cut(site, file_systems):
+def test_what_was_acknowledged_survives_a_power_cut(site, file_systems):  # A14
     verdicts = Verdicts()
     for turn in range(RECORDINGS):
         seed = int(os.environ.get("LMTPD_CRASH_SEED", random.randrange(1 << 32)))

@@ -452,9 +452,9 @@ TEST_F(Resolving, ReplacesATransportRowsStatusOfAnotherClass) {
   }
 }
 
-// ---- checklist B23, B24
+// ---- postmaster
 
-TEST_F(Resolving, SendsPostmasterWhereTheAdministratorSays) {
+TEST_F(Resolving, SendsPostmasterWhereTheAdministratorSays) {  // B23, B24
   EXPECT_EQ(resolve("postmaster"), "unknown");
   EXPECT_EQ(resolve("Postmaster@d.org"), "unknown");
   settings_.postmaster_address = PlainAddress{"user", "d.org"};

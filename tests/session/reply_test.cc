@@ -4,14 +4,17 @@
 
 #include <set>
 
+#include "tests/session/enhanced_codes.h"
+
 namespace lmtpd::session {
 namespace {
 
-TEST(ReplyTable, EveryReasonHasACodeOfItsOwnClass) {  // F2, F5
+TEST(ReplyTable, EveryReasonHasACodeOfItsOwnClass) {  // F2, F5, F6
   for (int i = 0; i <= static_cast<int>(kLastReason); ++i) {
     const Reply reply = reply_to({static_cast<Reason>(i), ""}, false);
     EXPECT_GE(reply.code, 400);
     EXPECT_EQ(std::to_string(reply.code)[0], reply.enhanced[0]) << i;
+    EXPECT_TRUE(is_registered(reply.enhanced)) << reply.enhanced;
     EXPECT_FALSE(reply.text.empty()) << i;
   }
 }

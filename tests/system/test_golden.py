@@ -284,7 +284,7 @@ def cases():
 
 
 @pytest.mark.parametrize("scheme, case", cases())
-def test_is_answered_and_delivered_as_the_case_says(golden, daemon, case):
+def test_is_answered_and_delivered_as_the_case_says(golden, daemon, case):  # B26
     sender = "sender@remote.example"
     # A chain of 1000 aliases is 1000 steps, which a sanitizer makes slow.
     with daemon.client(timeout=300) as client:

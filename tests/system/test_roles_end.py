@@ -20,7 +20,7 @@ def test_sigterm_leaves_nothing_behind(make_daemon):
     assert not daemon.socket_path.exists()
 
 
-def test_sigterm_in_data_lets_the_message_be_finished(make_daemon, mail_base):
+def test_sigterm_in_data_lets_the_message_be_finished(make_daemon, mail_base):  # B37
     daemon = make_daemon()
     before = len(stored(mail_base / "domain.org/mails/user"))
     client = daemon.client()
@@ -67,7 +67,7 @@ def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base):
 
 
 @pytest.mark.parametrize("role", ["worker", "lookup", "frontend"])
-def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, role, mail_base):
+def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, role, mail_base):  # A14
     """Each message has a mark of its own; every 250 that was read has its file, once."""
     daemon = make_daemon()
     daemon.deliver("user@foo.org", MESSAGE)

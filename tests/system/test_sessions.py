@@ -65,7 +65,7 @@ def test_the_log_has_a_line_for_each_recipient(make_daemon):
     assert len(refused) == 1 and "dsn=5.1.1" in refused[0] and "status=bounced" in refused[0]
 
 
-def test_the_null_sender(daemon, mail_base):
+def test_the_null_sender(daemon, mail_base):  # B19
     daemon.deliver("user@domain.org", MESSAGE, sender="")
     assert newest(mail_base).header("Return-Path") == ["<>"]
 
@@ -77,7 +77,7 @@ def test_eight_bit_and_dots_arrive_as_they_were(daemon, mail_base):
 
 
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 10 * 1024 * 1024])
-def test_bodies_of_every_size(daemon, mail_base, size):
+def test_bodies_of_every_size(daemon, mail_base, size):  # C5
     """Beside a message of 64 KiB a body changes its way from role to role."""
     head = b"Subject: size\n\n"
     body = head + (b"0123456789abcde\n" * (size // 16 + 1))[:max(size - 1, 0)] + b"\n" * (size > 0)
@@ -174,7 +174,19 @@ def test_a_client_that_leaves_in_its_data_has_sent_nothing(daemon, mail_base):
     assert now == {"user": before["user"], "user2": before["user2"] + 1}
 
 
-def test_smuggling_makes_no_second_message(daemon, mail_base):
+def test_a_client_that_leaves_behind_the_dot_has_its_message(daemon, mail_base):  # A20
+    mailbox = mail_base / "domain.org/mails/user"
+    before = len(stored(mailbox))
+    client = daemon.client()
+    assert client.envelope("sender@remote.example", ["user@domain.org"])[2].code == 354
+    client.send(b"Subject: gone\r\n\r\ntext\r\n.\r\n")
+    client.close()
+    wait_until(lambda: len(stored(mailbox)) > before, "the message is stored")
+    wait_until(lambda: not list((mailbox / "tmp").iterdir()), "tmp/ is empty")
+    assert len(stored(mailbox)) == before + 1
+
+
+def test_smuggling_makes_no_second_message(daemon, mail_base):  # H12
     """Only CRLF.CRLF ends the data (CVE-2023-51764 and its like)."""
     for ending in (b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r.\r\n", b"\r\n.\r"):
         before = len(stored(mail_base / "domain.org/mails/user"))
