@@ -14,6 +14,7 @@
 //   c: octets        sent as they stand
 //   S: text          the next reply line begins with it
 //   S[N]: text       the same N times
+//   S[*]: text       all lines of the next reply begin with it
 //   stored PATH      the next message to be delivered, followed by its lines: `| line`
 //   nothing stored   nothing that has not been named
 //   log TEXT         some line of the log holds it

@@ -28,7 +28,9 @@ class SessionTest : public ::testing::Test {
     session_ = std::make_unique<Session>(settings_, "S1", Peer{"localhost", "unix"}, backend_);
     client_ = std::make_unique<Client>(*session_, backend_, SIZE_MAX);
     client_->send("LHLO c\r\n");
-    for (int i = 0; i < 7; ++i) EXPECT_TRUE(client_->read_line_now());
+    std::string last;
+    while (const auto line = client_->read_line_now()) last = *line;
+    EXPECT_TRUE(last.starts_with("250 ")) << last;
   }
 
   // To the point where the message is due.
