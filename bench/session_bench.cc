@@ -12,7 +12,7 @@
 //   data/4096 .. /1048576      a message of lines of 70 octets, in reads of 64 KiB
 //   data_dots                  the same of 64 KiB where every line is stuffed
 //   data_headers               64 KiB of header fields
-//   data_memcpy/..             a copy of as many octets: what the data reader is to be compared
+//   data_memcpy/..             a copy of as many octets: what the body reader is to be compared
 //   with
 //
 // CPU time is all there is here.
@@ -27,8 +27,8 @@
 #include <vector>
 
 #include "lmtpd/base/address.h"
+#include "lmtpd/session/body_reader.h"
 #include "lmtpd/session/command_reader.h"
-#include "lmtpd/session/data_reader.h"
 #include "lmtpd/session/parameters.h"
 #include "lmtpd/session/path_parser.h"
 #include "lmtpd/session/session.h"
@@ -149,7 +149,7 @@ BENCHMARK(path);
 
 void read_data(benchmark::State& state, const std::string& text) {
   for ([[maybe_unused]] auto _ : state) {
-    DataReader reader;
+    BodyReader reader(BodyReader::Framing::dots);
     std::string_view rest = text;
     while (!reader.ended()) {
       rest.remove_prefix(reader.read(rest.substr(0, kReadSize)));

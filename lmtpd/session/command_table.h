@@ -12,10 +12,11 @@ enum class State : std::uint8_t {
   mail,        // MAIL was taken; no recipient yet
   resolving,   // RCPTs wait for their mailboxes, and all that follows them waits for their replies
   rcpt,        // one recipient at least was taken
-  booking,     // DATA waits for a place for the body
-  data,        // the message comes in
+  booking,     // DATA or the first BDAT waits for a place for the body
+  data,        // the message, or a chunk of it, comes in
   body_full,   // the backend takes no more of it for now
-  delivering,  // behind the dot; replies are owed
+  chunks,      // behind a chunk; the next one is due
+  delivering,  // the message is complete; replies are owed
   closed,
 };
 
@@ -35,7 +36,8 @@ template <class... S>
   return States((... | (std::uint32_t{1} << static_cast<unsigned>(states))));
 }
 
-inline constexpr States kAny = in(State::start, State::ready, State::mail, State::rcpt);
+inline constexpr States kAny =
+    in(State::start, State::ready, State::mail, State::rcpt, State::chunks);
 
 enum class Args : std::uint8_t { none, optional, required };
 
@@ -49,6 +51,8 @@ struct CommandRow {
   Args args;
   bool ends_group;
   void (Session::*handler)(std::string_view argument);
+  // Where it is not legal; none: 503 5.5.1 is all that is to be done.
+  void (Session::*out_of_turn)(std::string_view argument) = nullptr;
 };
 
 }  // namespace lmtpd::session

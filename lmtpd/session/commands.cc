@@ -27,6 +27,8 @@ struct Session::Impl::Table {
       Row{"RCPT", in(State::mail, State::resolving, State::rcpt), Args::required, false,
           &Impl::on_rcpt},
       Row{"DATA", in(State::rcpt), Args::none, true, &Impl::on_data},
+      Row{"BDAT", in(State::rcpt, State::chunks), Args::optional, true, &Impl::on_bdat,
+          &Impl::on_bdat_out_of_turn},
       Row{"RSET", kAny, Args::none, true, &Impl::on_rset},
       Row{"NOOP", kAny, Args::optional, true, &Impl::on_noop},
       Row{"VRFY", kAny, Args::required, true, &Impl::on_vrfy},
@@ -76,6 +78,9 @@ void Session::Impl::on_lhlo(std::string_view argument) {
                          std::string("ENHANCEDSTATUSCODES"),
                          std::string("8BITMIME"),
                          std::string("SMTPUTF8"),
+                         std::string("CHUNKING"),
+                         std::string("BINARYMIME"),
+                         fmt::format("LIMITS RCPTMAX={}", settings_.recipient_limit),
                          fmt::format("SIZE {}", settings_.size_announced)};
   output_ += multiline_reply(250, lines);
   state_ = State::ready;
@@ -144,10 +149,43 @@ void Session::Impl::refuse_recipient(const Recipient& recipient, const Reply& re
 }
 
 void Session::Impl::on_data(std::string_view) {
-  transaction_->body = ++last_id_;
-  transaction_->body_is_ours = true;
-  state_ = State::booking;
-  backend_.start_body(transaction_->body, transaction_->parameters.size);
+  if (transaction_->parameters.binary) return answer(kBinaryWantsBdat);
+  transaction_->reader.emplace(BodyReader::Framing::dots);
+  start_body(transaction_->parameters.size);
+}
+
+// There is no 354: the octets follow at once, and wait while their place is booked.
+void Session::Impl::on_bdat(std::string_view argument) {
+  const auto chunk = parse_chunk(argument);
+  if (!chunk) return lose_count(chunk.error());
+  Transaction& transaction = *transaction_;
+  const bool first = !transaction.reader;
+  if (first) {
+    transaction.reader.emplace(BodyReader::Framing::chunks, transaction.parameters.binary
+                                                                ? BodyReader::LineEnds::as_sent
+                                                                : BodyReader::LineEnds::lf);
+  }
+  transaction.reader->begin_chunk(chunk->octets, chunk->last);
+  if (first && !fault_of_message()) {
+    start_body(std::max(transaction.parameters.size, chunk->octets));
+  } else {
+    state_ = State::data;
+    static_cast<void>(read_message({}));
+  }
+}
+
+// RFC 3030 2: whatever is answered, the chunk's octets are no commands.
+void Session::Impl::on_bdat_out_of_turn(std::string_view argument) {
+  const auto chunk = parse_chunk(argument);
+  if (!chunk) return lose_count(chunk.error());
+  refused_octets_ = chunk->octets;
+  if (refused_octets_ == 0) answer(kBadSequence);
+}
+
+// A chunk of unknown size follows, and a message could hold any command.
+void Session::Impl::lose_count(const FixedReply& reply) {
+  answer(reply);
+  if (state_ != State::closed) close(kLostCount);
 }
 
 void Session::Impl::on_rset(std::string_view) {

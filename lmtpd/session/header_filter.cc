@@ -42,14 +42,14 @@ void HeaderFilter::text(std::string_view octets, StoredText& stored) {
   }
 }
 
-void HeaderFilter::newline(StoredText& stored) {
+void HeaderFilter::end_line(LineEnd end, StoredText& stored) {
   if (part_ == Part::value) {
-    if (field_ != Field::return_path) stored.newline();
+    if (field_ != Field::return_path) stored.end_line(end);
     part_ = Part::line_start;
     return;
   }
   end_headers(stored);
-  stored.newline();
+  stored.end_line(end);
 }
 
 void HeaderFilter::start_line(char first) {

@@ -4,7 +4,7 @@
 // Leaves out Return-Path fields with their continuation lines (RFC 5321 4.4: the delivering system
 // writes the only one), counts Received fields, keeps the first Message-ID. All else passes
 // unchanged. The header section ends at an empty line or at the first line that is no field.
-// Works on LF lines in any pieces, with bounded memory for lines of any length.
+// Works on lines in any pieces, with bounded memory for lines of any length.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,9 @@
 #include <string_view>
 
 namespace lmtpd::session {
+
+// How a line's end is stored.
+enum class LineEnd : std::uint8_t { lf, crlf };
 
 // The octets of a message as they are stored, counted on the way.
 class StoredText {
@@ -22,7 +25,8 @@ class StoredText {
     wire_octets_ += octets.size();
     last_ = octets.back();
   }
-  void newline() {
+  void end_line(LineEnd end) {
+    if (end == LineEnd::crlf) return text("\r\n");
     out_ += '\n';
     wire_octets_ += last_ == '\r' ? 1 : 2;
     last_ = '\n';
@@ -35,6 +39,7 @@ class StoredText {
   // All octets so far with every line end as CR LF, counted as IMAP servers do: a stored CR LF has
   // its CR already.
   [[nodiscard]] std::uint64_t wire_octets() const { return wire_octets_; }
+  [[nodiscard]] bool at_line_start() const { return wire_octets_ == 0 || last_ == '\n'; }
 
  private:
   std::string out_;
@@ -48,9 +53,11 @@ class HeaderFilter {
       64;  // of a field whose name matters, with white space
   static constexpr std::size_t kLongestMessageId = 300;  // octets kept
 
-  // A piece of a line, without LF.
+  // A piece of a line, without its end.
   void text(std::string_view octets, StoredText& stored);
-  void newline(StoredText& stored);
+  void end_line(LineEnd end, StoredText& stored);
+  // The message is over, within a line or behind one.
+  void end(StoredText& stored) { end_headers(stored); }
 
   // The header section is over: what follows need not come through here.
   [[nodiscard]] bool done() const { return part_ == Part::body; }

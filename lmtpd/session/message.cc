@@ -14,63 +14,102 @@ constexpr std::size_t kLargestPiece = 64 * 1024;  // octets decoded at a time
 
 }  // namespace
 
+void Session::Impl::start_body(std::uint64_t octets) {
+  transaction_->body = ++last_id_;
+  transaction_->body_is_ours = true;
+  state_ = State::booking;
+  backend_.start_body(transaction_->body, octets);
+}
+
 void Session::Impl::on_body_ready(std::uint64_t id) {
   if (!transaction_ || transaction_->body != id || !transaction_->body_is_ours) return;
   if (state_ == State::booking) {
     state_ = State::data;
-    touch();
-    send(kStartData);
+    if (transaction_->reader->framing() == BodyReader::Framing::dots) {
+      touch();
+      send(kStartData);
+    } else {
+      static_cast<void>(read_message({}));  // it may be empty
+    }
   } else if (state_ == State::body_full) {
     state_ = State::data;
     touch();
-    if (transaction_->data.ended()) end_data();
+    go_on();
   }
 }
 
 void Session::Impl::on_body_refused(std::uint64_t id, const Error& error) {
   if (!transaction_ || transaction_->body != id || !transaction_->body_is_ours) return;
   transaction_->body_is_ours = false;
+  touch();
   if (state_ == State::booking) {
-    state_ = State::rcpt;
-    touch();
     Reply reply = kNoRoomForBody;
     if (!error.text.empty()) reply.text = error.text;
-    answer(reply);
+    if (transaction_->reader->framing() == BodyReader::Framing::dots) {
+      state_ = State::rcpt;
+      transaction_->reader.reset();
+      answer(reply);
+    } else {
+      state_ = State::data;
+      transaction_->refusal = reply;
+      static_cast<void>(read_message({}));
+    }
     return;
   }
   transaction_->refusal = reply_to(error, settings_.defer_over_quota);
   if (state_ == State::body_full) {
     state_ = State::data;
-    touch();
-    if (transaction_->data.ended()) end_data();
+    go_on();
   }
 }
 
-std::size_t Session::Impl::read_data(std::string_view octets) {
+std::size_t Session::Impl::read_message(std::string_view octets) {
   touch();
   Transaction& transaction = *transaction_;
-  const std::size_t consumed = transaction.data.read(octets.substr(0, kLargestPiece));
+  const std::size_t consumed = transaction.reader->read(octets.substr(0, kLargestPiece));
   if (fault_of_message()) drop_body();
-  const std::string_view output = transaction.data.output();
+  const std::string_view output = transaction.reader->output();
   if (transaction.body_is_ours && !output.empty() &&
       !backend_.append_body(transaction.body, output)) {
     state_ = State::body_full;
-  } else if (transaction.data.ended()) {
-    end_data();
+  } else {
+    go_on();
   }
+  return consumed;
+}
+
+// What has been read is stored, or not wanted.
+void Session::Impl::go_on() {
+  if (transaction_->reader->ended()) {
+    end_message();
+  } else if (transaction_->reader->chunk_ended()) {
+    end_chunk();
+  }
+}
+
+std::size_t Session::Impl::read_refused(std::string_view octets) {
+  touch();
+  const std::size_t consumed = std::min<std::uint64_t>(octets.size(), refused_octets_);
+  refused_octets_ -= consumed;
+  if (refused_octets_ == 0) answer(kBadSequence);
   return consumed;
 }
 
 // Of what has come in so far. Asked again at the end, so that a message with several faults is
 // answered the same however its octets were cut on the way.
 std::optional<Reply> Session::Impl::fault_of_message() const {
-  const DataReader& data = transaction_->data;
-  if (settings_.size_announced > 0 && data.received_octets() > settings_.size_announced) {
+  const BodyReader& reader = *transaction_->reader;
+  if (settings_.size_announced > 0 && reader.received_octets() > settings_.size_announced) {
     return kTooBig;
   }
-  if (data.received_fields() >= settings_.hopcount_limit) return kTooManyHops;
-  if (settings_.reject_bare_newline && data.has_bare_newline()) return kBareNewlineInData;
+  if (reader.received_fields() >= settings_.hopcount_limit) return kTooManyHops;
+  if (settings_.reject_bare_newline && reader.has_bare_newline()) return kBareNewlineInData;
   return std::nullopt;
+}
+
+std::optional<Reply> Session::Impl::failure_of_message() const {
+  const auto fault = fault_of_message();
+  return fault ? fault : transaction_->refusal;
 }
 
 void Session::Impl::drop_body() {
@@ -79,12 +118,15 @@ void Session::Impl::drop_body() {
   backend_.drop_body(transaction_->body);
 }
 
-void Session::Impl::end_data() {
+void Session::Impl::end_chunk() {
+  state_ = State::chunks;
+  answer(failure_of_message().value_or(kChunkOk));
+}
+
+void Session::Impl::end_message() {
   transaction_->dot = backend_.now();
-  if (const auto fault = fault_of_message()) {
-    answer_failed_message(*fault);
-  } else if (transaction_->refusal) {
-    answer_failed_message(*transaction_->refusal);
+  if (const auto failure = failure_of_message()) {
+    answer_failed_message(*failure);
   } else {
     start_delivery();
   }
@@ -130,7 +172,8 @@ std::vector<Copy> Session::Impl::make_copies() const {
                    delivered_to_field(final_address) + last;
     copy.wire_size = copy.headers.size() +
                      static_cast<std::uint64_t>(std::ranges::count(copy.headers, '\n')) +
-                     transaction.data.wire_octets();
+                     transaction.reader->wire_octets();
+    if (transaction.parameters.binary) copy.headers = with_crlf(copy.headers);
     copies.push_back(std::move(copy));
   }
   return copies;
@@ -180,7 +223,7 @@ void Session::Impl::log_recipient(const Recipient& recipient, std::string_view t
   if (!mailbox.empty()) {
     line.until_dot = transaction.dot - recipient.resolved;
     line.until_stored = stored - transaction.dot;
-    line.message = {transaction.data.received_octets(), transaction.data.message_id()};
+    line.message = {transaction.reader->received_octets(), transaction.reader->message_id()};
   }
   backend_.log(format_line(line, reply));
 }

@@ -164,7 +164,9 @@ tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view 
       if (has_body) return tl::unexpected(kRepeatedParameter);
       has_body = true;
       const std::string_view value = parameter->value.value_or("");
-      if (!equal_ignoring_case(value, "8BITMIME") && !equal_ignoring_case(value, "7BIT")) {
+      result.binary = equal_ignoring_case(value, "BINARYMIME");
+      if (!result.binary && !equal_ignoring_case(value, "8BITMIME") &&
+          !equal_ignoring_case(value, "7BIT")) {
         return tl::unexpected(kBadParameter);
       }
     } else if (is("SMTPUTF8")) {
@@ -194,6 +196,24 @@ tl::expected<RcptParameters, FixedReply> parse_rcpt_parameters(std::string_view 
     result.original_recipient = std::move(*original);
   }
   return result;
+}
+
+tl::expected<Chunk, FixedReply> parse_chunk(std::string_view argument) {
+  Chunk chunk;
+  const std::string_view digits = argument.substr(0, argument.find(' '));
+  argument.remove_prefix(digits.size());
+  argument.remove_prefix(std::min(argument.size(), argument.find_first_not_of(' ')));
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), chunk.octets);
+  if (error != std::errc() || end != digits.data() + digits.size()) {
+    return tl::unexpected(kBadParameter);
+  }
+  if (chunk.octets > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
+    return tl::unexpected(kBadParameter);
+  }
+  chunk.last = equal_ignoring_case(argument, "LAST");
+  if (!chunk.last && !argument.empty()) return tl::unexpected(kBadParameter);
+  return chunk;
 }
 
 }  // namespace lmtpd::session

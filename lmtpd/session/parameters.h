@@ -1,9 +1,11 @@
-// lmtpd/session/parameters.h -- the ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.1.11).
+// lmtpd/session/parameters.h -- the ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.1.11), and the
+// argument of BDAT.
 //
 // Taken on MAIL: SIZE (RFC 1870), BODY=7BIT and 8BITMIME (RFC 6152; both mean nothing to a store
-// that keeps all octets), SMTPUTF8 (RFC 6531). On RCPT: ORCPT (RFC 3461 4.2), though DSN is not
-// offered, since it alone tells what the address was before Postfix expanded aliases. Fails with
-// 501 5.5.4 for a bad or repeated parameter, 555 5.5.4 for one that is not known.
+// that keeps all octets) and BINARYMIME (RFC 3030), SMTPUTF8 (RFC 6531). On RCPT: ORCPT (RFC
+// 3461 4.2), though DSN is not offered, since it alone tells what the address was before Postfix
+// expanded aliases. Fails with 501 5.5.4 for a bad or repeated parameter, 555 5.5.4 for one that is
+// not known.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@ namespace lmtpd::session {
 
 struct MailParameters {
   std::uint64_t size = 0;  // octets, 0: not declared; UINT64_MAX stands for anything larger
+  bool binary = false;     // BODY=BINARYMIME
   bool smtputf8 = false;
 };
 
@@ -24,7 +27,14 @@ struct RcptParameters {
   std::string original_recipient;  // ORCPT's address, decoded; empty if none, or not a mail address
 };
 
+// "86", "86 LAST" (RFC 3030 2).
+struct Chunk {
+  std::uint64_t octets = 0;  // below 2^63
+  bool last = false;
+};
+
 [[nodiscard]] tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view text);
 [[nodiscard]] tl::expected<RcptParameters, FixedReply> parse_rcpt_parameters(std::string_view text);
+[[nodiscard]] tl::expected<Chunk, FixedReply> parse_chunk(std::string_view argument);
 
 }  // namespace lmtpd::session

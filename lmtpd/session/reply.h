@@ -38,11 +38,14 @@ inline constexpr FixedReply kSenderOk{250, "2.1.0", "Ok"};
 inline constexpr FixedReply kRecipientOk{250, "2.1.5", "Ok"};
 inline constexpr FixedReply kBye{221, "2.0.0", "Bye"};
 inline constexpr FixedReply kCannotVerify{252, "2.1.5", "Send some mail, I will try my best"};
+inline constexpr FixedReply kChunkOk{250, "2.0.0", "Chunk received"};
 inline constexpr FixedReply kStartData{354, "", "End data with <CR><LF>.<CR><LF>"};
 
 inline constexpr FixedReply kTimeout{421, "4.4.2", "Timeout, closing connection"};
 inline constexpr FixedReply kShutdown{421, "4.3.2", "Service shutting down, closing connection"};
 inline constexpr FixedReply kTooManyErrors{421, "4.7.0", "Too many errors, closing connection"};
+
+inline constexpr FixedReply kLostCount{421, "4.5.4", "Where the next command begins is not known"};
 
 inline constexpr FixedReply kTooManyRecipients{452, "4.5.3", "Too many recipients"};
 inline constexpr FixedReply kNoRoomForBody{452, "4.3.1", "No room for the message now"};
@@ -61,6 +64,7 @@ inline constexpr FixedReply kBadParameter{501, "5.5.4", "Bad parameter value"};
 inline constexpr FixedReply kRepeatedParameter{501, "5.5.4", "Parameter given twice"};
 inline constexpr FixedReply kNotImplemented{502, "5.5.1", "Command not implemented"};
 inline constexpr FixedReply kBadSequence{503, "5.5.1", "Bad sequence of commands"};
+inline constexpr FixedReply kBinaryWantsBdat{503, "5.5.1", "A BINARYMIME message comes by BDAT"};
 inline constexpr FixedReply kBareNewlineInData{550, "5.6.0", "Message holds a bare newline"};
 inline constexpr FixedReply kTooBig{552, "5.3.4", "Message exceeds the size limit"};
 inline constexpr FixedReply kBadSender{553, "5.1.7", "Bad sender address syntax"};

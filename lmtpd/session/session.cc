@@ -38,14 +38,19 @@ bool Session::Impl::wants_input() const {
 }
 
 bool Session::Impl::idle() const {
-  return (state_ == State::start || state_ == State::ready) && reader_.empty();
+  return (state_ == State::start || state_ == State::ready) && reader_.empty() &&
+         refused_octets_ == 0;
 }
 
 std::size_t Session::Impl::consume(std::string_view octets) {
   std::size_t consumed = 0;
   while (consumed < octets.size() && wants_input()) {
     const std::string_view rest = octets.substr(consumed);
-    consumed += state_ == State::data ? read_data(rest) : read_command(rest);
+    if (refused_octets_ > 0) {
+      consumed += read_refused(rest);
+    } else {
+      consumed += state_ == State::data ? read_message(rest) : read_command(rest);
+    }
   }
   return consumed;
 }
@@ -79,7 +84,8 @@ void Session::Impl::run(const Command& command) {
   const Row& row = *command.row;
   verb_ = command.verb.substr(0, kLongestVerb);
   if (!row.legal_in.has(state_)) {
-    answer(kBadSequence);
+    if (row.out_of_turn == nullptr) return answer(kBadSequence);
+    (this->*row.out_of_turn)(command.argument);
   } else if (row.args == Args::none && !command.argument.empty()) {
     answer(kNeedlessArgument);
   } else if (row.args == Args::required && command.argument.empty()) {
@@ -169,6 +175,7 @@ void Session::Impl::close(const FixedReply& reply) {
 }
 
 void Session::Impl::enter_ready() {
+  drop_body();
   transaction_.reset();
   if (state_ != State::start) state_ = State::ready;
   touch();
@@ -184,6 +191,7 @@ Clock::time_point Session::Impl::deadline() const {
     case State::mail:
     case State::rcpt:
     case State::data:
+    case State::chunks:
       due = last_activity_ + settings_.session_timeout;
       [[fallthrough]];
     case State::resolving:

@@ -50,7 +50,7 @@ struct Mailbox {
 // One copy of a message.
 struct Copy {
   std::string ticket;
-  std::string headers;          // Return-Path to Received, LF line ends
+  std::string headers;          // Return-Path to Received, with LF; with CR LF before BINARYMIME
   std::uint64_t wire_size = 0;  // octets of headers and body with CRLF line ends
 };
 

@@ -1,5 +1,5 @@
 // lmtpd/session/session_impl.h -- the state of a session. Its flow is session.cc, its commands are
-// commands.cc, and what happens behind 354 is message.cc.
+// commands.cc, and what becomes of a message, behind 354 or BDAT, is message.cc.
 #pragma once
 
 #include <deque>
@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "lmtpd/session/body_reader.h"
 #include "lmtpd/session/command_reader.h"
 #include "lmtpd/session/command_table.h"
-#include "lmtpd/session/data_reader.h"
 #include "lmtpd/session/delivery.h"
 #include "lmtpd/session/parameters.h"
 #include "lmtpd/session/reply.h"
@@ -25,7 +25,7 @@ struct Unanswered {
   std::optional<Reply> reply;
 };
 
-// From MAIL to the last reply behind the dot.
+// From MAIL to the last reply behind the message.
 struct Transaction {
   std::string id;
   Clock::time_point started;  // MAIL
@@ -33,11 +33,11 @@ struct Transaction {
   MailParameters parameters;
   std::vector<Recipient> recipients;  // accepted, in order
 
-  std::uint64_t body = 0;     // the backend's id of it
-  bool body_is_ours = false;  // to append to, to drop or to hand over
-  DataReader data;
-  std::optional<Reply> refusal;  // what the backend said of the body
-  Clock::time_point dot;
+  std::uint64_t body = 0;            // the backend's id of it
+  bool body_is_ours = false;         // to append to, to drop or to hand over
+  std::optional<BodyReader> reader;  // from DATA or the first BDAT on
+  std::optional<Reply> refusal;      // what the backend said of the body
+  Clock::time_point dot;             // or the end of the last chunk
   std::optional<Delivery> delivery;
   std::size_t answered = 0;  // recipients, from the first on
 };
@@ -89,6 +89,8 @@ class Session::Impl {
   void on_mail(std::string_view argument);
   void on_rcpt(std::string_view argument);
   void on_data(std::string_view argument);
+  void on_bdat(std::string_view argument);
+  void on_bdat_out_of_turn(std::string_view argument);
   void on_rset(std::string_view argument);
   void on_noop(std::string_view argument);
   void on_vrfy(std::string_view argument);
@@ -100,12 +102,18 @@ class Session::Impl {
   void on_bare_newline(std::string_view argument);
   void on_nul(std::string_view argument);
   void refuse_recipient(const Recipient& recipient, const Reply& reply);
+  void lose_count(const FixedReply& reply);
 
-  // Behind 354: message.cc
-  std::size_t read_data(std::string_view octets);
+  // The message: message.cc
+  void start_body(std::uint64_t octets);
+  std::size_t read_message(std::string_view octets);
+  std::size_t read_refused(std::string_view octets);
   [[nodiscard]] std::optional<Reply> fault_of_message() const;
+  [[nodiscard]] std::optional<Reply> failure_of_message() const;
   void drop_body();
-  void end_data();
+  void go_on();
+  void end_chunk();
+  void end_message();
   void answer_failed_message(const Reply& reply);
   void start_delivery();
   [[nodiscard]] std::vector<Copy> make_copies() const;
@@ -126,6 +134,7 @@ class Session::Impl {
   std::string output_;
   std::string lhlo_name_;
   std::optional<Transaction> transaction_;
+  std::uint64_t refused_octets_ = 0;  // of a BDAT out of turn, which are still to come
   std::uint64_t transactions_ = 0;
   std::uint64_t last_id_ = 0;
   std::size_t errors_ = 0;

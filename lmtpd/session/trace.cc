@@ -55,6 +55,15 @@ std::string received_field(const Hop& hop) {
   return out;
 }
 
+std::string with_crlf(std::string_view fields) {
+  std::string out;
+  for (const char c : fields) {
+    if (c == '\n') out += '\r';
+    out += c;
+  }
+  return out;
+}
+
 std::string date_time(std::time_t time) {
   // strftime(3)'s names would follow the locale.
   static constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

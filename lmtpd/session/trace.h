@@ -35,6 +35,9 @@ struct Hop {
 };
 [[nodiscard]] std::string received_field(const Hop& hop);
 
+// The same fields with CR LF, for a message that is stored as it was sent.
+[[nodiscard]] std::string with_crlf(std::string_view fields);
+
 // "Sat, 22 Nov 2025 23:05:00 +0000" (RFC 5322 3.3), in the process's time zone.
 [[nodiscard]] std::string date_time(std::time_t time);
 

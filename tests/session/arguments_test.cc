@@ -86,6 +86,8 @@ TEST(MailParameters, Good) {
   ASSERT_TRUE(none);
   EXPECT_EQ(none->size, 0U);
   EXPECT_FALSE(none->smtputf8);
+  EXPECT_FALSE(all->binary);
+  EXPECT_TRUE(parse_mail_parameters("body=BinaryMIME")->binary);
   EXPECT_TRUE(parse_mail_parameters("body=7bit"));
   EXPECT_EQ(parse_mail_parameters("size=00000000000000000007")->size, 7U);
   EXPECT_EQ(parse_mail_parameters("size=18446744073709551615")->size,
@@ -107,7 +109,7 @@ TEST(MailParameters, Bad) {
                                       "BODY",
                                       "BODY=",
                                       "BODY=9BIT",
-                                      "BODY=BINARYMIME",
+                                      "BODY=BINARY",
                                       "BODY=7BIT BODY=8BITMIME",
                                       "SMTPUTF8=",
                                       "SMTPUTF8=1",
@@ -156,6 +158,37 @@ TEST(RcptParameters, Bad) {
   }
   for (const std::string_view text : {"NOTIFY=NEVER", "SIZE=1", "FOO"}) {
     EXPECT_EQ(code_of_rcpt(text), 555) << text;
+  }
+}
+
+TEST(Chunk, Good) {  // G1, G2
+  const struct {
+    std::string_view argument;
+    std::uint64_t octets;
+    bool last;
+  } table[] = {
+      {"0", 0, false},
+      {"86", 86, false},
+      {"86 LAST", 86, true},
+      {"86   last", 86, true},
+      {"000000000000000000000000086", 86, false},
+      {"9223372036854775807 LAST", 9223372036854775807U, true},
+  };
+  for (const auto& row : table) {
+    const auto chunk = parse_chunk(row.argument);
+    ASSERT_TRUE(chunk) << row.argument;
+    EXPECT_EQ(chunk->octets, row.octets) << row.argument;
+    EXPECT_EQ(chunk->last, row.last) << row.argument;
+  }
+}
+
+TEST(Chunk, Bad) {  // G10
+  for (const std::string_view argument :
+       {"", "LAST", "-1", "+1", "0x10", "1k", "1.0", "1\tLAST", "1LAST", "1 LAST x", "1 FIRST",
+        "9223372036854775808", "18446744073709551616", "99999999999999999999999 LAST"}) {
+    const auto chunk = parse_chunk(argument);
+    ASSERT_FALSE(chunk) << argument;
+    EXPECT_EQ(chunk.error().code, 501) << argument;
   }
 }
 

@@ -16,6 +16,7 @@
 //   S[N]: text       the same N times
 //   S[*]: text       all lines of the next reply begin with it
 //   stored PATH      the next message to be delivered, followed by its lines: `| line`
+//                    and, where its last one has no end, `|$ text`
 //   nothing stored   nothing that has not been named
 //   log TEXT         some line of the log holds it
 //   wait MS          the clock goes on; the deadline passes if it is due

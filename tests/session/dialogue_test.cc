@@ -11,6 +11,7 @@
 
 #include "tests/session/client.h"
 #include "tests/session/enhanced_codes.h"
+#include "tests/session/reference_data.h"
 
 namespace lmtpd::session {
 namespace {
@@ -106,6 +107,8 @@ class Performance {
     } else if (text[0] == 'S') {
       begin();
       expect_replies(text);
+    } else if (text.starts_with("|$")) {
+      EXPECT_EQ(std::exchange(rest_, {}), unescaped(text.substr(3)));
     } else if (text[0] == '|') {
       expect_line(text.size() > 2 ? unescaped(text.substr(2)) : "");
     } else {
@@ -133,8 +136,10 @@ class Performance {
       std::string path;
       words >> path;
       ASSERT_LT(stored_, backend_.stored.size()) << "nothing more was stored";
-      EXPECT_EQ(backend_.stored[stored_].path, path);
-      rest_ = backend_.stored[stored_++].content;
+      const ScriptedBackend::Stored& copy = backend_.stored[stored_++];
+      EXPECT_EQ(copy.path, path);
+      EXPECT_EQ(copy.wire_size, wire_size(copy.content));  // D11
+      rest_ = copy.content;
     } else if (what == "nothing") {
       EXPECT_EQ(backend_.stored.size(), stored_);
     } else if (what == "log") {

@@ -1,10 +1,10 @@
-// The data reader, cut into pieces, against the reference over the whole. The first octet says how
+// Text behind DATA, cut into pieces, against the reference over the whole. The first octet says how
 // it is cut; Return-Path fields are kept out of the comparison, since the reference keeps them.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
-#include "lmtpd/session/data_reader.h"
+#include "lmtpd/session/body_reader.h"
 #include "tests/session/reference_data.h"
 
 namespace {
@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t piece = 1 + data[0];
   const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
 
-  DataReader reader;
+  BodyReader reader(BodyReader::Framing::dots);
   std::string stored;
   std::string_view rest = input;
   while (!rest.empty() && !reader.ended()) {
@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   must(reader.wire_octets() == wire_size(stored));
   must(reader.message_id().size() <= HeaderFilter::kLongestMessageId);
 
-  DataReader at_once;
+  BodyReader at_once(BodyReader::Framing::dots);
   static_cast<void>(at_once.read(input));
   must(at_once.ended() == reader.ended() && at_once.output() == stored);
   must(at_once.received_octets() == reader.received_octets());

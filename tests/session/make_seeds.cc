@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
     write(out / "fuzz_session", number, all);
     write(out / "fuzz_command", number, commands);
     write(out / "fuzz_data", number, "\x10" + commands);
+    write(out / "fuzz_bdat", number, (number % 2 == 0 ? "\x10\x05" : "\x11\x07") + commands);
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-// tests/session/reference_data.h -- what DataReader must do, said in the plainest way: over the
+// tests/session/reference_data.h -- what BodyReader must do, said in the plainest way: over the
 // whole input at once, with string searches. The tests and fuzz_data compare the two.
 #pragma once
 
@@ -8,11 +8,30 @@
 
 namespace lmtpd::session {
 
-struct ReferenceData {
-  std::string wire;    // the message as on the wire, dots taken away, header fields not
-  std::string stored;  // as stored, but with Return-Path fields
-  std::size_t consumed = 0;
+struct ReferenceText {
+  std::string stored;  // with LF line ends, and with Return-Path fields
   bool bare_newline = false;
+};
+
+// Of a message without its framing.
+inline ReferenceText reference_text(std::string_view wire) {
+  ReferenceText result;
+  for (std::size_t i = 0; i < wire.size(); ++i) {
+    const bool lf_next = i + 1 < wire.size() && wire[i + 1] == '\n';
+    if (wire[i] == '\n' && (i == 0 || wire[i - 1] != '\r')) result.bare_newline = true;
+    if (wire[i] != '\r' || !lf_next) result.stored += wire[i];
+  }
+  return result;
+}
+
+inline std::string with_last_newline(std::string text) {
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  return text;
+}
+
+struct ReferenceData : ReferenceText {
+  std::string wire;  // the message as on the wire, dots taken away, header fields not
+  std::size_t consumed = 0;
 };
 
 // nullopt: the data does not end within `octets`.
@@ -28,13 +47,7 @@ inline std::optional<ReferenceData> reference_data(std::string_view octets) {
     text.erase(at + 2, 1);
   }
   result.wire = text.substr(2);
-  for (std::size_t i = 0; i < result.wire.size(); ++i) {
-    const bool cr = result.wire[i] == '\r';
-    const bool lf_next = i + 1 < result.wire.size() && result.wire[i + 1] == '\n';
-    if (result.wire[i] == '\n' && (i == 0 || result.wire[i - 1] != '\r'))
-      result.bare_newline = true;
-    if (!(cr && lf_next)) result.stored += result.wire[i];
-  }
+  static_cast<ReferenceText&>(result) = reference_text(result.wire);
   return result;
 }
 

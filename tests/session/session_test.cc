@@ -117,6 +117,88 @@ TEST_F(SessionTest, DeclaredSizeIsBookedBefore354) {
   EXPECT_TRUE(session_->wants_input());
 }
 
+TEST_F(SessionTest, AChunksOctetsWaitForTheirRoom) {
+  start();
+  client_->send("MAIL FROM:<> SIZE=100\r\nRCPT TO:<a@x.org>\r\nBDAT 4321\r\nQUIT\r\n");
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  client_->push();
+  EXPECT_EQ(backend_.body_sizes, std::vector<std::uint64_t>{4321});
+  EXPECT_FALSE(session_->wants_input());
+  EXPECT_EQ(client_->unsent(), 6U);
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_TRUE(session_->wants_input());
+  client_->push();
+  EXPECT_EQ(client_->unsent(), 0U);
+}
+
+TEST_F(SessionTest, RoomIsBookedForTheMessageWhenItIsLargerThanItsFirstChunk) {
+  start();
+  client_->send("MAIL FROM:<> SIZE=4321\r\nRCPT TO:<a@x.org>\r\nBDAT 5\r\n");
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  EXPECT_EQ(backend_.body_sizes, std::vector<std::uint64_t>{4321});
+}
+
+TEST_F(SessionTest, NoRoomIsAskedForWhenTheFirstChunkIsTooBig) {  // G11
+  settings_.size_announced = 100;
+  start();
+  client_->send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nBDAT 101 LAST\r\n");
+  client_->send(std::string(101, 'x'));
+  EXPECT_EQ(reply_now(), "250 2.1.0");
+  EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), "250 2.1.5");
+  EXPECT_EQ(reply_now(), "552 5.3.4");
+  EXPECT_TRUE(backend_.body_sizes.empty());
+}
+
+TEST_F(SessionTest, ChunksThatAreTooBigGiveTheirRoomBackAtOnce) {  // G11, I4
+  settings_.size_announced = 100;
+  start();
+  client_->send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\n");
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  client_->send("BDAT 50\r\n" + std::string(50, 'x'));
+  EXPECT_TRUE(backend_.answer_next(*session_));
+  client_->push();
+  EXPECT_EQ(backend_.bodies_dropped, 0U);
+  client_->send("BDAT 1000000000 LAST\r\n");
+  EXPECT_EQ(backend_.bodies_dropped, 1U);
+  client_->send(std::string(10'000'000, 'x'));
+  EXPECT_EQ(client_->unsent(), 0U);
+}
+
+TEST_F(SessionTest, ALargeChunkComesInPieces) {
+  start();
+  const std::string octets(1'000'000, 'x');
+  client_->send("MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<a@x.org>\r\nBDAT 1000000 LAST\r\n");
+  while (backend_.answer_next(*session_)) client_->push();
+  client_->send(octets);
+  EXPECT_LE(std::ranges::max(backend_.appended), 65536U);
+  EXPECT_LE(backend_.appended.size(), octets.size() / 65536 + 1);
+  ASSERT_EQ(backend_.stored.size(), 1U);
+  EXPECT_TRUE(backend_.stored[0].content.ends_with("+0000\r\n" + octets));
+}
+
+TEST_F(SessionTest, AChunkOutOfTurnIsTakenAsItComes) {  // G5
+  start();
+  client_->send("BDAT 10\r\n");
+  EXPECT_FALSE(session_->idle());
+  const Clock::time_point due = session_->deadline();
+  backend_.advance(Duration(1000));
+  client_->send("QUIT\r\n");
+  EXPECT_GT(session_->deadline(), due);
+  EXPECT_EQ(reply_now(), "none");
+  client_->send("1234NOOP\r\n");
+  EXPECT_EQ(reply_now(), "503 5.5.1");
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  EXPECT_TRUE(session_->idle());
+}
+
+TEST_F(SessionTest, AnAbandonedChunkGivesItsRoomBack) {  // G12
+  start();
+  client_->send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nBDAT 5\r\n");
+  while (backend_.answer_next(*session_)) client_->push();
+  client_->send("12345RSET\r\n");
+  EXPECT_EQ(backend_.bodies_dropped, 1U);
+}
+
 TEST_F(SessionTest, ABodyComesInLargePieces) {
   start_message({"a"});
   std::string body;

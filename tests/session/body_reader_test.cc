@@ -1,9 +1,11 @@
-#include "lmtpd/session/data_reader.h"
+#include "lmtpd/session/body_reader.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tests/session/reference_data.h"
 
@@ -15,7 +17,7 @@ using namespace std::string_literals;
 struct Read {
   std::string stored;
   std::size_t consumed = 0;
-  DataReader reader;
+  BodyReader reader{BodyReader::Framing::dots};
 };
 
 Read read_all(std::string_view octets, std::size_t piece = SIZE_MAX) {
@@ -27,6 +29,27 @@ Read read_all(std::string_view octets, std::size_t piece = SIZE_MAX) {
     result.consumed += taken;
     result.stored += result.reader.output();
   }
+  return result;
+}
+
+using LineEnds = BodyReader::LineEnds;
+
+// The last of `chunks` ends the message.
+Read read_chunks(const std::vector<std::string_view>& chunks, LineEnds line_ends,
+                 std::size_t piece = SIZE_MAX) {
+  Read result{.reader = BodyReader(BodyReader::Framing::chunks, line_ends)};
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    std::string_view rest = chunks[i];
+    result.reader.begin_chunk(rest.size(), i + 1 == chunks.size());
+    do {
+      const std::size_t taken = result.reader.read(rest.substr(0, piece));
+      rest.remove_prefix(taken);
+      result.consumed += taken;
+      result.stored += result.reader.output();
+    } while (!rest.empty());
+    EXPECT_TRUE(result.reader.chunk_ended());
+  }
+  EXPECT_TRUE(result.reader.ended());
   return result;
 }
 
@@ -111,6 +134,73 @@ TEST(Data, KeepsEveryOtherOctet) {  // D2, J2, C4
   }
   const std::string line = all + std::string(100'000, 'x');
   EXPECT_EQ(read_all("x:\r\n\r\n" + line + "\r\n.\r\n").stored, "x:\n\n" + line + "\n");
+}
+
+TEST(Chunks, AgreeWithTheReferenceHoweverTheyAreCut) {  // G3, G4, G13, H19
+  constexpr std::string_view kAlphabet("\r\n.x", 4);
+  for (unsigned length = 0; length <= 6; ++length) {
+    for (unsigned code = 0; code < 1U << 2 * length; ++code) {  // every sequence of these
+      std::string octets;
+      for (unsigned i = 0; i < length; ++i) octets += kAlphabet[code >> 2 * i & 3];
+      const std::string_view all = octets;
+      const ReferenceText expected = reference_text(all);
+      for (std::size_t cut = 0; cut <= all.size(); ++cut) {
+        for (const std::size_t piece : {std::size_t{1}, SIZE_MAX}) {
+          const Read text = read_chunks({all.substr(0, cut), all.substr(cut)}, LineEnds::lf, piece);
+          ASSERT_EQ(text.stored, with_last_newline(expected.stored))
+              << ::testing::PrintToString(octets);
+          ASSERT_EQ(text.reader.wire_octets(), wire_size(text.stored));
+          ASSERT_EQ(text.reader.has_bare_newline(), expected.bare_newline);
+          ASSERT_GE(text.reader.received_octets(), text.stored.size());
+          const Read binary =
+              read_chunks({all.substr(0, cut), all.substr(cut)}, LineEnds::as_sent, piece);
+          ASSERT_EQ(binary.stored, octets) << ::testing::PrintToString(octets);
+          ASSERT_EQ(binary.reader.wire_octets(), wire_size(octets));
+          ASSERT_EQ(binary.reader.received_octets(), octets.size());
+          ASSERT_FALSE(binary.reader.has_bare_newline());
+        }
+      }
+    }
+  }
+}
+
+TEST(Chunks, TakeNoOctetThatIsNotTheirs) {  // G1, G2
+  BodyReader reader(BodyReader::Framing::chunks);
+  reader.begin_chunk(3, false);
+  EXPECT_EQ(reader.read(" a"), 2U);
+  EXPECT_FALSE(reader.chunk_ended());
+  EXPECT_EQ(reader.read("b\r\nQUIT"), 1U);
+  EXPECT_EQ(reader.output(), "b");
+  EXPECT_TRUE(reader.chunk_ended());
+  EXPECT_FALSE(reader.ended());
+  reader.begin_chunk(0, true);
+  EXPECT_EQ(reader.read("QUIT"), 0U);
+  EXPECT_TRUE(reader.ended());
+  EXPECT_EQ(reader.output(), "\n");
+  EXPECT_EQ(reader.received_octets(), 5U);  // a line end counts as CR LF, this one too
+}
+
+TEST(Chunks, SizeIsKnownAsTheyBegin) {  // G11
+  BodyReader reader(BodyReader::Framing::chunks);
+  reader.begin_chunk(1U << 30, false);
+  EXPECT_EQ(reader.received_octets(), 1U << 30);
+}
+
+TEST(Chunks, OfABinaryMessageKeepEveryOctet) {  // G4, D9
+  std::string all = "A: b\r\n\r\n";
+  for (int c = 0; c < 256; ++c) all += static_cast<char>(c);
+  for (int c = 255; c >= 0; --c) all += static_cast<char>(c);
+  EXPECT_EQ(read_chunks({all}, LineEnds::as_sent).stored, all);
+  EXPECT_EQ(read_chunks({"Return-Path: <a>\r\nA: b\nB: c\r\n\r\nx"}, LineEnds::as_sent).stored,
+            "A: b\nB: c\r\n\r\nx");
+  EXPECT_EQ(read_chunks({"A: b\r\nReturn-", "Path: <a>\r"}, LineEnds::as_sent).stored, "A: b\r\n");
+}
+
+TEST(Chunks, MayEndWithinAHeaderField) {
+  EXPECT_EQ(read_chunks({"Return-Pa"}, LineEnds::as_sent).stored, "Return-Pa");
+  EXPECT_EQ(read_chunks({"Return-Pa"}, LineEnds::lf).stored, "Return-Pa\n");
+  EXPECT_EQ(read_chunks({"A: b\r\nReturn-Path: <a>"}, LineEnds::lf).stored, "A: b\n");
+  EXPECT_EQ(read_chunks({"A: b\r\nReceived: c"}, LineEnds::lf).reader.received_fields(), 1U);
 }
 
 TEST(Header, ReturnPathIsLeftOut) {  // D3
