@@ -57,6 +57,10 @@ TEST(CommandReader, TakesEightKibibytes) {  // C1, C2
   EXPECT_EQ(lines_of(longest + "\r\nD\r\n"), (Lines{longest, "D"}));
   EXPECT_EQ(lines_of(longest + "x\r\nD\r\n"), (Lines{"!too long", "D"}));
   EXPECT_EQ(lines_of(std::string(10'000'000, 'x') + "\r\nD\r\n"), (Lines{"!too long", "D"}));
+  std::string umlauts;  // J8: an octet is what counts
+  while (umlauts.size() + 2 < CommandReader::kLongest) umlauts += "\xC3\xB6";
+  EXPECT_EQ(lines_of(umlauts + "\r\nD\r\n"), (Lines{umlauts, "D"}));
+  EXPECT_EQ(lines_of(umlauts + "\xC3\xB6\r\nD\r\n"), (Lines{"!too long", "D"}));
 }
 
 TEST(CommandReader, MakesNoDifferenceHowOctetsAreCut) {  // H19

@@ -15,8 +15,9 @@
 //   S: text          the next reply line begins with it
 //   S[N]: text       the same N times
 //   S[*]: text       all lines of the next reply begin with it
-//   stored PATH      the next message to be delivered, followed by its lines: `| line`
-//                    and, where its last one has no end, `|$ text`
+//   stored PATH [text]   the next message to be delivered, followed by its lines: `| line`
+//                    and, where its last one has no end, `|$ text`; with `text` what the
+//                    client sent of it, without the fields that were put before
 //   nothing stored   nothing that has not been named
 //   log TEXT         some line of the log holds it
 //   wait MS          the clock goes on; the deadline passes if it is due
