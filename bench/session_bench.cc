@@ -12,6 +12,7 @@
 //   data/4096 .. /1048576      a message of lines of 70 octets, in reads of 64 KiB
 //   data_dots                  the same of 64 KiB where every line is stuffed
 //   data_headers               64 KiB of header fields
+//   data_chunk/0, /1           64 KiB of lines in one chunk of BDAT, as text and as BINARYMIME
 //   data_memcpy/..             a copy of as many octets: what the body reader is to be compared
 //   with
 //
@@ -175,6 +176,23 @@ void data_headers(benchmark::State& state) {
   read_data(state, text + "\r\n.\r\n");
 }
 BENCHMARK(data_headers);
+
+void data_chunk(benchmark::State& state) {
+  const std::string text = message(kReadSize, kLine);
+  const auto line_ends =
+      state.range(0) == 0 ? BodyReader::LineEnds::lf : BodyReader::LineEnds::as_sent;
+  for ([[maybe_unused]] auto _ : state) {
+    BodyReader reader(BodyReader::Framing::chunks, line_ends);
+    reader.begin_chunk(text.size(), true);
+    std::string_view rest = text;
+    while (!reader.ended()) {
+      rest.remove_prefix(reader.read(rest.substr(0, kReadSize)));
+      benchmark::DoNotOptimize(reader.output().data());
+    }
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
+}
+BENCHMARK(data_chunk)->Arg(0)->Arg(1);
 
 void data_memcpy(benchmark::State& state) {
   const std::string text = message(static_cast<std::size_t>(state.range(0)), kLine);
