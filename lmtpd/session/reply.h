@@ -43,9 +43,8 @@ inline constexpr FixedReply kStartData{354, "", "End data with <CR><LF>.<CR><LF>
 
 inline constexpr FixedReply kTimeout{421, "4.4.2", "Timeout, closing connection"};
 inline constexpr FixedReply kShutdown{421, "4.3.2", "Service shutting down, closing connection"};
+inline constexpr FixedReply kLostCount{421, "4.5.4", "Unknown size, closing connection"};
 inline constexpr FixedReply kTooManyErrors{421, "4.7.0", "Too many errors, closing connection"};
-
-inline constexpr FixedReply kLostCount{421, "4.5.4", "Where the next command begins is not known"};
 
 inline constexpr FixedReply kTooManyRecipients{452, "4.5.3", "Too many recipients"};
 inline constexpr FixedReply kNoRoomForBody{452, "4.3.1", "No room for the message now"};
