@@ -1,10 +1,10 @@
 // lmtpd/frontend/spool.h -- the bound on the memory that unfinished messages hold.
 //
 // Each frontend has an equal share of spool_limit. Octets are booked before they are asked for: the
-// declared SIZE, or else the first 64 KiB, before 354; growing beyond may wait. One message can
-// always finish: a part of the share is kept back for the oldest booking, and only the oldest, once
-// it has room for its first octets, waits without a time limit, while all others give up and free
-// what they hold.
+// declared SIZE, or else the first 64 KiB, before 354 or before a BDAT's chunk, which may be
+// larger, is read; growing beyond may wait. One message can always finish: a part of the share is
+// kept back for the oldest booking, and only the oldest, once it has room for its first octets,
+// waits without a time limit, while all others give up and free what they hold.
 #pragma once
 
 #include <chrono>
