@@ -19,7 +19,7 @@ LAYERS = {
     "lookup": {"lmtpd/base", "lmtpd/event", "lookup/files"},
     "lookup/check": {"lmtpd/base", "lmtpd/event", "lookup/files", "lookup"},
     "lmtpd/session": {"lmtpd/base"},
-    "lmtpd/frontend": {"lmtpd/base", "lmtpd/event", "lmtpd/session"},
+    "lmtpd/frontend": {"lmtpd/base", "lmtpd/event", "lmtpd/session", "lookup/files"},
     "lmtpd/delivery": {"lmtpd/base", "maildir"},
     "lmtpd/master": {"lmtpd/base", "lookup/files"},
     "lmtpd/ctl": {"lmtpd/base", "lmtpd/session", "lookup/check"},

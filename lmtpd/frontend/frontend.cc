@@ -60,10 +60,11 @@ session::Peer describe(const sockaddr_storage& address) {
 
 }  // namespace
 
-Frontend::Frontend(const Settings& settings, std::uint32_t instance, Channel control,
-                   std::vector<RoleStart::Listening> listening)
+Frontend::Frontend(const Settings& settings, NetworkList trusted_clients, std::uint32_t instance,
+                   Channel control, std::vector<RoleStart::Listening> listening)
     : base_(event_base_new()),
       instance_(instance),
+      trusted_clients_(std::move(trusted_clients)),
       session_settings_(session_settings(settings)),
       control_(base_.get(), std::move(control), *this),
       spool_(spool_share(settings), session_settings_.size_announced, *this),
@@ -73,7 +74,8 @@ Frontend::Frontend(const Settings& settings, std::uint32_t instance, Channel con
       reap_(event_new(base_.get(), -1, 0, on_reap, this)),
       log_(event_new(base_.get(), -1, 0, on_log, nullptr)) {
   for (RoleStart::Listening& one : listening) {
-    auto door = std::make_unique<Door>(Door{this, std::move(one.socket), nullptr});
+    auto door = std::make_unique<Door>(
+        Door{this, settings.listen.at(one.index), std::move(one.socket), nullptr});
     door->readable.reset(event_new(base_.get(), door->socket.get(), EV_READ | EV_PERSIST,
                                    on_acceptable, door.get()));
     event_add(door->readable.get(), nullptr);
@@ -107,7 +109,7 @@ void Frontend::accept(const Door& door) {
   for (int i = 0; i < kAcceptsATurn; ++i) {
     UniqueFd socket(::accept4(door.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
-      admit(std::move(socket));
+      admit(door, std::move(socket));
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -121,7 +123,7 @@ void Frontend::accept(const Door& door) {
   }
 }
 
-void Frontend::admit(UniqueFd socket) {
+void Frontend::admit(const Door& door, UniqueFd socket) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
   if (::getpeername(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) return;
@@ -129,10 +131,13 @@ void Frontend::admit(UniqueFd socket) {
     const int on = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
+  session::Peer peer = describe(address);
+  peer.trusted =
+      door.spec.kind == ListenSpec::Kind::unix_socket || trusted_clients_.matches(address);
   const std::uint64_t name = next_connection_++;
   connections_.emplace(
       name, std::make_unique<Connection>(base_.get(), std::move(socket), name, session_settings_,
-                                         next_session_id(), describe(address), *this));
+                                         next_session_id(), std::move(peer), *this));
 }
 
 // Microseconds since 1970 and the instance: unique on this host while the clock does not go back,

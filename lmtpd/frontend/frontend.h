@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lmtpd/base/config/network_list.h"
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/event/event_channel.h"
@@ -25,8 +26,8 @@ class Frontend final : public Services,
                        public EventChannel::Owner {
  public:
   // `listening` are the sockets of settings.listen, by their index there.
-  Frontend(const Settings& settings, std::uint32_t instance, Channel control,
-           std::vector<RoleStart::Listening> listening);
+  Frontend(const Settings& settings, NetworkList trusted_clients, std::uint32_t instance,
+           Channel control, std::vector<RoleStart::Listening> listening);
 
   // Serves until master says Stop and all is answered, or master is gone.
   void run();
@@ -34,6 +35,7 @@ class Frontend final : public Services,
  private:
   struct Door {
     Frontend* frontend;
+    ListenSpec spec;
     UniqueFd socket;
     EventPtr readable;
   };
@@ -43,7 +45,7 @@ class Frontend final : public Services,
   static void on_reap(evutil_socket_t, short, void* self) noexcept;
   static void on_log(evutil_socket_t, short, void*) noexcept;
   void accept(const Door& door);
-  void admit(UniqueFd socket);
+  void admit(const Door& door, UniqueFd socket);
   void tick();
   void reap();
   void stop();
@@ -82,6 +84,7 @@ class Frontend final : public Services,
 
   EventBasePtr base_;
   std::uint32_t instance_;
+  NetworkList trusted_clients_;
   session::Settings session_settings_;
   EventChannel control_;
   std::vector<std::unique_ptr<Door>> doors_;

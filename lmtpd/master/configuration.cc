@@ -10,9 +10,11 @@
 
 #include "lmtpd/base/accounts.h"
 #include "lmtpd/base/channel.h"
+#include "lmtpd/base/config/network_list.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/whole_file.h"
+#include "lookup/files/match_list.h"
 #include "lookup/files/table_files.h"
 
 namespace lmtpd::master {
@@ -134,6 +136,21 @@ StartResult<void> open_files(Configuration& made, const Parameters& parameters) 
   return {};
 }
 
+// Read here, too, so that what is wrong in them is said before anything changes.
+StartResult<void> open_frontend_files(Configuration& made, const Parameters& parameters) {
+  FileOpener opener;
+  const Result<MatchList> trusted = lookup::with_files_read(
+      made.settings.trusted_clients, [&](const std::string& path) { return opener.read(path); });
+  if (!trusted) {
+    return configuration_failure(at(parameters, "trusted_clients", trusted.error().text));
+  }
+  if (const Result<NetworkList> networks = NetworkList::make(*trusted); !networks) {
+    return configuration_failure(at(parameters, "trusted_clients", networks.error().text));
+  }
+  made.frontend_files = opener.take();
+  return {};
+}
+
 }  // namespace
 
 StartResult<Configuration> Configuration::load(const std::string& file) {
@@ -176,8 +193,10 @@ StartResult<Configuration> Configuration::load(const std::string& file) {
   StartResult<UniqueFd> base = open_mail_base(*parameters, made.settings.virtual_mailbox_base);
   if (!base) return tl::unexpected(std::move(base.error()));
   made.mail_base = std::move(*base);
-  if (StartResult<void> opened = open_files(made, *parameters); !opened) {
-    return tl::unexpected(std::move(opened.error()));
+  for (const auto open : {open_files, open_frontend_files}) {
+    if (StartResult<void> opened = open(made, *parameters); !opened) {
+      return tl::unexpected(std::move(opened.error()));
+    }
   }
   return made;
 }

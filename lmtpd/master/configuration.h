@@ -36,8 +36,9 @@ struct Configuration {
   MailboxOwner lookup_user;
   SocketAccess socket_access;  // of the unix sockets of `listen`
   OwnerPolicy owner_policy{0};
-  UniqueFd mail_base;           // O_PATH
-  std::vector<OpenFile> files;  // what lookup needs
+  UniqueFd mail_base;                    // O_PATH
+  std::vector<OpenFile> files;           // what lookup needs
+  std::vector<OpenFile> frontend_files;  // what frontends need
 };
 
 }  // namespace lmtpd::master

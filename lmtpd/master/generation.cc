@@ -38,6 +38,15 @@ std::vector<UniqueFd> one(UniqueFd fd) {
   return list;
 }
 
+Result<void> hand_files(RoleProcess& role, const std::vector<Configuration::OpenFile>& files) {
+  for (const Configuration::OpenFile& file : files) {
+    UniqueFd fd = reopen(file.fd.get());
+    if (!fd) return fail(Reason::io, errno_text(file.path, errno));
+    role.tell(File{file.path}, one(std::move(fd)));
+  }
+  return {};
+}
+
 }  // namespace
 
 Generation::Generation(Configuration configuration, Sockets sockets, const RolePrograms& programs,
@@ -100,11 +109,7 @@ Result<void> Generation::brief_lookup(RoleProcess& lookup) {
                         .owner = configuration_.lookup_user,
                         .key = ticket_key_,
                         .check_only = configuration_.check_only});
-  for (const Configuration::OpenFile& file : configuration_.files) {
-    UniqueFd fd = reopen(file.fd.get());
-    if (!fd) return fail(Reason::io, errno_text(file.path, errno));
-    lookup.tell(File{file.path}, one(std::move(fd)));
-  }
+  if (Result<void> handed = hand_files(lookup, configuration_.files); !handed) return handed;
   UniqueFd control(::fcntl(sockets_.control.fd(), F_DUPFD_CLOEXEC, 0));
   if (!control) return fail(Reason::io, errno_text("control_socket: dup", errno));
   lookup.tell(Listener{.index = 0}, one(std::move(control)));
@@ -129,6 +134,9 @@ Result<void> Generation::brief_frontend(RoleProcess& frontend, std::uint32_t num
   frontend.tell(Configure{.parameters = configuration_.parameters,
                           .instance = number,
                           .owner = configuration_.frontend_user});
+  if (Result<void> handed = hand_files(frontend, configuration_.frontend_files); !handed) {
+    return handed;
+  }
   if (Result<void> shared = share_listeners(frontend, true); !shared) return shared;
   frontend.tell(Start{});
   return {};

@@ -82,11 +82,28 @@ const Listeners::Plan::Socket* Listeners::find_open(const Plan& plan,
   return nullptr;
 }
 
-// A name's addresses may repeat, and so may the entries of `listen`: a role gets a socket once.
-void Listeners::use(Plan& plan, std::uint32_t index, const std::string& identity, int fd) const {
-  if (std::ranges::find(plan.uses_, identity, &Plan::Use::identity) == plan.uses_.end()) {
-    plan.uses_.push_back({index, identity, fd});
+// A name's addresses may repeat.
+void Listeners::use(Plan& plan, std::uint32_t index, const std::string& identity, int fd) {
+  const Plan::Use used{index, identity, fd};
+  if (std::ranges::find(plan.uses_, used) == plan.uses_.end()) plan.uses_.push_back(used);
+}
+
+// Two entries of `listen` may lead to one socket, through two names of a host for example: a role
+// gets it once, by the first of them.
+StartResult<void> Listeners::keep_one_use_each(Plan& plan, const std::vector<ListenSpec>& listen) {
+  std::vector<Plan::Use> kept;
+  for (const Plan::Use& used : plan.uses_) {
+    const auto before = std::ranges::find(kept, used.identity, &Plan::Use::identity);
+    if (before == kept.end()) {
+      kept.push_back(used);
+    } else if (!listen[before->index].same_service(listen[used.index])) {
+      return configuration_failure(
+          fmt::format("{} and {} are one socket, {}, and differ in what it serves",
+                      listen[before->index].text, listen[used.index].text, used.identity));
+    }
   }
+  plan.uses_ = std::move(kept);
+  return {};
 }
 
 StartResult<void> Listeners::prepare_unix(Plan& plan, std::uint32_t index, const std::string& path,
@@ -147,6 +164,9 @@ StartResult<Listeners::Plan> Listeners::prepare(const std::vector<ListenSpec>& l
           fmt::format("socket activation: no entry of `listen` is {} (FileDescriptorName {})",
                       escaped(socket.address), escaped(socket.name)));
     }
+  }
+  if (StartResult<void> distinct = keep_one_use_each(plan, listen); !distinct) {
+    return tl::unexpected(std::move(distinct.error()));
   }
   return plan;
 }

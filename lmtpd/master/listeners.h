@@ -42,6 +42,7 @@ class Listeners {
       std::uint32_t index;
       std::string identity;
       int fd;
+      bool operator==(const Use&) const = default;
     };
     struct Socket {
       std::string identity;  // what another plan has to name to use it
@@ -52,7 +53,8 @@ class Listeners {
     std::vector<Socket> fresh_;
   };
 
-  // Opens what `listen` names and is not open yet. Fails if an activated socket fits no entry.
+  // Opens what `listen` names and is not open yet. Fails if an activated socket fits no entry, and
+  // if one socket fits two that promise its clients different things.
   [[nodiscard]] StartResult<Plan> prepare(const std::vector<ListenSpec>& listen,
                                           const SocketAccess& access) const;
 
@@ -70,7 +72,9 @@ class Listeners {
   };
   [[nodiscard]] const Activated* activated_for(const std::string& path) const;
   [[nodiscard]] const Plan::Socket* find_open(const Plan& plan, const std::string& identity) const;
-  void use(Plan& plan, std::uint32_t index, const std::string& identity, int fd) const;
+  static void use(Plan& plan, std::uint32_t index, const std::string& identity, int fd);
+  [[nodiscard]] static StartResult<void> keep_one_use_each(Plan& plan,
+                                                           const std::vector<ListenSpec>& listen);
   [[nodiscard]] StartResult<void> prepare_unix(Plan& plan, std::uint32_t index,
                                                const std::string& path,
                                                const SocketAccess& access) const;

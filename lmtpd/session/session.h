@@ -34,10 +34,12 @@ struct Settings {
   bool defer_over_quota = false;     // over_quota = defer
 };
 
-// Who is at the other end, as the owner knows it; for Received and the log. Never parsed.
+// Who is at the other end, as the owner knows it. The texts are for Received and the log, and never
+// parsed.
 struct Peer {
   std::string received_from;  // Received's "from LHLO-NAME (HERE)": "localhost", "[192.0.2.1]"
   std::string log_name;       // "unix", "192.0.2.1:4711"
+  bool trusted = false;       // of trusted_clients, or at a unix socket, whose mode guards it
 };
 
 // One mailbox that an accepted recipient resolves to.

@@ -55,6 +55,7 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(mail_owner);
   EXPECT_DEFAULT(setgid_group);
   EXPECT_DEFAULT(postfix_config_directory);
+  EXPECT_DEFAULT(trusted_clients);
   EXPECT_DEFAULT(listen_owner);
   EXPECT_DEFAULT(listen_mode);
   EXPECT_DEFAULT(frontend_processes);
@@ -255,6 +256,29 @@ transport_maps = pgsql:/unused.cf
   EXPECT_THAT(sources, ElementsAre("pgsql:/etc/postfix/mailboxes.cf", "pgsql:/etc/postfix/uids.cf",
                                    "static:5000", "hash:/etc/postfix/virtual", "inline:{a=b}",
                                    "/etc/domains", "texthash:/etc/more"));
+}
+
+TEST(Settings, RefusesOptionsThatWouldBePassedOver) {
+  const auto listen = [](const char* value) {
+    return error(std::string(kMinimum) + "listen = " + value + "\n");
+  };
+  EXPECT_THAT(listen("{inet:a tls=encrypt}"),
+              HasSubstr("listen: {inet:a tls=encrypt}: TLS is not"));
+  EXPECT_THAT(listen("inets:a"), HasSubstr("inets:a: TLS is not built"));
+  EXPECT_THAT(listen("{inet:a auth=yes}"), HasSubstr("auth=yes is not built"));
+  EXPECT_THAT(listen("{inet:a proxy=yes}"), HasSubstr("proxy=yes is not built"));
+  EXPECT_EQ(listen("{inet:a tls=none auth=no proxy=no}"), "no error");
+}
+
+TEST(Settings, PostfixAsksWithoutOptions) {
+  const auto maps = [](const char* value) {
+    return error(std::string(kMinimum) + "socketmap_listen = " + value + "\n");
+  };
+  EXPECT_THAT(maps("inets:a:1"),
+              HasSubstr("socketmap_listen: inets:a:1: Postfix asks without TLS"));
+  EXPECT_THAT(maps("{inet:a:1 auth=yes}"), HasSubstr("no option applies"));
+  EXPECT_THAT(maps("unix:private/dovecot-lmtp"), HasSubstr("is one of listen, too"));
+  EXPECT_EQ(maps("{inet:a:1}"), "no error");
 }
 
 }  // namespace

@@ -166,7 +166,10 @@ TEST(Listen, RefusesEverythingElse) {
       {"", "no listener"},
       {"{}", "no listener"},
       {"private/x", "write unix:PATH"},
-      {"inets:*:24", "write unix:PATH or inet:HOST"},
+      {"ssl:*:24", "write unix:PATH, inet:HOST[:PORT] or inets:HOST"},
+      {"inets:24", "no host"},
+      {"inets:a:25", "port 25"},
+      {"inet:a inets:a", "listed twice"},
       {"unix:", "path is missing"},
       {"unix:private/", "cannot be the path"},
       {"unix:../x", "cannot be the path"},
@@ -185,8 +188,18 @@ TEST(Listen, RefusesEverythingElse) {
       {"inet:a:lmtp", "port"},
       {"inet:a:25", "port 25"},
       {"inet:[::1]:25", "port 25"},
-      {"{inet:a:24 tls=yes}", "unknown listen option \"tls=yes\""},
-      {"{inet:a:24, proxy}", "unknown listen option \"proxy\""},
+      {"{inet:a:24 tls=yes}", "tls: \"yes\" is none of: none, may, encrypt"},
+      {"{inet:a:24 tls=}", "tls: \"\" is none of"},
+      {"{inet:a:24 auth=maybe}", "auth: \"maybe\" is neither yes nor no"},
+      {"{inet:a:24, proxy}", "\"proxy\" is no option of a listener"},
+      {"{inet:a:24, proxy=1}", "proxy: \"1\" is neither"},
+      {"{inet:a:24 TLS=may}", "\"TLS=may\" is no option"},
+      {"{inet:a:24 tls=may tls=none}", "tls= is given twice"},
+      {"{inets:a:24 tls=encrypt}", "TLS from the first octet"},
+      {"{unix:a tls=may}", "a unix socket has no option \"tls\""},
+      {"{unix:a auth=no}", "a unix socket has no option \"auth\""},
+      {"{unix:a proxy=yes}", "a unix socket has no option \"proxy\""},
+      {"{tls=may inet:a:24}", "is no listener"},
       {"{inet:a:24", "not closed"},
       {"unix:a unix:/var/spool/postfix/a", "listed twice"},
       {"inet:a inet:a:24", "listed twice"},
@@ -195,6 +208,21 @@ TEST(Listen, RefusesEverythingElse) {
     EXPECT_THAT(listener(text), HasSubstr("ERROR")) << text;
     EXPECT_THAT(listener(text), HasSubstr(what)) << text;
   }
+}
+
+TEST(Listen, TakesOptionsInBraces) {
+  const auto options = [](std::string_view text) {
+    const auto spec = parse_listen_spec(text, "/q");
+    return spec ? spec->options : ListenOptions{.proxy = true};
+  };
+  EXPECT_EQ(options("inet:[::1]:24"), (ListenOptions{}));
+  EXPECT_EQ(options("{inet:[::1]:24 tls=encrypt auth=yes proxy=yes}"),
+            (ListenOptions{TlsLevel::encrypt, true, true}));
+  EXPECT_EQ(options("{ inet:*, tls=none, proxy=no , auth=no }"),
+            (ListenOptions{TlsLevel::none, false, false}));
+  EXPECT_EQ(options("{inet:* tls=may}").tls, TlsLevel::may);
+  EXPECT_EQ(options("{inets:* auth=no}"), (ListenOptions{std::nullopt, false, false}));
+  EXPECT_EQ(parse_listen_spec("inets:mx:465", "/q")->kind, ListenSpec::Kind::inets);
 }
 
 TEST(Listen, HoldsPathsToWhatASocketAddressTakes) {

@@ -75,6 +75,8 @@ def test_ticket_key_is_shared(make_master):
     ({"virtual_mailbox_maps": "texthash:/no/such/file"}, "/no/such/file"),
     ({"no_such_parameter": "1"}, "no_such_parameter"),
     ({"listen": "unix:absent/lmtp"}, "absent"),
+    ({"trusted_clients": "/no/such/file"}, "trusted_clients: /no/such/file"),
+    ({"trusted_clients": "/etc/passwd"}, "trusted_clients: "),
     ({"frontend_user": "games"}, "frontend_user: changed, which needs a restart"),
     ({"lookup_user": "games"}, "lookup_user: changed, which needs a restart"),
     ({"queue_directory": "/tmp"}, "queue_directory: changed, which needs a restart"),

@@ -37,6 +37,14 @@ def test_lookup_gets_key_files_and_control_socket_and_frontends_get_listeners(ma
         assert master.wait_event(lookup, "introduce", kind=KIND_FRONTEND, instance=number)
 
 
+def test_frontends_get_the_files_of_trusted_clients(make_master, tmp_path):
+    trusted = tmp_path / "trusted"
+    trusted.write_text("192.0.2.0/24\n")
+    master = make_master(trusted_clients=f"!192.0.2.1, {trusted}").start()
+    files = master.wait_role("frontend 0").all("file")
+    assert [(e["path"], bytes.fromhex(e["contents"])) for e in files] == [(str(trusted), b"192.0.2.0/24\n")]
+
+
 def test_introduced_roles_reach_each_other(make_master):
     master = make_master().start()
     lookup, frontend = master.wait_role("lookup"), master.wait_role("frontend 0")

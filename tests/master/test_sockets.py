@@ -196,6 +196,13 @@ def test_tcp(make_master, listen, addresses):
             assert client.connect_ex((host, port)) != 0
 
 
+def test_one_socket_serves_one_thing(make_master):
+    port = free_port()
+    both = f"inet:127.0.0.1:{port}, {{inet:localhost:{port} auth=no}}"
+    code, _, log = make_master(listen=both).run()
+    assert code == 78 and f"are one socket, 127.0.0.1:{port}, and differ in what it serves" in log
+
+
 def test_port_in_use_is_no_configuration_error(make_master):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

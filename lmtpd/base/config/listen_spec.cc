@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <utility>
 
 #include "lmtpd/base/config/values.h"
 
@@ -71,20 +73,70 @@ Parsed<ListenSpec> parse_inet(std::string_view where, ListenSpec spec) {
   return spec;
 }
 
-}  // namespace
+constexpr std::array kTlsLevels{
+    std::pair<std::string_view, TlsLevel>{"none", TlsLevel::none},
+    std::pair<std::string_view, TlsLevel>{"may", TlsLevel::may},
+    std::pair<std::string_view, TlsLevel>{"encrypt", TlsLevel::encrypt}};
 
-Parsed<ListenSpec> parse_listen_spec(std::string_view word, const std::string& queue_directory) {
-  ListenSpec spec;
-  spec.text = word;
-  if (word.starts_with('{') && word.ends_with('}')) {
-    const auto words = split_list(word.substr(1, word.size() - 2));
-    if (!words) return tl::unexpected(words.error());
-    if (words->empty()) return tl::unexpected(std::string("{} names no listener"));
-    if (words->size() > 1) {
-      return tl::unexpected(fmt::format("{}: unknown listen option \"{}\"", word, (*words)[1]));
-    }
-    word = words->front();
+Parsed<void> parse_tls(std::string_view value, ListenSpec& spec) {
+  if (spec.kind == ListenSpec::Kind::inets) {
+    return tl::unexpected(std::string("inets: is TLS from the first octet, and nothing else"));
   }
+  const auto level = parse_tls_level(value);
+  if (!level) return tl::unexpected(level.error());
+  spec.options.tls = *level;
+  return {};
+}
+
+Parsed<void> parse_auth(std::string_view value, ListenSpec& spec) {
+  const auto wanted = parse_yes_no(value);
+  if (!wanted) return tl::unexpected(wanted.error());
+  spec.options.auth = *wanted;
+  return {};
+}
+
+Parsed<void> parse_proxy(std::string_view value, ListenSpec& spec) {
+  const auto expected = parse_yes_no(value);
+  if (!expected) return tl::unexpected(expected.error());
+  spec.options.proxy = *expected;
+  return {};
+}
+
+struct Option {
+  std::string_view name;
+  Parsed<void> (*parse)(std::string_view value, ListenSpec& spec);
+};
+constexpr std::array kOptions{Option{"tls", parse_tls}, Option{"auth", parse_auth},
+                              Option{"proxy", parse_proxy}};
+
+// NAME=VALUE words, each name once.
+Parsed<void> parse_options(std::span<const std::string_view> words, ListenSpec& spec) {
+  std::array<bool, kOptions.size()> seen{};
+  for (const std::string_view word : words) {
+    const std::size_t equals = word.find('=');
+    const auto* const option = std::ranges::find(kOptions, word.substr(0, equals), &Option::name);
+    if (option == kOptions.end() || equals == std::string_view::npos) {
+      return tl::unexpected(fmt::format(
+          "{}: \"{}\" is no option of a listener; there are tls=, auth= and proxy=", spec.text,
+          word));
+    }
+    // The mode of a unix socket says who may come, and nobody listens in between.
+    if (spec.kind == ListenSpec::Kind::unix_socket) {
+      return tl::unexpected(fmt::format("{}: a unix socket has no option \"{}\"; inet: has",
+                                        spec.text, option->name));
+    }
+    if (std::exchange(seen[static_cast<std::size_t>(option - kOptions.begin())], true)) {
+      return tl::unexpected(fmt::format("{}: {}= is given twice", spec.text, option->name));
+    }
+    if (const auto parsed = option->parse(word.substr(equals + 1), spec); !parsed) {
+      return tl::unexpected(fmt::format("{}: {}: {}", spec.text, option->name, parsed.error()));
+    }
+  }
+  return {};
+}
+
+Parsed<ListenSpec> parse_address(std::string_view word, const std::string& queue_directory,
+                                 ListenSpec spec) {
   if (word.starts_with("unix:")) {
     std::string path(word.substr(5));
     if (path.empty()) return tl::unexpected(fmt::format("{}: a path is missing", spec.text));
@@ -100,8 +152,39 @@ Parsed<ListenSpec> parse_listen_spec(std::string_view word, const std::string& q
     spec.kind = ListenSpec::Kind::inet;
     return parse_inet(word.substr(5), std::move(spec));
   }
-  return tl::unexpected(
-      fmt::format("{} is no listener; write unix:PATH or inet:HOST[:PORT]", spec.text));
+  if (word.starts_with("inets:")) {
+    spec.kind = ListenSpec::Kind::inets;
+    return parse_inet(word.substr(6), std::move(spec));
+  }
+  return tl::unexpected(fmt::format(
+      "{} is no listener; write unix:PATH, inet:HOST[:PORT] or inets:HOST[:PORT]", spec.text));
+}
+
+}  // namespace
+
+Parsed<TlsLevel> parse_tls_level(std::string_view text) {
+  const auto* const found =
+      std::ranges::find(kTlsLevels, text, &std::pair<std::string_view, TlsLevel>::first);
+  if (found == kTlsLevels.end()) {
+    return tl::unexpected(fmt::format("\"{}\" is none of: none, may, encrypt", text));
+  }
+  return found->second;
+}
+
+Parsed<ListenSpec> parse_listen_spec(std::string_view word, const std::string& queue_directory) {
+  ListenSpec named;
+  named.text = word;
+  const auto inside = braced(word);
+  if (!inside) return parse_address(word, queue_directory, std::move(named));
+  const auto words = split_list(*inside);
+  if (!words) return tl::unexpected(words.error());
+  if (words->empty()) return tl::unexpected(std::string("{} names no listener"));
+  auto spec = parse_address(words->front(), queue_directory, std::move(named));
+  if (!spec) return spec;
+  if (const auto parsed = parse_options(std::span(*words).subspan(1), *spec); !parsed) {
+    return tl::unexpected(parsed.error());
+  }
+  return spec;
 }
 
 Parsed<std::vector<ListenSpec>> parse_listen_list(std::string_view text,
@@ -112,11 +195,9 @@ Parsed<std::vector<ListenSpec>> parse_listen_list(std::string_view text,
   for (const std::string_view word : *words) {
     auto spec = parse_listen_spec(word, queue_directory);
     if (!spec) return tl::unexpected(spec.error());
-    const bool repeated = std::any_of(specs.begin(), specs.end(), [&](const ListenSpec& other) {
-      return other.kind == spec->kind && other.path == spec->path && other.host == spec->host &&
-             other.port == spec->port;
-    });
-    if (repeated) return tl::unexpected(fmt::format("{} is listed twice", spec->text));
+    if (std::ranges::any_of(specs, [&](const auto& other) { return other.same_place(*spec); })) {
+      return tl::unexpected(fmt::format("{} is listed twice", spec->text));
+    }
     specs.push_back(std::move(*spec));
   }
   if (specs.empty()) return tl::unexpected(std::string("no listener is named"));

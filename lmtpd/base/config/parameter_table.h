@@ -58,6 +58,7 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
 
     {"listen", Owner::lmtpd, "unix:private/dovecot-lmtp", "The sockets on which LMTP is spoken."},
     {"socketmap_listen", Owner::lmtpd, "", "The sockets on which Postfix may look its tables up."},
+    {"trusted_clients", Owner::lmtpd, "", "The addresses and networks of clients that are trusted."},
     {"listen_owner", Owner::lmtpd, "postfix:postfix", "User and group of the unix sockets."},
     {"listen_mode", Owner::lmtpd, "0660", "Mode of the unix sockets, octal."},
     {"queue_directory", Owner::postfix, "/var/spool/postfix", "Where a unix socket's relative path begins."},

@@ -10,6 +10,7 @@
 
 #include "lmtpd/base/address.h"
 #include "lmtpd/base/config/complaints.h"
+#include "lmtpd/base/config/network_list.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/config/values.h"
 #include "lmtpd/base/types.h"
@@ -255,7 +256,13 @@ void read_socketmap(Reader& reader, Settings& settings) {
                  settings.socketmap_listen);
   }
   for (const ListenSpec& spec : settings.socketmap_listen) {
-    if (std::find(settings.listen.begin(), settings.listen.end(), spec) != settings.listen.end()) {
+    if (spec.kind == ListenSpec::Kind::inets || spec.options != ListenOptions{}) {
+      reader.complain(
+          "socketmap_listen",
+          fmt::format("{}: Postfix asks without TLS, and no option applies", spec.text));
+    }
+    if (std::ranges::any_of(settings.listen,
+                            [&](const auto& other) { return other.same_place(spec); })) {
       reader.complain("socketmap_listen", fmt::format("\"{}\" is one of listen, too", spec.text));
     }
   }
@@ -292,10 +299,26 @@ void read_addresses(Reader& reader, Settings& settings) {
   reader.yes_no("allow_percent_hack", settings.allow_percent_hack);
 }
 
+// An option that is passed over would leave a listener more open than its administrator means.
+void refuse_unbuilt_options(Reader& reader, const Settings& settings) {
+  for (const ListenSpec& spec : settings.listen) {
+    const bool tls = spec.kind == ListenSpec::Kind::inets ||
+                     spec.options.tls.value_or(TlsLevel::none) != TlsLevel::none;
+    for (const auto& [asked, name] :
+         {std::pair(tls, "TLS"), std::pair(spec.options.auth.value_or(false), "auth=yes"),
+          std::pair(spec.options.proxy, "proxy=yes")}) {
+      if (asked) reader.complain("listen", fmt::format("{}: {} is not built", spec.text, name));
+    }
+  }
+}
+
 void read_sessions(Reader& reader, Settings& settings) {
   reader.directory("queue_directory", settings.queue_directory);
   reader.store("listen", parse_listen_list(reader.text("listen"), settings.queue_directory),
                settings.listen);
+  refuse_unbuilt_options(reader, settings);
+  reader.store("trusted_clients", parse_network_list(reader.text("trusted_clients")),
+               settings.trusted_clients);
   reader.user_group("listen_owner", settings.listen_owner);
   reader.store("listen_mode", parse_mode(reader.text("listen_mode")), settings.listen_mode);
   reader.time("session_timeout", settings.session_timeout, 1s);

@@ -73,6 +73,7 @@ struct Settings {
   std::string postfix_config_directory;  // empty: no main.cf is read
   std::vector<ListenSpec> listen;        // one at least
   std::vector<ListenSpec> socketmap_listen;
+  MatchList trusted_clients;  // networks and files (network_list.h)
   UserGroup listen_owner = {"postfix", "postfix"};
   std::uint32_t listen_mode = 0660;
   std::uint32_t frontend_processes = 1;

@@ -39,6 +39,8 @@ using Parsed = tl::expected<T, std::string>;
 [[nodiscard]] Parsed<TableList> parse_table_list(std::string_view text);
 [[nodiscard]] Parsed<MatchList> parse_match_list(std::string_view text);
 
+// none, may or encrypt.
+[[nodiscard]] Parsed<TlsLevel> parse_tls_level(std::string_view text);
 // `queue_directory` is where the relative path of a unix socket begins.
 [[nodiscard]] Parsed<ListenSpec> parse_listen_spec(std::string_view word,
                                                    const std::string& queue_directory);
