@@ -7,6 +7,7 @@
 namespace lmtpd::session {
 
 enum class State : std::uint8_t {
+  handshake,   // the client's next octets are TLS's
   start,       // greeted; LHLO is due
   ready,       // between transactions
   mail,        // MAIL was taken; no recipient yet
@@ -50,6 +51,7 @@ struct CommandRow {
   States legal_in;
   Args args;
   bool ends_group;
+  bool in_clear;  // also where TLS is required and not there yet (RFC 3207 section 4)
   void (Session::*handler)(std::string_view argument);
   // Where it is not legal; none: 503 5.5.1 is all that is to be done.
   void (Session::*out_of_turn)(std::string_view argument) = nullptr;

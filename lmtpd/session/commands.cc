@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "lmtpd/session/path_parser.h"
 #include "lmtpd/session/session_impl.h"
@@ -21,34 +22,40 @@ bool has_control(std::string_view text) {
 struct Session::Impl::Table {
   static constexpr std::array kCommands{
       //  verb       legal in                                         arguments       ends a group
-      //  handler
-      Row{"LHLO", kAny, Args::optional, true, &Impl::on_lhlo},
-      Row{"MAIL", in(State::ready), Args::required, false, &Impl::on_mail},
-      Row{"RCPT", in(State::mail, State::resolving, State::rcpt), Args::required, false,
+      //  in clear  handler
+      Row{"LHLO", kAny, Args::optional, true, true, &Impl::on_lhlo},
+      Row{"MAIL", in(State::ready), Args::required, false, false, &Impl::on_mail},
+      Row{"RCPT", in(State::mail, State::resolving, State::rcpt), Args::required, false, false,
           &Impl::on_rcpt},
-      Row{"DATA", in(State::rcpt), Args::none, true, &Impl::on_data},
-      Row{"BDAT", in(State::rcpt, State::chunks), Args::optional, true, &Impl::on_bdat,
+      Row{"DATA", in(State::rcpt), Args::none, true, false, &Impl::on_data},
+      Row{"BDAT", in(State::rcpt, State::chunks), Args::optional, true, true, &Impl::on_bdat,
           &Impl::on_bdat_out_of_turn},
-      Row{"RSET", kAny, Args::none, true, &Impl::on_rset},
-      Row{"NOOP", kAny, Args::optional, true, &Impl::on_noop},
-      Row{"VRFY", kAny, Args::required, true, &Impl::on_vrfy},
-      Row{"QUIT", kAny, Args::none, true, &Impl::on_quit},
-      Row{"HELO", kAny, Args::optional, true, &Impl::on_wrong_greeting},
-      Row{"EHLO", kAny, Args::optional, true, &Impl::on_wrong_greeting},
-      Row{"HELP", kAny, Args::optional, true, &Impl::on_not_implemented},
-      Row{"EXPN", kAny, Args::optional, true, &Impl::on_not_implemented},
-      Row{"ETRN", kAny, Args::optional, true, &Impl::on_not_implemented},
-      Row{"TURN", kAny, Args::optional, true, &Impl::on_not_implemented},
-      Row{"STARTTLS", kAny, Args::optional, true, &Impl::on_not_implemented},
-      Row{"AUTH", kAny, Args::optional, true, &Impl::on_not_implemented},
+      Row{"RSET", kAny, Args::none, true, false, &Impl::on_rset},
+      Row{"NOOP", kAny, Args::optional, true, true, &Impl::on_noop},
+      Row{"VRFY", kAny, Args::required, true, false, &Impl::on_vrfy},
+      Row{"QUIT", kAny, Args::none, true, true, &Impl::on_quit},
+      Row{"HELO", kAny, Args::optional, true, true, &Impl::on_wrong_greeting},
+      Row{"EHLO", kAny, Args::optional, true, true, &Impl::on_wrong_greeting},
+      Row{"HELP", kAny, Args::optional, true, false, &Impl::on_not_implemented},
+      Row{"EXPN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
+      Row{"ETRN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
+      Row{"TURN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
+      Row{"AUTH", kAny, Args::optional, true, false, &Impl::on_not_implemented},
   };
-  static constexpr Row kUnknown{"", kAny, Args::optional, true, &Impl::on_unknown};
-  static constexpr Row kTooLong{"", kAny, Args::optional, true, &Impl::on_line_too_long};
-  static constexpr Row kBareNewline{"", kAny, Args::optional, true, &Impl::on_bare_newline};
-  static constexpr Row kNul{"", kAny, Args::optional, true, &Impl::on_nul};
+  static constexpr Row kUnknown{"", kAny, Args::optional, true, true, &Impl::on_unknown};
+  static constexpr Row kTooLong{"", kAny, Args::optional, true, true, &Impl::on_line_too_long};
+  static constexpr Row kBareNewline{"", kAny, Args::optional, true, true, &Impl::on_bare_newline};
+  static constexpr Row kNul{"", kAny, Args::optional, true, true, &Impl::on_nul};
+  // STARTTLS depends on what the session has.
+  static constexpr std::string_view kStarttls = "STARTTLS";
+  static constexpr Row kTlsOffered{kStarttls, in(State::ready),  Args::none, true,
+                                   true,      &Impl::on_starttls};
+  static constexpr Row kTlsNotThere{kStarttls, kAny, Args::optional,
+                                    true,      true, &Impl::on_not_implemented};
+  static constexpr Row kTlsAlready{kStarttls, States(0), Args::optional, true, true, nullptr};
 };
 
-Session::Impl::Command Session::Impl::parse(const CommandLine& line) {
+Session::Impl::Command Session::Impl::parse(const CommandLine& line) const {
   switch (line.fault) {
     case LineFault::too_long:
       return {&Table::kTooLong, {}, {}};
@@ -67,21 +74,27 @@ Session::Impl::Command Session::Impl::parse(const CommandLine& line) {
   for (const Row& row : Table::kCommands) {
     if (equal_ignoring_case(verb, row.verb)) return {&row, verb, argument};
   }
+  if (equal_ignoring_case(verb, Table::kStarttls)) {
+    if (tls_) return {&Table::kTlsAlready, verb, argument};
+    const bool offered = settings_.tls != TlsLevel::none;
+    return {offered ? &Table::kTlsOffered : &Table::kTlsNotThere, verb, argument};
+  }
   return {&Table::kUnknown, verb, argument};
 }
 
 void Session::Impl::on_lhlo(std::string_view argument) {
   if (argument.empty() || has_control(argument)) return answer(kLhloNeedsName);
   lhlo_name_ = argument.substr(0, kLongestName);
-  const std::array lines{settings_.hostname,
-                         std::string("PIPELINING"),
-                         std::string("ENHANCEDSTATUSCODES"),
-                         std::string("8BITMIME"),
-                         std::string("SMTPUTF8"),
-                         std::string("CHUNKING"),
-                         std::string("BINARYMIME"),
-                         fmt::format("LIMITS RCPTMAX={}", settings_.recipient_limit),
-                         fmt::format("SIZE {}", settings_.size_announced)};
+  std::vector lines{settings_.hostname,
+                    std::string("PIPELINING"),
+                    std::string("ENHANCEDSTATUSCODES"),
+                    std::string("8BITMIME"),
+                    std::string("SMTPUTF8"),
+                    std::string("CHUNKING"),
+                    std::string("BINARYMIME"),
+                    fmt::format("LIMITS RCPTMAX={}", settings_.recipient_limit),
+                    fmt::format("SIZE {}", settings_.size_announced)};
+  if (settings_.tls != TlsLevel::none && !tls_) lines.emplace_back("STARTTLS");
   output_ += multiline_reply(250, lines);
   state_ = State::ready;
   enter_ready();
@@ -179,7 +192,7 @@ void Session::Impl::on_bdat_out_of_turn(std::string_view argument) {
   const auto chunk = parse_chunk(argument);
   if (!chunk) return lose_count(chunk.error());
   refused_octets_ = chunk->octets;
-  if (refused_octets_ == 0) answer(kBadSequence);
+  if (refused_octets_ == 0) answer(out_of_turn());
 }
 
 // A chunk of unknown size follows, and a message could hold any command.
@@ -196,6 +209,12 @@ void Session::Impl::on_rset(std::string_view) {
 void Session::Impl::on_noop(std::string_view) { answer(kOk); }
 
 void Session::Impl::on_vrfy(std::string_view) { answer(kCannotVerify); }
+
+void Session::Impl::on_starttls(std::string_view) {
+  answer(kStartTls);
+  state_ = State::handshake;
+  touch();
+}
 
 void Session::Impl::on_quit(std::string_view) { close(kBye); }
 

@@ -91,7 +91,7 @@ std::size_t Session::Impl::read_refused(std::string_view octets) {
   touch();
   const std::size_t consumed = std::min<std::uint64_t>(octets.size(), refused_octets_);
   refused_octets_ -= consumed;
-  if (refused_octets_ == 0) answer(kBadSequence);
+  if (refused_octets_ == 0) answer(out_of_turn());
   return consumed;
 }
 
@@ -156,7 +156,10 @@ std::vector<Copy> Session::Impl::make_copies() const {
   hop.lhlo_name = lhlo_name_;
   hop.received_from = peer_.received_from;
   hop.hostname = settings_.hostname;
-  hop.protocol = transaction.parameters.smtputf8 ? "UTF8LMTP" : "LMTP";
+  hop.protocol = transaction.parameters.smtputf8 ? (tls_ ? "UTF8LMTPS" : "UTF8LMTP")
+                 : tls_                          ? "LMTPS"
+                                                 : "LMTP";
+  if (tls_) hop.tls = &*tls_;
   hop.id = transaction.id;
   if (transaction.recipients.size() == 1) hop.for_recipient = transaction.recipients[0].address;
   hop.time = backend_.wall_clock();

@@ -33,6 +33,7 @@ struct Reply {
   std::string text;
 };
 
+inline constexpr FixedReply kStartTls{220, "2.0.0", "Ready to start TLS"};
 inline constexpr FixedReply kOk{250, "2.0.0", "Ok"};
 inline constexpr FixedReply kSenderOk{250, "2.1.0", "Ok"};
 inline constexpr FixedReply kRecipientOk{250, "2.1.5", "Ok"};
@@ -64,6 +65,7 @@ inline constexpr FixedReply kRepeatedParameter{501, "5.5.4", "Parameter given tw
 inline constexpr FixedReply kNotImplemented{502, "5.5.1", "Command not implemented"};
 inline constexpr FixedReply kBadSequence{503, "5.5.1", "Bad sequence of commands"};
 inline constexpr FixedReply kBinaryWantsBdat{503, "5.5.1", "A BINARYMIME message comes by BDAT"};
+inline constexpr FixedReply kTlsFirst{530, "5.7.0", "Must issue a STARTTLS command first"};
 inline constexpr FixedReply kBareNewlineInData{550, "5.6.0", "Message holds a bare newline"};
 inline constexpr FixedReply kTooBig{552, "5.3.4", "Message exceeds the size limit"};
 inline constexpr FixedReply kBadSender{553, "5.1.7", "Bad sender address syntax"};

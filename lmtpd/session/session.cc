@@ -7,6 +7,7 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/session/session_impl.h"
+#include "lmtpd/session/trace.h"
 
 namespace lmtpd::session {
 namespace {
@@ -28,13 +29,41 @@ Session::Impl::Impl(const Settings& settings, std::string id, Peer peer, Backend
       id_(std::move(id)),
       peer_(std::move(peer)),
       backend_(backend),
-      output_(fmt::format("220 {} LMTP lmtpd ready\r\n", settings_.hostname)),
-      last_activity_(backend.now()) {}
+      last_activity_(backend.now()) {
+  if (!settings_.tls_first) greet();
+}
+
+void Session::Impl::greet() {
+  state_ = State::start;
+  output_ += fmt::format("220 {} LMTP lmtpd ready\r\n", settings_.hostname);
+}
+
+// What was said in plain text may have been said by somebody in between.
+void Session::Impl::on_tls(TlsFacts facts) {
+  tls_ = std::move(facts);
+  lhlo_name_.clear();
+  errors_ = 0;
+  backend_.log(fmt::format("{}: client={}, {}", id_, peer_.log_name, log_words(*tls_)));
+  touch();
+  if (settings_.tls_first) {
+    greet();
+  } else {
+    state_ = State::start;
+  }
+  if (stopping_) close(kShutdown);
+}
+
+void Session::Impl::on_tls_failed(std::string_view why) {
+  const bool begun = state_ != State::handshake;
+  backend_.log(fmt::format("{}: client={}, TLS {}failed ({})", id_, peer_.log_name,
+                           begun ? "" : "handshake ", escaped(why)));
+  if (!begun) abandon();
+}
 
 bool Session::Impl::wants_input() const {
   if (held_ || output_.size() > kOutputLimit) return false;
-  return state_ != State::booking && state_ != State::body_full && state_ != State::delivering &&
-         state_ != State::closed;
+  return state_ != State::handshake && state_ != State::booking && state_ != State::body_full &&
+         state_ != State::delivering && state_ != State::closed;
 }
 
 bool Session::Impl::idle() const {
@@ -83,7 +112,9 @@ bool Session::Impl::must_wait(const Row& row) const {
 void Session::Impl::run(const Command& command) {
   const Row& row = *command.row;
   verb_ = command.verb.substr(0, kLongestVerb);
-  if (!row.legal_in.has(state_)) {
+  if (needs_tls() && !row.in_clear) {
+    answer(kTlsFirst);
+  } else if (!row.legal_in.has(state_)) {
     if (row.out_of_turn == nullptr) return answer(kBadSequence);
     (this->*row.out_of_turn)(command.argument);
   } else if (row.args == Args::none && !command.argument.empty()) {
@@ -167,6 +198,10 @@ void Session::Impl::close(const FixedReply& reply) {
   }
   output_ += reply_line(last);
   output_ += "\r\n";
+  abandon();
+}
+
+void Session::Impl::abandon() {
   drop_body();
   held_.reset();
   unanswered_.clear();
@@ -185,6 +220,8 @@ void Session::Impl::enter_ready() {
 Clock::time_point Session::Impl::deadline() const {
   Clock::time_point due = Clock::time_point::max();
   switch (state_) {
+    case State::handshake:
+      return last_activity_ + settings_.starttls_timeout;
     case State::start:
     case State::ready:
       return last_activity_ + settings_.session_timeout;
@@ -206,7 +243,12 @@ Clock::time_point Session::Impl::deadline() const {
 }
 
 void Session::Impl::on_deadline() {
-  if (backend_.now() >= deadline()) close(kTimeout);
+  if (backend_.now() < deadline()) return;
+  if (state_ == State::handshake) {
+    on_tls_failed("timeout");
+  } else {
+    close(kTimeout);
+  }
 }
 
 void Session::Impl::shut_down() {
@@ -225,6 +267,9 @@ std::size_t Session::consume(std::string_view octets) { return impl_->consume(oc
 bool Session::replies_may_wait() const { return impl_->replies_may_wait(); }
 std::string Session::take_output() { return impl_->take_output(); }
 bool Session::wants_input() const { return impl_->wants_input(); }
+bool Session::wants_tls() const { return impl_->wants_tls(); }
+void Session::on_tls(TlsFacts facts) { impl_->on_tls(std::move(facts)); }
+void Session::on_tls_failed(std::string_view why) { impl_->on_tls_failed(why); }
 bool Session::closing() const { return impl_->closing(); }
 bool Session::idle() const { return impl_->idle(); }
 Clock::time_point Session::deadline() const { return impl_->deadline(); }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lmtpd/base/address.h"
+#include "lmtpd/base/config/listen_spec.h"
 #include "lmtpd/base/result.h"
 #include "lmtpd/base/ticket.h"
 
@@ -32,6 +33,24 @@ struct Settings {
   bool strict_rfc821_envelopes = false;
   bool reject_bare_newline = false;  // forbid_bare_newline = reject
   bool defer_over_quota = false;     // over_quota = defer
+  // Of the listener that the client came by. tls: whether STARTTLS is offered, and needed.
+  TlsLevel tls = TlsLevel::none;
+  bool tls_first = false;                              // inets: before the greeting
+  std::chrono::milliseconds starttls_timeout{60'000};  // of the handshake
+};
+
+// What the handshake came to; for Received and the log.
+struct TlsFacts {
+  std::string protocol;  // "TLSv1.3"
+  std::string cipher;    // "TLS_AES_256_GCM_SHA384"
+  int used_bits = 0;
+  int cipher_bits = 0;
+  // The client's certificate: not asked for; asked for and not sent; sent, and of no authority that
+  // is known here; verified.
+  enum class Client : std::uint8_t { not_asked, none, untrusted, verified };
+  Client client = Client::not_asked;
+  std::string client_name;    // its subject's common name
+  std::string client_issuer;  // its issuer's
 };
 
 // Who is at the other end, as the owner knows it. The texts are for Received and the log, and never
@@ -106,6 +125,16 @@ class Session {
   [[nodiscard]] std::string take_output();
   // As consume() says: would it take octets now?
   [[nodiscard]] bool wants_input() const;
+  // 220 was said to STARTTLS, or TLS comes first (inets): send the output, throw away what the
+  // client has sent so far, shake hands, and say on_tls() or on_tls_failed(). Until then the
+  // session takes no input.
+  [[nodiscard]] bool wants_tls() const;
+  // All that follows in both directions is protected. The session begins anew (RFC 3207 4.2).
+  void on_tls(TlsFacts facts);
+  // A failed handshake ends it, without another word: there is no way back to plain text. Later it
+  // is only logged; its owner has lost the client.
+  void on_tls_failed(std::string_view why);
+
   // 221 or 421 was said, or a rule broken: send the output, then close.
   [[nodiscard]] bool closing() const;
   // Between transactions, no command under way: a good moment for shut_down().

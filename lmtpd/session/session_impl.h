@@ -53,6 +53,9 @@ class Session::Impl {
   [[nodiscard]] bool closing() const { return state_ == State::closed; }
   [[nodiscard]] bool idle() const;
   [[nodiscard]] Clock::time_point deadline() const;
+  [[nodiscard]] bool wants_tls() const { return state_ == State::handshake; }
+  void on_tls(TlsFacts facts);
+  void on_tls_failed(std::string_view why);
   void on_deadline();
   void shut_down();
   void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
@@ -80,11 +83,18 @@ class Session::Impl {
   void send(const Reply& reply);
   void send_waiting_replies();
   void close(const FixedReply& reply);
+  void abandon();
+  void greet();
   void enter_ready();
+  [[nodiscard]] bool needs_tls() const { return settings_.tls == TlsLevel::encrypt && !tls_; }
+  // Of a command that is not legal now, and has taken its octets.
+  [[nodiscard]] const FixedReply& out_of_turn() const {
+    return needs_tls() ? kTlsFirst : kBadSequence;
+  }
   void touch() { last_activity_ = backend_.now(); }
 
   // The table and its handlers: commands.cc
-  static Command parse(const CommandLine& line);
+  [[nodiscard]] Command parse(const CommandLine& line) const;
   void on_lhlo(std::string_view argument);
   void on_mail(std::string_view argument);
   void on_rcpt(std::string_view argument);
@@ -94,6 +104,7 @@ class Session::Impl {
   void on_rset(std::string_view argument);
   void on_noop(std::string_view argument);
   void on_vrfy(std::string_view argument);
+  void on_starttls(std::string_view argument);
   void on_quit(std::string_view argument);
   void on_wrong_greeting(std::string_view argument);
   void on_not_implemented(std::string_view argument);
@@ -126,13 +137,14 @@ class Session::Impl {
   const Peer peer_;
   Backend& backend_;
 
-  State state_ = State::start;
+  State state_ = State::handshake;
   bool stopping_ = false;  // 421 as soon as the session is between transactions
   CommandReader reader_;
   std::optional<std::pair<std::string, LineFault>> held_;  // a command that must_wait()
   std::deque<Unanswered> unanswered_;
   std::string output_;
   std::string lhlo_name_;
+  std::optional<TlsFacts> tls_;
   std::optional<Transaction> transaction_;
   std::uint64_t refused_octets_ = 0;  // of a BDAT out of turn, which are still to come
   std::uint64_t transactions_ = 0;

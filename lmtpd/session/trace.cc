@@ -31,7 +31,38 @@ std::string clean_name(std::string_view text) {
   return out;
 }
 
+// Postfix's words; what a certificate says may hold no quote, parenthesis or backslash.
+std::string tls_comment(const TlsFacts& tls) {
+  std::string out =
+      fmt::format("(using {} with cipher {} ({}/{} bits))\n\t", clean_name(tls.protocol),
+                  clean_name(tls.cipher), tls.used_bits, tls.cipher_bits);
+  switch (tls.client) {
+    case TlsFacts::Client::not_asked:
+      return out + "(No client certificate requested)\n\t";
+    case TlsFacts::Client::none:
+      return out + "(Client did not present a certificate)\n\t";
+    case TlsFacts::Client::untrusted:
+    case TlsFacts::Client::verified:
+      break;
+  }
+  return out +
+         fmt::format("(Client CN \"{}\", Issuer \"{}\" ({}))\n\t", clean_name(tls.client_name),
+                     clean_name(tls.client_issuer),
+                     tls.client == TlsFacts::Client::verified ? "verified OK" : "not verified");
+}
+
 }  // namespace
+
+std::string log_words(const TlsFacts& tls) {
+  std::string out = fmt::format("tls={}, cipher={} ({}/{} bits)", escaped(tls.protocol),
+                                escaped(tls.cipher), tls.used_bits, tls.cipher_bits);
+  if (tls.client == TlsFacts::Client::untrusted || tls.client == TlsFacts::Client::verified) {
+    out += fmt::format(", certificate={}, subject={}, issuer={}",
+                       tls.client == TlsFacts::Client::verified ? "verified" : "untrusted",
+                       escaped(tls.client_name), escaped(tls.client_issuer));
+  }
+  return out;
+}
 
 std::string return_path_field(const std::optional<Address>& sender) {
   return fmt::format("Return-Path: <{}>\n", sender ? clean(sender->external()) : "");
@@ -47,9 +78,10 @@ std::string delivered_to_field(std::string_view final_address) {
 }
 
 std::string received_field(const Hop& hop) {
-  std::string out = fmt::format("Received: from {} ({})\n\tby {} with {} id {}",
-                                clean_name(hop.lhlo_name), clean_name(hop.received_from),
-                                clean_name(hop.hostname), hop.protocol, clean_name(hop.id));
+  std::string out =
+      fmt::format("Received: from {} ({})\n\t{}by {} with {} id {}", clean_name(hop.lhlo_name),
+                  clean_name(hop.received_from), hop.tls == nullptr ? "" : tls_comment(*hop.tls),
+                  clean_name(hop.hostname), hop.protocol, clean_name(hop.id));
   if (!hop.for_recipient.empty()) out += fmt::format("\n\tfor <{}>", clean(hop.for_recipient));
   out += fmt::format(";\n\t{}\n", date_time(hop.time));
   return out;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "lmtpd/base/address.h"
+#include "lmtpd/session/session.h"
 
 namespace lmtpd::session {
 
@@ -28,12 +29,17 @@ struct Hop {
   std::string_view lhlo_name;
   std::string_view received_from;
   std::string_view hostname;
-  std::string_view protocol;  // "LMTP", "UTF8LMTP" (RFC 3848, RFC 6531 4.3)
+  std::string_view protocol;      // "LMTP", "UTF8LMTPS" (RFC 3848, RFC 6531 4.3)
+  const TlsFacts* tls = nullptr;  // a comment, as Postfix has it
   std::string_view id;
   std::string_view for_recipient;  // empty: the message has several (RFC 5321 7.2)
   std::time_t time = 0;
 };
 [[nodiscard]] std::string received_field(const Hop& hop);
+
+// "tls=TLSv1.3, cipher=NAME (256/256 bits), certificate=verified, subject=..., issuer=..." of a log
+// line.
+[[nodiscard]] std::string log_words(const TlsFacts& tls);
 
 // The same fields with CR LF, for a message that is stored as it was sent.
 [[nodiscard]] std::string with_crlf(std::string_view fields);

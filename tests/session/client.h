@@ -63,6 +63,9 @@ class Client {
     return line;
   }
 
+  // As a session's owner has to, before TLS.
+  void discard() { unsent_.clear(); }
+
   [[nodiscard]] std::size_t unsent() const { return unsent_.size(); }
 
  private:

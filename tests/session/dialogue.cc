@@ -10,7 +10,7 @@ namespace lmtpd::session {
 
 bool Dialogue::is_timed() const {
   return std::ranges::any_of(lines, [](const DialogueLine& line) {
-    return line.text.starts_with("wait ") || line.text == "stop";
+    return line.text.starts_with("wait ") || line.text == "stop" || line.text.starts_with("tls");
   });
 }
 

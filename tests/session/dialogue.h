@@ -22,6 +22,8 @@
 //   log TEXT         some line of the log holds it
 //   wait MS          the clock goes on; the deadline passes if it is due
 //   stop             shut_down()
+//   tls [verified]   what was sent and not taken is thrown away, and TLS is there
+//   tls failed       the handshake failed
 //   closed           after all replies the session wants to be closed
 #pragma once
 
@@ -41,8 +43,8 @@ struct Dialogue {
   std::string title;
   std::vector<DialogueLine> lines;
 
-  // It tells the time, or stops the session, between two commands: what it says cannot be sent at
-  // once.
+  // It tells the time, stops the session, or has TLS begin, between two commands: what it says
+  // cannot be sent at once.
   [[nodiscard]] bool is_timed() const;
 };
 

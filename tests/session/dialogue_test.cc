@@ -130,6 +130,10 @@ class Performance {
     } else if (what == "stop") {
       begin();
       session_->shut_down();
+    } else if (what == "tls") {
+      std::string how;
+      words >> how;
+      begin_tls(how);
     } else if (what == "stored") {
       expect_whole_message();
       compared_ = false;
@@ -155,6 +159,21 @@ class Performance {
       ASSERT_FALSE(session_) << "the script comes before the first command";
       script(what, words);
     }
+  }
+
+  void begin_tls(const std::string& how) {
+    begin();
+    ASSERT_TRUE(session_->wants_tls());
+    EXPECT_FALSE(session_->wants_input());
+    client_->discard();
+    if (how == "failed") return session_->on_tls_failed("wrong\nversion");
+    TlsFacts facts{"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256};
+    if (how == "verified") {
+      facts.client = TlsFacts::Client::verified;
+      facts.client_name = "mx\") (by";
+      facts.client_issuer = "CA";
+    }
+    session_->on_tls(facts);
   }
 
   void script(const std::string& what, std::istringstream& words) {
@@ -207,6 +226,10 @@ class Performance {
       settings_.error_limit = number();
     } else if (name == "hopcount_limit") {
       settings_.hopcount_limit = number();
+    } else if (name == "tls") {
+      settings_.tls = value == "may" ? TlsLevel::may : TlsLevel::encrypt;
+    } else if (name == "tls_first") {
+      settings_.tls_first = true;
     } else if (name == "strict") {
       settings_.strict_rfc821_envelopes = true;
     } else if (name == "reject_bare_newline") {

@@ -32,6 +32,8 @@ class Run {
     if ((flags & 4) != 0) backend_.full_at = 20;
     if ((flags & 8) != 0) backend_.refuse_at = 60;
     if ((flags & 16) != 0) backend_.refuse_body = Error{Reason::no_space, ""};
+    if ((flags & 32) != 0) settings_.tls = (flags & 64) != 0 ? TlsLevel::encrypt : TlsLevel::may;
+    settings_.tls_first = (flags & 128) != 0;
     backend_.add_mailbox("a@x.org", {"a"});
     backend_.add_mailbox("b@x.org", {"b", "c"}, "final@x.org", ScriptedBackend::Duration(2));
     backend_.outcomes["c"] = {fail(Reason::over_quota, ""), ScriptedBackend::Duration(3)};
@@ -71,6 +73,7 @@ class Run {
         break;
       case 2:
         if (octet == 0xFE) session_->shut_down();
+        if (octet == 0xFA && session_->wants_tls()) session_->on_tls_failed("why");
         break;
       default:
         while (backend_.answer_next(*session_)) offer();
@@ -80,6 +83,7 @@ class Run {
 
   void offer() {
     while (!unsent_.empty()) {
+      if (session_->wants_tls()) begin_tls();
       const std::size_t consumed = session_->consume(std::string_view(unsent_).substr(0, piece_));
       must(consumed <= unsent_.size());
       must(consumed > 0 || !session_->wants_input());
@@ -87,6 +91,15 @@ class Run {
       unsent_.erase(0, consumed);
     }
     check();
+  }
+
+  // What follows is taken for protected.
+  void begin_tls() {
+    must(!session_->wants_input());
+    TlsFacts facts{"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256};
+    facts.client = TlsFacts::Client::verified;
+    facts.client_name = "a\n";
+    session_->on_tls(facts);
   }
 
   void check() {

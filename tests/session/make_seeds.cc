@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   const std::filesystem::path out = argv[2];
   std::size_t number = 0;
   for (const Dialogue& dialogue : read_dialogues(argv[1])) {
-    std::string all(1, static_cast<char>(number % 32));
+    std::string all(1, static_cast<char>(number % 256));
     std::string commands;
     for (const DialogueLine& line : dialogue.lines) {
       const bool raw = line.text.starts_with("c: ");

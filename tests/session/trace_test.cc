@@ -49,6 +49,35 @@ TEST(Trace, Received) {  // D4, D5
             "\tfor <a@x.org>;\n\tSat, 22 Nov 2025 23:05:00 +0000\n");
 }
 
+TEST(Trace, ReceivedNamesTlsAndLetsNoCertificateWriteIntoIt) {
+  setenv("TZ", "UTC", 1);
+  TlsFacts tls{"TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256", 128, 128};
+  Hop hop;
+  hop.lhlo_name = "c";
+  hop.received_from = "[192.0.2.1]";
+  hop.hostname = "mx.test";
+  hop.protocol = "LMTPS";
+  hop.id = "S1.2";
+  hop.tls = &tls;
+  const auto comment = [&] {
+    const std::string field = received_field(hop);
+    const std::size_t begin = field.find("\n\t", field.find("bits)")) + 2;
+    return field.substr(begin, field.find("\n\tby") - begin);
+  };
+  EXPECT_TRUE(received_field(hop).starts_with(
+      "Received: from c ([192.0.2.1])\n"
+      "\t(using TLSv1.2 with cipher ECDHE-RSA-AES128-GCM-SHA256 (128/128 bits))\n\t"));
+  EXPECT_EQ(comment(), "(No client certificate requested)");
+  tls.client = TlsFacts::Client::none;
+  EXPECT_EQ(comment(), "(Client did not present a certificate)");
+  tls.client = TlsFacts::Client::untrusted;
+  tls.client_name = "a\") (b\r\nX: y\\";
+  tls.client_issuer = "CA";
+  EXPECT_EQ(comment(), "(Client CN \"a?? ?b??X: y?\", Issuer \"CA\" (not verified))");
+  tls.client = TlsFacts::Client::verified;
+  EXPECT_TRUE(comment().ends_with("(verified OK))"));
+}
+
 TEST(Trace, DateFollowsTheTimeZone) {
   setenv("TZ", "XXX+03:30", 1);
   tzset();
