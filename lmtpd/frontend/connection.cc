@@ -14,7 +14,8 @@ namespace lmtpd::frontend {
 namespace {
 
 constexpr std::size_t kReadSize = 64 * 1024;
-constexpr std::size_t kUnsentLimit = 64 * 1024;       // beyond it the session keeps its output
+constexpr std::size_t kUnsentLimit = 64 * 1024;  // beyond it the session keeps its output
+constexpr std::size_t kProtectedLimit = 2 * 1024 * 1024;
 constexpr std::uint64_t kFirstBooking = kInlineBody;  // where no SIZE was declared
 constexpr std::uint64_t kBookingStep = 256 * 1024;
 
@@ -22,10 +23,11 @@ constexpr std::uint64_t kBookingStep = 256 * 1024;
 
 Connection::Connection(event_base* base, UniqueFd socket, std::uint64_t name,
                        const session::Settings& settings, std::string session_id,
-                       session::Peer peer, Services& services)
+                       session::Peer peer, const TlsContext* tls, Services& services)
     : socket_(std::move(socket)),
       name_(name),
       services_(services),
+      tls_context_(tls),
       session_(settings, std::move(session_id), std::move(peer), *this),
       largest_body_(settings.size_announced),
       write_timeout_(settings.session_timeout),
@@ -61,8 +63,10 @@ void Connection::schedule() { event_active(progress_.get(), EV_TIMEOUT, 1); }
 
 // A client that sends while its session waits stays in the kernel's buffer.
 bool Connection::takes_input() const {
-  return session_.wants_input() && unread_.empty() && !end_of_input_ && !session_.closing() &&
-         !services_.resolving_is_full();
+  // What the client has TLS itself answer (new keys, an alert) is bounded, too.
+  if (tls_ && unsent_.size() > kProtectedLimit) return false;
+  return (session_.wants_input() || session_.wants_tls()) && unread_.empty() && !end_of_input_ &&
+         !session_.closing() && !services_.resolving_is_full();
 }
 
 void Connection::read() {
@@ -81,10 +85,52 @@ void Connection::read() {
   } else if (received == 0) {
     end_of_input_ = true;
   } else {
-    const std::string_view octets(buffer.data(), static_cast<std::size_t>(received));
-    unread_ = octets.substr(session_.consume(octets));
+    take({buffer.data(), static_cast<std::size_t>(received)});
   }
   progress();
+}
+
+void Connection::take(std::string_view octets) {
+  if (tls_) {
+    take_protected(octets);
+  } else {
+    unread_ = octets.substr(session_.consume(octets));
+  }
+}
+
+// What came behind STARTTLS in plain text is not the client's word, and is thrown away (RFC
+// 3207 section 6).
+void Connection::begin_tls() {
+  unread_.clear();
+  if (unsent_.empty()) sent_at_ = Clock::now();
+  unsent_ += session_.take_output();
+  tls_.emplace(*tls_context_);
+}
+
+void Connection::take_protected(std::string_view octets) {
+  if (unsent_.empty()) sent_at_ = Clock::now();
+  const Result<void> received = tls_->receive(octets, unread_, unsent_);
+  const bool shaking_hands = session_.wants_tls();
+  if (!received) {
+    session_.on_tls_failed(received.error().text);
+    // Altered on the way, or cut: what follows is not the client's.
+    if (!shaking_hands) lose_client();
+  } else if (shaking_hands && tls_->state() != TlsStream::State::handshake) {
+    session_.on_tls(tls_->facts());
+  }
+  if (tls_->state() == TlsStream::State::closed) end_of_input_ = true;
+}
+
+// Protected where there is TLS.
+std::string Connection::take_output() {
+  std::string output = session_.take_output();
+  if (!tls_ || output.empty()) return output;
+  std::string out;
+  if (!tls_->send(output, out)) {
+    lose_client();
+    return {};
+  }
+  return out;
 }
 
 void Connection::progress() {
@@ -100,6 +146,8 @@ void Connection::progress() {
     }
   }
   feed();
+  if (session_.wants_tls() && !tls_) begin_tls();
+  if (session_.wants_tls() && end_of_input_) session_.on_tls_failed("the client left");
   write();
 
   const bool settled = under_way_ == 0 && unsent_.empty() && answers_.empty();
@@ -127,11 +175,11 @@ void Connection::write() {
   if (unsent_.empty() && session_.replies_may_wait()) return;
   while (true) {
     if (unsent_.empty()) {
-      unsent_ = session_.take_output();
+      unsent_ = take_output();
       if (unsent_.empty()) return;
       sent_at_ = Clock::now();
     } else if (unsent_.size() < kUnsentLimit) {
-      unsent_ += session_.take_output();
+      unsent_ += take_output();
     }
     const ssize_t sent = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
     if (sent < 0) {
@@ -150,6 +198,12 @@ void Connection::write() {
 
 void Connection::finish() {
   finished_ = true;
+  if (tls_) {
+    // Best effort, as all that mattered has been sent.
+    std::string farewell;
+    tls_->close(farewell);
+    static_cast<void>(::send(socket_.get(), farewell.data(), farewell.size(), MSG_NOSIGNAL));
+  }
   for (const EventPtr* pending : {&readable_, &writable_, &progress_, &timer_})
     event_del(pending->get());
   services_.on_finished(name_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "lmtpd/event/event_ptr.h"
 #include "lmtpd/frontend/body.h"
 #include "lmtpd/frontend/message_name.h"
+#include "lmtpd/frontend/tls_context.h"
+#include "lmtpd/frontend/tls_stream.h"
 #include "lmtpd/session/session.h"
 
 namespace lmtpd::frontend {
@@ -38,9 +41,10 @@ class Services {
 class Connection final : private session::Backend {
  public:
   // `socket` is connected and non-blocking. `name` is unique among the frontend's connections.
+  // `tls`, which outlives this, is there if the settings have it.
   Connection(event_base* base, UniqueFd socket, std::uint64_t name,
              const session::Settings& settings, std::string session_id, session::Peer peer,
-             Services& services);
+             const TlsContext* tls, Services& services);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -77,6 +81,10 @@ class Connection final : private session::Backend {
   static void on_progress(evutil_socket_t, short, void* self) noexcept;
   static void on_timer(evutil_socket_t, short, void* self) noexcept;
   void read();
+  void take(std::string_view octets);
+  void begin_tls();
+  void take_protected(std::string_view octets);
+  [[nodiscard]] std::string take_output();
   void progress();
   void feed();
   void write();
@@ -91,9 +99,11 @@ class Connection final : private session::Backend {
   UniqueFd socket_;
   std::uint64_t name_;
   Services& services_;
+  const TlsContext* tls_context_;
+  std::optional<TlsStream> tls_;  // from the handshake on
   session::Session session_;
   std::string unread_;    // received, and not yet consumed by the session
-  std::string unsent_;    // taken from the session, and not yet sent
+  std::string unsent_;    // taken from the session, protected where there is TLS, and not yet sent
   bool reading_ = false;  // readable_ is waited for
   bool end_of_input_ = false;
   bool finished_ = false;

@@ -23,12 +23,15 @@ std::uint64_t spool_share(const Settings& settings) {
   return settings.spool_limit / settings.frontend_processes;
 }
 
-session::Settings session_settings(const Settings& settings) {
+std::uint64_t size_announced(const Settings& settings) {
   const std::uint64_t share = spool_share(settings);
+  return settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
+}
+
+session::Settings session_settings(const Settings& settings, const ListenSpec& listener) {
   session::Settings out;
   out.hostname = settings.myhostname;
-  out.size_announced =
-      settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
+  out.size_announced = size_announced(settings);
   out.recipient_limit = settings.recipient_limit;
   out.error_limit = settings.error_limit;
   out.hopcount_limit = settings.hopcount_limit;
@@ -37,6 +40,9 @@ session::Settings session_settings(const Settings& settings) {
   out.strict_rfc821_envelopes = settings.strict_rfc821_envelopes;
   out.reject_bare_newline = settings.forbid_bare_newline == ForbidBareNewline::reject;
   out.defer_over_quota = settings.over_quota == OverQuota::defer;
+  out.tls = settings.starttls_at(listener);
+  out.tls_first = listener.kind == ListenSpec::Kind::inets;
+  out.starttls_timeout = settings.starttls_timeout;
   return out;
 }
 
@@ -60,22 +66,25 @@ session::Peer describe(const sockaddr_storage& address) {
 
 }  // namespace
 
-Frontend::Frontend(const Settings& settings, NetworkList trusted_clients, std::uint32_t instance,
-                   Channel control, std::vector<RoleStart::Listening> listening)
+Frontend::Frontend(const Settings& settings, NetworkList trusted_clients,
+                   std::optional<TlsContext> tls, std::uint32_t instance, Channel control,
+                   std::vector<RoleStart::Listening> listening)
     : base_(event_base_new()),
       instance_(instance),
       trusted_clients_(std::move(trusted_clients)),
-      session_settings_(session_settings(settings)),
+      tls_(std::move(tls)),
+      size_announced_(size_announced(settings)),
       control_(base_.get(), std::move(control), *this),
-      spool_(spool_share(settings), session_settings_.size_announced, *this),
+      spool_(spool_share(settings), size_announced_, *this),
       lookup_(base_.get(), *this),
       deliveries_(base_.get(), *this),
       tick_(event_new(base_.get(), -1, EV_PERSIST, on_tick, this)),
       reap_(event_new(base_.get(), -1, 0, on_reap, this)),
       log_(event_new(base_.get(), -1, 0, on_log, nullptr)) {
   for (RoleStart::Listening& one : listening) {
+    const ListenSpec& spec = settings.listen.at(one.index);
     auto door = std::make_unique<Door>(
-        Door{this, settings.listen.at(one.index), std::move(one.socket), nullptr});
+        Door{this, spec, session_settings(settings, spec), std::move(one.socket), nullptr});
     door->readable.reset(event_new(base_.get(), door->socket.get(), EV_READ | EV_PERSIST,
                                    on_acceptable, door.get()));
     event_add(door->readable.get(), nullptr);
@@ -136,8 +145,9 @@ void Frontend::admit(const Door& door, UniqueFd socket) {
       door.spec.kind == ListenSpec::Kind::unix_socket || trusted_clients_.matches(address);
   const std::uint64_t name = next_connection_++;
   connections_.emplace(
-      name, std::make_unique<Connection>(base_.get(), std::move(socket), name, session_settings_,
-                                         next_session_id(), std::move(peer), *this));
+      name, std::make_unique<Connection>(base_.get(), std::move(socket), name, door.settings,
+                                         next_session_id(), std::move(peer),
+                                         tls_ ? &*tls_ : nullptr, *this));
 }
 
 // Microseconds since 1970 and the instance: unique on this host while the clock does not go back,

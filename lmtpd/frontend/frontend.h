@@ -16,6 +16,7 @@
 #include "lmtpd/frontend/deliveries.h"
 #include "lmtpd/frontend/lookup_link.h"
 #include "lmtpd/frontend/spool.h"
+#include "lmtpd/frontend/tls_context.h"
 
 namespace lmtpd::frontend {
 
@@ -26,8 +27,9 @@ class Frontend final : public Services,
                        public EventChannel::Owner {
  public:
   // `listening` are the sockets of settings.listen, by their index there.
-  Frontend(const Settings& settings, NetworkList trusted_clients, std::uint32_t instance,
-           Channel control, std::vector<RoleStart::Listening> listening);
+  // `tls` is there if settings.uses_tls().
+  Frontend(const Settings& settings, NetworkList trusted_clients, std::optional<TlsContext> tls,
+           std::uint32_t instance, Channel control, std::vector<RoleStart::Listening> listening);
 
   // Serves until master says Stop and all is answered, or master is gone.
   void run();
@@ -36,6 +38,7 @@ class Frontend final : public Services,
   struct Door {
     Frontend* frontend;
     ListenSpec spec;
+    session::Settings settings;
     UniqueFd socket;
     EventPtr readable;
   };
@@ -85,7 +88,8 @@ class Frontend final : public Services,
   EventBasePtr base_;
   std::uint32_t instance_;
   NetworkList trusted_clients_;
-  session::Settings session_settings_;
+  std::optional<TlsContext> tls_;
+  const std::uint64_t size_announced_;  // octets
   EventChannel control_;
   std::vector<std::unique_ptr<Door>> doors_;
   Spool spool_;

@@ -1,8 +1,11 @@
 // lmtpd/frontend/main.cc -- lmtpd-frontend: executed by master as root, serves clients as
 // frontend_user.
 
+#include <sysexits.h>
+
 #include <cstdlib>
 #include <ctime>
+#include <optional>
 #include <utility>
 
 #include "lmtpd/base/config/network_list.h"
@@ -17,26 +20,34 @@
 
 namespace {
 
+using namespace lmtpd;  // NOLINT: a program of one file
+
+Result<std::string> handed_over(const RoleStart& start, const std::string& path) {
+  const auto file = start.files.find(path);
+  if (file == start.files.end()) return fail(Reason::io, path + ": master did not hand it over");
+  return read_whole_file(path, file->second.get());
+}
+
 // Master has read the same files before.
-lmtpd::Result<lmtpd::NetworkList> trusted_clients(const lmtpd::Settings& settings,
-                                                  const lmtpd::RoleStart& start) {
-  const auto read_file = [&](const std::string& path) -> lmtpd::Result<std::string> {
-    const auto file = start.files.find(path);
-    if (file == start.files.end()) {
-      return lmtpd::fail(lmtpd::Reason::io, path + ": master did not hand it over");
-    }
-    return lmtpd::read_whole_file(path, file->second.get());
-  };
-  const lmtpd::Result<lmtpd::MatchList> items =
-      lmtpd::lookup::with_files_read(settings.trusted_clients, read_file);
+Result<NetworkList> trusted_clients(const Settings& settings, const RoleStart& start) {
+  const Result<MatchList> items = lookup::with_files_read(
+      settings.trusted_clients, [&](const std::string& path) { return handed_over(start, path); });
   if (!items) return tl::unexpected(items.error());
-  return lmtpd::NetworkList::make(*items);
+  return NetworkList::make(*items);
+}
+
+Result<std::optional<frontend::TlsContext>> tls_context(const Settings& settings,
+                                                        const RoleStart& start) {
+  if (!settings.uses_tls()) return std::nullopt;
+  auto made = frontend::TlsContext::make(
+      settings, [&](const std::string& path) { return handed_over(start, path); });
+  if (!made) return tl::unexpected(std::move(made.error()));
+  return std::optional(std::move(*made));
 }
 
 }  // namespace
 
 int main() {
-  using namespace lmtpd;
   open_log("frontend", LogTarget::standard_error);
   Channel control{UniqueFd(kControlFd)};
   RoleStart start = must(receive_role_start(control));
@@ -48,12 +59,15 @@ int main() {
   ::tzset();  // Received has local time; the zone's file is out of reach later
   must(become(start.owner));
   must(forbid_new_privileges());
+  // Before: OpenSSL reads its configuration, the host's policy for TLS.
+  std::optional<frontend::TlsContext> tls = must(tls_context(settings, start), EX_CONFIG);
+  start.files.clear();
   if (must(confine_to_no_files()) == Confinement::not_available) {
     log_warning("this kernel has no Landlock: the frontend is not kept from the file system");
   }
 
-  frontend::Frontend frontend(settings, std::move(trusted), start.instance, std::move(control),
-                              std::move(start.listeners));
+  frontend::Frontend frontend(settings, std::move(trusted), std::move(tls), start.instance,
+                              std::move(control), std::move(start.listeners));
   frontend.run();
   return EXIT_SUCCESS;
 }

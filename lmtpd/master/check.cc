@@ -66,8 +66,8 @@ StartResult<void> check_tables(Configuration configuration, const RolePrograms& 
   StartResult<UnixListener> control =
       UnixListener::prepare(scratch.path() + "/control", {{Uid(0), Gid(0)}, 0600});
   if (!control) return tl::unexpected(std::move(control.error()));
-  // Lookup alone: no frontend.
-  configuration.settings.frontend_processes = 0;
+  // Without TLS there is nothing that only a frontend could find wrong.
+  configuration.settings.frontend_processes = configuration.settings.uses_tls() ? 1 : 0;
   configuration.check_only = true;
   Generation generation(std::move(configuration), {{}, std::move(*control)}, programs,
                         make_ticket_key());

@@ -136,13 +136,27 @@ StartResult<void> open_files(Configuration& made, const Parameters& parameters) 
   return {};
 }
 
-// Read here, too, so that what is wrong in them is said before anything changes.
+const char* tls_parameter(const Settings& settings, const std::string& path) {
+  if (path == settings.tls_cert_file) return "tls_cert_file";
+  if (path == settings.tls_key_file) return "tls_key_file";
+  if (path == settings.tls_client_ca) return "tls_client_ca";
+  return "tls_chain_files";
+}
+
+// Lists are read here, too, so that what is wrong in them is said before anything changes; master
+// knows no PEM, and a frontend that cannot use its files refuses the configuration.
 StartResult<void> open_frontend_files(Configuration& made, const Parameters& parameters) {
   FileOpener opener;
   const Result<MatchList> trusted = lookup::with_files_read(
       made.settings.trusted_clients, [&](const std::string& path) { return opener.read(path); });
   if (!trusted) {
     return configuration_failure(at(parameters, "trusted_clients", trusted.error().text));
+  }
+  for (const std::string& path : made.settings.tls_files()) {
+    if (const Result<int> opened = opener.open(path); !opened) {
+      return configuration_failure(
+          at(parameters, tls_parameter(made.settings, path), opened.error().text));
+    }
   }
   if (const Result<NetworkList> networks = NetworkList::make(*trusted); !networks) {
     return configuration_failure(at(parameters, "trusted_clients", networks.error().text));

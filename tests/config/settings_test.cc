@@ -56,6 +56,15 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(setgid_group);
   EXPECT_DEFAULT(postfix_config_directory);
   EXPECT_DEFAULT(trusted_clients);
+  EXPECT_DEFAULT(tls_security_level);
+  EXPECT_DEFAULT(tls_cert_file);
+  EXPECT_DEFAULT(tls_key_file);
+  EXPECT_DEFAULT(tls_chain_files);
+  EXPECT_DEFAULT(tls_protocols);
+  EXPECT_DEFAULT(tls_cipherlist);
+  EXPECT_DEFAULT(tls_client_ca);
+  EXPECT_DEFAULT(tls_req_ccert);
+  EXPECT_DEFAULT(starttls_timeout);
   EXPECT_DEFAULT(listen_owner);
   EXPECT_DEFAULT(listen_mode);
   EXPECT_DEFAULT(frontend_processes);
@@ -262,12 +271,49 @@ TEST(Settings, RefusesOptionsThatWouldBePassedOver) {
   const auto listen = [](const char* value) {
     return error(std::string(kMinimum) + "listen = " + value + "\n");
   };
-  EXPECT_THAT(listen("{inet:a tls=encrypt}"),
-              HasSubstr("listen: {inet:a tls=encrypt}: TLS is not"));
-  EXPECT_THAT(listen("inets:a"), HasSubstr("inets:a: TLS is not built"));
   EXPECT_THAT(listen("{inet:a auth=yes}"), HasSubstr("auth=yes is not built"));
   EXPECT_THAT(listen("{inet:a proxy=yes}"), HasSubstr("proxy=yes is not built"));
   EXPECT_EQ(listen("{inet:a tls=none auth=no proxy=no}"), "no error");
+}
+
+TEST(Settings, TlsIsWhatTheListenerSaysAndElseTheLevel) {
+  const auto settings = parse(std::string(kMinimum) + R"(
+tls_security_level = may
+tls_cert_file = /c.pem
+tls_client_ca = /ca.pem
+tls_protocols = >=TLSv1.3
+listen = unix:a inet:a {inet:b tls=none} {inet:c tls=encrypt} inets:d
+)");
+  ASSERT_TRUE(settings) << settings.error().text;
+  std::vector<TlsLevel> levels;
+  for (const ListenSpec& spec : settings->listen) levels.push_back(settings->starttls_at(spec));
+  EXPECT_THAT(levels, ElementsAre(TlsLevel::none, TlsLevel::may, TlsLevel::none, TlsLevel::encrypt,
+                                  TlsLevel::none));
+  EXPECT_EQ(settings->tls_key_file, "/c.pem");
+  EXPECT_EQ(settings->tls_protocols, (TlsVersions{TlsVersion::tls_1_3, TlsVersion::tls_1_3}));
+  EXPECT_THAT(settings->tls_files(), ElementsAre("/c.pem", "/c.pem", "/ca.pem"));
+}
+
+TEST(Settings, FilesOfTlsAreLeftAloneWhereNobodyHasTls) {
+  const auto settings = parse(std::string(kMinimum) + "tls_cert_file = /c.pem\n");
+  ASSERT_TRUE(settings) << settings.error().text;
+  EXPECT_FALSE(settings->uses_tls());
+  EXPECT_TRUE(settings->tls_files().empty());
+}
+
+TEST(Settings, TlsHasWhatItNeeds) {
+  const auto with = [](const char* lines) { return error(std::string(kMinimum) + lines + "\n"); };
+  EXPECT_THAT(with("listen = inets:a"), HasSubstr("listen: TLS needs a certificate"));
+  EXPECT_THAT(with("listen = {inet:a tls=may}"), HasSubstr("listen: TLS needs a certificate"));
+  EXPECT_THAT(with("listen = inet:a\ntls_security_level = may"), HasSubstr("needs a certificate"));
+  EXPECT_EQ(with("listen = {inet:a tls=none}\ntls_security_level = encrypt"), "no error");
+  EXPECT_EQ(with("listen = inets:a\ntls_chain_files = /a, /b"), "no error");
+  EXPECT_THAT(with("tls_chain_files = /a b"), HasSubstr("\"b\" is not an absolute path"));
+  EXPECT_THAT(with("tls_cert_file = c.pem"), HasSubstr("tls_cert_file: \"c.pem\" is not an abs"));
+  EXPECT_THAT(with("tls_cert_file = /c\ntls_chain_files = /a"), HasSubstr("set one of them"));
+  EXPECT_THAT(with("tls_key_file = /k"), HasSubstr("tls_key_file: needs tls_cert_file"));
+  EXPECT_THAT(with("tls_req_ccert = yes"), HasSubstr("tls_req_ccert: needs tls_client_ca"));
+  EXPECT_THAT(with("tls_security_level = must"), HasSubstr("none of: none, may, encrypt"));
 }
 
 TEST(Settings, PostfixAsksWithoutOptions) {

@@ -140,6 +140,17 @@ TEST(Matches, TakesNamesFilesTablesAndNegation) {
   EXPECT_FALSE(parse_match_list("mysql:/x"));
 }
 
+TEST(TlsProtocols, AreARangeFromTls12On) {
+  using enum TlsVersion;
+  EXPECT_EQ(parse_tls_versions(""), (TlsVersions{tls_1_2, tls_1_3}));
+  EXPECT_EQ(parse_tls_versions(">=TLSv1.3"), (TlsVersions{tls_1_3, tls_1_3}));
+  EXPECT_EQ(parse_tls_versions(">=TLSv1.2, <=TLSv1.2"), (TlsVersions{tls_1_2, tls_1_2}));
+  for (const char* junk : {"TLSv1.2", ">=TLSv1.1", "!SSLv3", ">=", "=", ">TLSv1.2", ">=tlsv1.2",
+                           ">=TLSv1.3 <=TLSv1.2"}) {
+    EXPECT_FALSE(parse_tls_versions(junk)) << junk;
+  }
+}
+
 std::string listener(std::string_view text) {
   const auto specs = parse_listen_list(text, "/var/spool/postfix");
   if (!specs) return "ERROR " + specs.error();

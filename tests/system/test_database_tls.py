@@ -2,36 +2,19 @@
 
 import os
 import pwd
-import subprocess
 
 import pytest
 
-from testsite import Tables
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
-
-
-def make_authority(directory, name):
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-subj", f"/CN={name}", "-days", "2", "-keyout", directory / f"{name}.key",
-            "-out", directory / f"{name}.crt")
+from testsite import Authority, Tables
 
 
 @pytest.fixture(scope="module")
 def certificates(site, postgres):
     """PostgreSQL with a certificate for `localhost` by the authority `right`; another is `wrong`."""
     directory = site.make("certificates")
-    for name in ("right", "wrong"):
-        make_authority(directory, name)
-    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-subj", "/CN=localhost", "-keyout", postgres.data / "server.key",
-            "-out", directory / "server.csr")
-    (directory / "names").write_text("subjectAltName = DNS:localhost\n")
-    openssl("x509", "-req", "-in", directory / "server.csr", "-days", "2", "-CAcreateserial",
-            "-CA", directory / "right.crt", "-CAkey", directory / "right.key",
-            "-extfile", directory / "names", "-out", postgres.data / "server.crt")
+    Authority(directory, "wrong")
+    Authority(directory, "right").issue("localhost", postgres.data / "server.crt",
+                                        postgres.data / "server.key")
     owner = pwd.getpwnam("postgres")
     for file in ("server.key", "server.crt"):
         os.chown(postgres.data / file, owner.pw_uid, owner.pw_gid)

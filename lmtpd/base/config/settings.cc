@@ -91,6 +91,34 @@ class Reader {
     member = std::move(path);
   }
 
+  // The absolute path of a file, or nothing.
+  void file(std::string_view name, std::string& member) {
+    if (!text(name).empty() && !text(name).starts_with('/')) {
+      complain(name, fmt::format("\"{}\" is not an absolute path", text(name)));
+    }
+    member = text(name);
+  }
+  void files(std::string_view name, std::vector<std::string>& member) {
+    const auto words = split_list(text(name));
+    if (!words) return complain(name, words.error());
+    for (const std::string_view word : *words) {
+      if (!word.starts_with('/')) {
+        complain(name, fmt::format("\"{}\" is not an absolute path", word));
+      }
+      member.emplace_back(word);
+    }
+  }
+
+  // Of the characters of ciphers(1); whether it names any, OpenSSL says later.
+  void ciphers(std::string_view name, std::string& member) {
+    constexpr std::string_view kOctets =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:,!+@=";
+    member = text(name);
+    if (member.find_first_not_of(kOctets) != std::string::npos) {
+      complain(name, fmt::format("\"{}\" is not a list of ciphers", member));
+    }
+  }
+
   void socket_path(std::string_view name, std::string& member) {
     store(name, parse_socket_path(text(name)), member);
   }
@@ -302,13 +330,39 @@ void read_addresses(Reader& reader, Settings& settings) {
 // An option that is passed over would leave a listener more open than its administrator means.
 void refuse_unbuilt_options(Reader& reader, const Settings& settings) {
   for (const ListenSpec& spec : settings.listen) {
-    const bool tls = spec.kind == ListenSpec::Kind::inets ||
-                     spec.options.tls.value_or(TlsLevel::none) != TlsLevel::none;
-    for (const auto& [asked, name] :
-         {std::pair(tls, "TLS"), std::pair(spec.options.auth.value_or(false), "auth=yes"),
-          std::pair(spec.options.proxy, "proxy=yes")}) {
+    for (const auto& [asked, name] : {std::pair(spec.options.auth.value_or(false), "auth=yes"),
+                                      std::pair(spec.options.proxy, "proxy=yes")}) {
       if (asked) reader.complain("listen", fmt::format("{}: {} is not built", spec.text, name));
     }
+  }
+}
+
+void read_tls(Reader& reader, Settings& settings) {
+  reader.store("tls_security_level", parse_tls_level(reader.text("tls_security_level")),
+               settings.tls_security_level);
+  reader.file("tls_cert_file", settings.tls_cert_file);
+  reader.file("tls_key_file", settings.tls_key_file);
+  reader.files("tls_chain_files", settings.tls_chain_files);
+  reader.store("tls_protocols", parse_tls_versions(reader.text("tls_protocols")),
+               settings.tls_protocols);
+  reader.ciphers("tls_cipherlist", settings.tls_cipherlist);
+  reader.file("tls_client_ca", settings.tls_client_ca);
+  reader.yes_no("tls_req_ccert", settings.tls_req_ccert);
+  reader.time("starttls_timeout", settings.starttls_timeout, 1s);
+
+  const bool has_pair = !settings.tls_cert_file.empty();
+  const bool has_chains = !settings.tls_chain_files.empty();
+  if (has_pair && has_chains) {
+    reader.complain("tls_chain_files", "stands in place of tls_cert_file: set one of them");
+  }
+  if (!has_pair && !settings.tls_key_file.empty()) {
+    reader.complain("tls_key_file", "needs tls_cert_file, the certificate of that key");
+  }
+  if (settings.tls_req_ccert && settings.tls_client_ca.empty()) {
+    reader.complain("tls_req_ccert", "needs tls_client_ca, or no certificate could be right");
+  }
+  if (settings.uses_tls() && !has_pair && !has_chains) {
+    reader.complain("listen", "TLS needs a certificate: set tls_cert_file or tls_chain_files");
   }
 }
 
@@ -317,6 +371,7 @@ void read_sessions(Reader& reader, Settings& settings) {
   reader.store("listen", parse_listen_list(reader.text("listen"), settings.queue_directory),
                settings.listen);
   refuse_unbuilt_options(reader, settings);
+  read_tls(reader, settings);
   reader.store("trusted_clients", parse_network_list(reader.text("trusted_clients")),
                settings.trusted_clients);
   reader.user_group("listen_owner", settings.listen_owner);
@@ -385,6 +440,26 @@ Result<Settings> Settings::parse(const Parameters& parameters) {
   read_processes(reader, settings);
   if (!reader.complaints().empty()) return reader.complaints().as_failure();
   return settings;
+}
+
+TlsLevel Settings::starttls_at(const ListenSpec& listener) const {
+  if (listener.kind != ListenSpec::Kind::inet) return TlsLevel::none;
+  return listener.options.tls.value_or(tls_security_level);
+}
+
+bool Settings::uses_tls() const {
+  return std::ranges::any_of(listen, [this](const ListenSpec& listener) {
+    return listener.kind == ListenSpec::Kind::inets || starttls_at(listener) != TlsLevel::none;
+  });
+}
+
+std::vector<std::string> Settings::tls_files() const {
+  if (!uses_tls()) return {};
+  std::vector<std::string> files = tls_chain_files;
+  for (const std::string* file : {&tls_cert_file, &tls_key_file, &tls_client_ca}) {
+    if (!file->empty()) files.push_back(*file);
+  }
+  return files;
 }
 
 std::vector<ListenSpec> Settings::all_listeners() const {

@@ -12,6 +12,7 @@
 
 #include "lmtpd/base/config/listen_spec.h"
 #include "lmtpd/base/config/table_ref.h"
+#include "lmtpd/base/config/tls_versions.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/result.h"
 
@@ -39,6 +40,12 @@ struct Settings {
 
   // Of `listen`, then of socketmap_listen.
   [[nodiscard]] std::vector<ListenSpec> all_listeners() const;
+  // What `listener`'s clients find: STARTTLS or none. Of inets: none, it has TLS before.
+  [[nodiscard]] TlsLevel starttls_at(const ListenSpec& listener) const;
+  // Whether any of `listen` has TLS.
+  [[nodiscard]] bool uses_tls() const;
+  // The files of tls_*, if uses_tls().
+  [[nodiscard]] std::vector<std::string> tls_files() const;
 
   // ---- Postfix's
   std::string virtual_mailbox_base;   // absolute, no slash at its end; required
@@ -74,6 +81,15 @@ struct Settings {
   std::vector<ListenSpec> listen;        // one at least
   std::vector<ListenSpec> socketmap_listen;
   MatchList trusted_clients;  // networks and files (network_list.h)
+  TlsLevel tls_security_level = TlsLevel::none;
+  std::string tls_cert_file;  // absolute paths; a certificate and its key, or chain files
+  std::string tls_key_file;
+  std::vector<std::string> tls_chain_files;
+  TlsVersions tls_protocols;
+  std::string tls_cipherlist;  // empty: OpenSSL's own
+  std::string tls_client_ca;   // empty: clients are asked for no certificate
+  bool tls_req_ccert = false;
+  Duration starttls_timeout{60'000};
   UserGroup listen_owner = {"postfix", "postfix"};
   std::uint32_t listen_mode = 0660;
   std::uint32_t frontend_processes = 1;

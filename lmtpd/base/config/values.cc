@@ -140,6 +140,26 @@ std::optional<std::string_view> braced(std::string_view text) {
   return trimmed(text.substr(1, text.size() - 2));
 }
 
+Parsed<TlsVersions> parse_tls_versions(std::string_view text) {
+  const auto words = split_list(text);
+  if (!words) return tl::unexpected(words.error());
+  TlsVersions versions;
+  for (const std::string_view word : *words) {
+    const std::string_view name = word.substr(std::min<std::size_t>(word.size(), 2));
+    const bool known = name == "TLSv1.2" || name == "TLSv1.3";
+    if (!known || !(word.starts_with(">=") || word.starts_with("<="))) {
+      return tl::unexpected(
+          fmt::format("\"{}\" is none of: >=TLSv1.2, >=TLSv1.3, <=TLSv1.2, <=TLSv1.3", word));
+    }
+    const TlsVersion version = name == "TLSv1.2" ? TlsVersion::tls_1_2 : TlsVersion::tls_1_3;
+    (word.starts_with('>') ? versions.least : versions.most) = version;
+  }
+  if (versions.least > versions.most) {
+    return tl::unexpected(fmt::format("\"{}\" leaves no protocol", text));
+  }
+  return versions;
+}
+
 Parsed<std::string> parse_socket_path(std::string path) {
   constexpr std::size_t kLongest = 107;
   if (!path.starts_with('/')) {

@@ -12,6 +12,7 @@
 
 #include "lmtpd/base/config/listen_spec.h"
 #include "lmtpd/base/config/table_ref.h"
+#include "lmtpd/base/config/tls_versions.h"
 
 namespace lmtpd {
 
@@ -41,6 +42,8 @@ using Parsed = tl::expected<T, std::string>;
 
 // none, may or encrypt.
 [[nodiscard]] Parsed<TlsLevel> parse_tls_level(std::string_view text);
+// ">=TLSv1.2", "<=TLSv1.2" and the like, as Postfix has it since 3.6, of TLSv1.2 and TLSv1.3.
+[[nodiscard]] Parsed<TlsVersions> parse_tls_versions(std::string_view text);
 // `queue_directory` is where the relative path of a unix socket begins.
 [[nodiscard]] Parsed<ListenSpec> parse_listen_spec(std::string_view word,
                                                    const std::string& queue_directory);

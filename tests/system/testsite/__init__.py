@@ -5,6 +5,7 @@ them by their pid. Nothing outside the site's directory is read or written, but 
 of lmtpd's roles are made where they are missing. Needs root. Knows no pytest; bench/ uses it too.
 """
 
+from .certificates import Authority
 from .daemon import Lmtpd
 from .directory import REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port, wait_until
 from .distance import Distance
@@ -17,6 +18,7 @@ from .postgres import PrivatePostgres
 from .tables import Tables
 
 __all__ = [
+    "Authority",
     "Distance",
     "Lmtp",
     "Lmtpd",

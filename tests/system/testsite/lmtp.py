@@ -30,9 +30,9 @@ class Outcome(NamedTuple):
 
 
 class Lmtp:
-    """`target` is a socket's path, or (host, port)."""
+    """`target` is a socket's path, or (host, port). `tls`: an SSLContext, for TLS from the first octet."""
 
-    def __init__(self, target, timeout=60.0):
+    def __init__(self, target, timeout=60.0, tls=None):
         self.transcript = []
         self._buffer = b""
         if isinstance(target, tuple):
@@ -41,6 +41,8 @@ class Lmtp:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
             self.socket.connect(str(target))
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, suppress_ragged_eofs=False)
         self.greeting = self.reply()
 
     def __enter__(self):
@@ -77,6 +79,12 @@ class Lmtp:
 
     def lhlo(self, name="client.test"):
         return self.command("LHLO " + name)
+
+    def starttls(self, context):
+        """Says it, and shakes hands; LHLO is due again."""
+        reply = self.command("STARTTLS")
+        assert reply.code == 220, reply
+        self.socket = context.wrap_socket(self.socket, suppress_ragged_eofs=False)
 
     def envelope(self, sender, recipients, parameters=""):
         """MAIL, each RCPT and DATA, pipelined; replies to all, and whether data is awaited."""

@@ -1,0 +1,122 @@
+// tests/frontend/tls_fixture.h -- certificates made on the spot, and a client's side of TLS.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lmtpd/frontend/tls_context.h"
+#include "lmtpd/frontend/tls_pem.h"
+
+namespace lmtpd::frontend {
+
+// PEM text of a key and of a certificate for it that signs itself.
+struct KeyPair {
+  std::string key;
+  std::string certificate;
+
+  static KeyPair make(const char* common_name) {
+    const KeyPtr key(EVP_EC_gen("P-256"));
+    const CertificatePtr certificate(X509_new());
+    X509_set_version(certificate.get(), 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+    X509_set_pubkey(certificate.get(), key.get());
+    X509_NAME* name = X509_get_subject_name(certificate.get());
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(common_name), -1, -1, 0);
+    X509_set_issuer_name(certificate.get(), name);
+    EXPECT_GT(X509_sign(certificate.get(), key.get(), EVP_sha256()), 0);
+    return {written([&](BIO* bio) {
+              return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr,
+                                              nullptr);
+            }),
+            written([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); })};
+  }
+
+ private:
+  static std::string written(auto&& write) {
+    const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), BIO_free);
+    EXPECT_EQ(write(bio.get()), 1);
+    char* octets = nullptr;
+    const long length = BIO_get_mem_data(bio.get(), &octets);
+    return {octets, static_cast<std::size_t>(length)};
+  }
+};
+
+// A context of the files `pem`, by path.
+inline Result<TlsContext> context_of(const Settings& settings,
+                                     const std::map<std::string, std::string>& pem) {
+  return TlsContext::make(settings, [&](const std::string& path) -> Result<std::string> {
+    const auto found = pem.find(path);
+    if (found == pem.end()) return fail(Reason::io, path + ": no such file");
+    return found->second;
+  });
+}
+
+// OpenSSL's own client, on buffers in memory.
+class TlsClient {
+ public:
+  TlsClient() : context_(SSL_CTX_new(TLS_client_method())), ssl_(SSL_new(context_.get())) {
+    in_ = BIO_new(BIO_s_mem());
+    out_ = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl_.get(), in_, out_);
+    SSL_set_connect_state(ssl_.get());
+  }
+
+  void hear(std::string_view octets) {
+    BIO_write(in_, octets.data(), static_cast<int>(octets.size()));
+  }
+  // What it has to send, handshake included.
+  std::string say(std::string_view plain = {}) {
+    if (SSL_do_handshake(ssl_.get()) == 1 && !plain.empty()) {
+      EXPECT_GT(SSL_write(ssl_.get(), plain.data(), static_cast<int>(plain.size())), 0);
+    }
+    return taken();
+  }
+  std::string close() {
+    SSL_shutdown(ssl_.get());
+    return taken();
+  }
+  std::string read() {
+    std::string all;
+    std::array<char, 4096> buffer{};
+    int size = 0;
+    while ((size = SSL_read(ssl_.get(), buffer.data(), buffer.size())) > 0) {
+      all.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+    return all;
+  }
+  // The server has said that nothing follows.
+  [[nodiscard]] bool at_end() const {
+    return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
+  }
+
+ private:
+  std::string taken() {
+    std::string octets(BIO_ctrl_pending(out_), '\0');
+    if (!octets.empty()) BIO_read(out_, octets.data(), static_cast<int>(octets.size()));
+    return octets;
+  }
+
+  struct Free {
+    void operator()(SSL_CTX* context) const { ::SSL_CTX_free(context); }
+    void operator()(SSL* ssl) const { ::SSL_free(ssl); }
+  };
+  std::unique_ptr<SSL_CTX, Free> context_;
+  std::unique_ptr<SSL, Free> ssl_;
+  BIO* in_ = nullptr;  // ssl_'s
+  BIO* out_ = nullptr;
+};
+
+}  // namespace lmtpd::frontend

@@ -1,0 +1,29 @@
+"""Certificates of a test's own, by openssl(1)."""
+
+import subprocess
+
+EC_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+class Authority:
+    """NAME.crt and NAME.key in `directory`, and what it issues beside them."""
+
+    def __init__(self, directory, name):
+        self.directory = directory
+        self.certificate = directory / f"{name}.crt"
+        self.key = directory / f"{name}.key"
+        openssl("req", "-x509", *EC_KEY, "-subj", f"/CN={name}", "-days", "2",
+                "-keyout", self.key, "-out", self.certificate)
+
+    def issue(self, name, certificate, key):
+        """A certificate for the host or client `name`, into those two files."""
+        request = self.directory / "request.csr"
+        extensions = self.directory / "extensions"
+        openssl("req", *EC_KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        extensions.write_text(f"subjectAltName = DNS:{name}\n")
+        openssl("x509", "-req", "-in", request, "-days", "2", "-CAcreateserial", "-CA", self.certificate,
+                "-CAkey", self.key, "-extfile", extensions, "-out", certificate)
