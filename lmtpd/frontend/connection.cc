@@ -108,16 +108,21 @@ void Connection::begin_tls() {
 }
 
 void Connection::take_protected(std::string_view octets) {
+  static std::string plain;  // every connection's: an idle one keeps no buffer
+  plain.clear();
   if (unsent_.empty()) sent_at_ = Clock::now();
-  const Result<void> received = tls_->receive(octets, unread_, unsent_);
+  const Result<void> received = tls_->receive(octets, plain, unsent_);
   const bool shaking_hands = session_.wants_tls();
   if (!received) {
     session_.on_tls_failed(received.error().text);
     // Altered on the way, or cut: what follows is not the client's.
     if (!shaking_hands) lose_client();
-  } else if (shaking_hands && tls_->state() != TlsStream::State::handshake) {
+    return;
+  }
+  if (shaking_hands && tls_->state() != TlsStream::State::handshake) {
     session_.on_tls(tls_->facts());
   }
+  unread_ = std::string_view(plain).substr(session_.consume(plain));
   if (tls_->state() == TlsStream::State::closed) end_of_input_ = true;
 }
 

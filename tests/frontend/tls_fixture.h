@@ -84,6 +84,13 @@ class TlsClient {
     }
     return taken();
   }
+  void speak_at_most(int version) { SSL_set_max_proto_version(ssl_.get(), version); }
+  // TLS 1.2: asks for a new handshake.
+  std::string renegotiate() {
+    EXPECT_EQ(SSL_renegotiate(ssl_.get()), 1);
+    SSL_do_handshake(ssl_.get());
+    return taken();
+  }
   std::string close() {
     SSL_shutdown(ssl_.get());
     return taken();

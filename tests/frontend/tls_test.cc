@@ -133,6 +133,18 @@ TEST_F(TlsStreamTest, RefusesARecordThatWasAltered) {
   EXPECT_EQ(plain_, "");
 }
 
+TEST_F(TlsStreamTest, DoesNotBeginAnew) {  // K8
+  client_.speak_at_most(TLS1_2_VERSION);
+  shake_hands();
+  EXPECT_EQ(server_->facts().protocol, "TLSv1.2");
+  std::string out;
+  ASSERT_TRUE(server_->receive(client_.renegotiate(), plain_, out));
+  constexpr char kAlert = 21;  // and no handshake's 22 (RFC 5246 6.2.1)
+  ASSERT_FALSE(out.empty());
+  EXPECT_EQ(out[0], kAlert);
+  EXPECT_EQ(plain_, "");
+}
+
 TEST_F(TlsStreamTest, BothSidesSayWhenNothingFollows) {  // K8
   shake_hands();
   std::string out;
