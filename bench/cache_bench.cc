@@ -100,9 +100,8 @@ class NoClient final : public Resolver::Client {
 void BM_HotResolve(benchmark::State& state) {
   const auto users = static_cast<std::size_t>(state.range(0));
   AnswerCache cache = make_cache(users * 4);
-  const EventBasePtr base(event_base_new());
   const RecentChanges changes;
-  const CachedTable::Shared shared{base.get(), cache, changes};
+  const CachedTable::Shared shared{cache, changes};
   CachedTable mailbox(std::make_unique<UserTable>("mailbox", "d.org/mails/user/"), shared, 1);
   CachedTable uid(std::make_unique<UserTable>("uid", "1001"), shared, 2);
   CachedTable gid(std::make_unique<UserTable>("gid", "1001"), shared, 3);

@@ -1,5 +1,7 @@
 #include "lookup/cached_table.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "lmtpd/base/log.h"
@@ -10,15 +12,17 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::minutes kLogInterval{1};
-constexpr std::chrono::seconds kForgetAway{1};
 
 }  // namespace
 
 CachedTable::CachedTable(std::unique_ptr<Table> table, const Shared& shared, std::uint32_t number)
-    : table_(std::move(table)),
-      shared_(shared),
-      number_(number),
-      patience_(event_new(shared.base, -1, 0, on_patience_over, this)) {}
+    : table_(std::move(table)), databases_(table_->databases()), shared_(shared), number_(number) {
+  for (Availability* database : databases_) database->add(*this);
+}
+
+CachedTable::~CachedTable() {
+  for (Availability* database : databases_) database->remove(*this);
+}
 
 std::optional<Answer> CachedTable::lookup(std::string_view key, Asker& asker, std::uint64_t id) {
   bool is_ending = false;
@@ -26,7 +30,7 @@ std::optional<Answer> CachedTable::lookup(std::string_view key, Asker& asker, st
     if (is_ending) fly(key);
     return hit;
   }
-  const bool old_will_do = may_stand_in();
+  const bool old_will_do = old_answers_will_do();
   if (const std::optional<Answer> answer = fly(key)) return settled(key, *answer);
   if (old_will_do) {
     if (std::optional<Answer> old = stand_in(key)) return old;
@@ -43,9 +47,8 @@ std::optional<Answer> CachedTable::fly(std::string_view key) {
     note(key, *answer, true);
     return answer;
   }
-  const auto entry = flights_.emplace(flight, Flight{std::string(key), steady_clock::now()}).first;
+  const auto entry = flights_.emplace(flight, Flight{std::string(key)}).first;
   flight_of_.emplace(entry->second.key, flight);
-  watch();
   return std::nullopt;
 }
 
@@ -54,35 +57,16 @@ Table::Origin CachedTable::origin(std::string_view key) const {
   return shared_.cache.has_stale(number_, key) ? Origin::old_cache : Origin::database;
 }
 
-// Nobody asked for a while: whether it has come back, the next query shows.
-bool CachedTable::is_away() {
-  if (flights_.empty() && steady_clock::now() - seen_away_at_ > kForgetAway) away_ = false;
-  return away_;
-}
-
-bool CachedTable::may_stand_in() { return is_away() || shared_.cache.now() < return_end_; }
-
-void CachedTable::set_away() {
-  away_ = true;
-  seen_away_at_ = steady_clock::now();
-  back_at_.reset();
-}
-
-// One answer in time may come out of many that will not: those with it must, too.
-void CachedTable::on_time() {
-  if (!away_) return;
-  if (!back_at_) back_at_ = next_flight_;
-  if (!flights_.empty() && flights_.begin()->first < *back_at_) return;
-  away_ = false;
-  back_at_.reset();
-  return_end_ = shared_.cache.now() + kReturn;
+bool CachedTable::old_answers_will_do() const {
+  return std::any_of(databases_.begin(), databases_.end(),
+                     [](const Availability* one) { return one->old_answers_will_do(); });
 }
 
 void CachedTable::note(std::string_view key, const Answer& answer, bool keep) {
   if (const auto* unavailable = std::get_if<Unavailable>(&answer)) {
     if (unavailable->answered) return shared_.cache.erase(number_, key);
     ++failures_;
-    return set_away();
+    return;
   }
   if (!keep) return;
   const auto life = shared_.changes.longest_life(key, Clock::now());
@@ -107,26 +91,7 @@ std::optional<Answer> CachedTable::stand_in(std::string_view key) {
   return old;
 }
 
-void CachedTable::watch() {
-  if (evtimer_pending(patience_.get(), nullptr) != 0) return;
-  const timeval wait = to_timeval(kPatience);
-  event_add(patience_.get(), &wait);
-}
-
-void CachedTable::on_patience_over(evutil_socket_t, short, void* self) noexcept {
-  static_cast<CachedTable*>(self)->lose_patience();
-}
-
-void CachedTable::lose_patience() {
-  const auto oldest = flights_.lower_bound(given_up_);
-  if (oldest == flights_.end()) return;
-  if (const auto left = oldest->second.since + kPatience - steady_clock::now(); left.count() > 0) {
-    const timeval wait = to_timeval(left);
-    event_add(patience_.get(), &wait);
-    return;
-  }
-  set_away();
-  given_up_ = next_flight_;
+void CachedTable::on_away() {
   std::vector<std::pair<std::vector<Waiter>, Answer>> served;
   for (auto& [id, flight] : flights_) {
     if (flight.waiters.empty()) continue;
@@ -168,10 +133,6 @@ void CachedTable::on_answer(std::uint64_t id, const Answer& answer) {
   const Flight& flight = entry.mapped();
   if (!flight.outdated) flight_of_.erase(flight.key);
   note(flight.key, answer, !flight.outdated);
-  const auto* unavailable = std::get_if<Unavailable>(&answer);
-  if (unavailable == nullptr || unavailable->answered) {
-    steady_clock::now() - flight.since < kPatience ? on_time() : set_away();
-  }
   if (flight.waiters.empty()) return;
   const Answer handed = settled(flight.key, answer);
   for (const Waiter& waiter : flight.waiters) waiter.asker->on_answer(waiter.id, handed);

@@ -6,16 +6,12 @@
 // before its key was forgotten is handed on too, but not kept: the row may have changed after the
 // table read it.
 //
-// While the table is away, an answer past its life stands in for the one that cannot be had; Absent
-// then says that it was. Away is a table that fails, or that leaves a query without an answer for
-// kPatience; a table that is merely slow is waited for, and what it answers is the truth. It is
-// back when all that was under way at the first answer in time has been answered in time, too; for
-// kReturn from then on old answers stand in where the new one is on its way, or everybody would
-// wait at once. What a table has and cannot be used is no sign that it is away, and nothing stands
-// in for it. Not thread-safe.
+// An answer past its life stands in for one that cannot be had; Absent then says that it was. While
+// a database that the table needs is away, and right after (Availability), nobody waits who has
+// one, and the new one is asked for meanwhile. A database that is merely slow is waited for, and
+// what it answers is the truth. Nothing stands in for what a table has and cannot be used. Not
+// thread-safe.
 #pragma once
-
-#include <event2/event.h>
 
 #include <chrono>
 #include <cstdint>
@@ -27,27 +23,26 @@
 #include <unordered_map>
 #include <vector>
 
-#include "lmtpd/event/event_ptr.h"
 #include "lookup/answer_cache.h"
+#include "lookup/availability.h"
 #include "lookup/recent_changes.h"
 #include "lookup/table.h"
 
 namespace lmtpd::lookup {
 
-class CachedTable final : public Table, private Asker {
+class CachedTable final : public Table, private Asker, private Availability::Listener {
  public:
-  static constexpr std::chrono::milliseconds kPatience{1000};
-  static constexpr std::chrono::milliseconds kReturn{1000};
-
   // What all tables share; it outlives them.
   struct Shared {
-    event_base* base;
     AnswerCache& cache;
     const RecentChanges& changes;
   };
 
   // `number` is the table's own in the cache.
   CachedTable(std::unique_ptr<Table> table, const Shared& shared, std::uint32_t number);
+  ~CachedTable() override;
+  CachedTable(const CachedTable&) = delete;
+  CachedTable& operator=(const CachedTable&) = delete;
 
   [[nodiscard]] std::optional<Answer> lookup(std::string_view key, Asker& asker,
                                              std::uint64_t id) override;
@@ -71,14 +66,14 @@ class CachedTable final : public Table, private Asker {
   };
   struct Flight {
     std::string key;
-    std::chrono::steady_clock::time_point since;
     std::vector<Waiter> waiters{};
     bool outdated = false;
   };
-  using Flights = std::map<std::uint64_t, Flight>;  // in the order of their start
+  using Flights = std::map<std::uint64_t, Flight>;
 
-  static void on_patience_over(evutil_socket_t, short, void* self) noexcept;
   void on_answer(std::uint64_t id, const Answer& answer) override;
+  // Nobody waits any longer who need not.
+  void on_away() override;
   // Has the table asked for the key, unless that is under way. Its answer where it has it at once.
   std::optional<Answer> fly(std::string_view key);
   // What an answer says of the table, and into the cache with it.
@@ -86,29 +81,19 @@ class CachedTable final : public Table, private Asker {
   // The answer to hand on: what came, or what stands in for it.
   [[nodiscard]] Answer settled(std::string_view key, const Answer& answer);
   [[nodiscard]] std::optional<Answer> stand_in(std::string_view key);
-  [[nodiscard]] bool is_away();
-  [[nodiscard]] bool may_stand_in();
-  void set_away();
-  void on_time();
-  void watch();
-  void lose_patience();
+  [[nodiscard]] bool old_answers_will_do() const;
   void outdate(Flights::iterator flight);
 
   std::unique_ptr<Table> table_;
+  std::vector<Availability*> databases_;
   Shared shared_;
   std::uint32_t number_;
   std::uint64_t next_flight_ = 0;
   Flights flights_;
   std::unordered_map<std::string_view, std::uint64_t> flight_of_;  // views of Flight::key
-  bool away_ = false;
-  std::chrono::steady_clock::time_point seen_away_at_{};
-  Clock::time_point return_end_ = Clock::time_point::min();
-  std::optional<std::uint64_t> back_at_;  // back when all flights before this one have ended
-  std::uint64_t given_up_ = 0;            // flights before this one are not waited for any more
   std::uint64_t failures_ = 0;
   std::uint64_t stood_in_ = 0;  // since the last line about it
   std::chrono::steady_clock::time_point next_log_{};
-  EventPtr patience_;
 };
 
 }  // namespace lmtpd::lookup

@@ -1,5 +1,7 @@
 #include "lookup/domain_filter.h"
 
+#include <algorithm>
+
 #include "lookup/template.h"
 
 namespace lmtpd::lookup {
@@ -12,6 +14,17 @@ std::optional<Answer> DomainFilter::lookup(std::string_view key, Asker& asker, s
 
 std::optional<Answer> DomainFilter::check(Asker& asker, std::uint64_t id) {
   return walk_check({"", 0, &asker, id});
+}
+
+std::vector<Availability*> DomainFilter::databases() const {
+  std::vector<Availability*> all = table_->databases();
+  for (const Item& item : items_) {
+    if (!item.table) continue;
+    for (Availability* one : item.table->databases()) {
+      if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
+    }
+  }
+  return all;
 }
 
 std::optional<Answer> DomainFilter::walk(Pending pending) {

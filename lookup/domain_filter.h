@@ -26,6 +26,8 @@ class DomainFilter final : public ConfiguredTable, private Asker {
 
   std::optional<Answer> lookup(std::string_view key, Asker& asker, std::uint64_t id) override;
   std::optional<Answer> check(Asker& asker, std::uint64_t id) override;
+  // The table's and those of the list's tables.
+  [[nodiscard]] std::vector<Availability*> databases() const override;
 
  private:
   // A question that waits for a table of the list.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lmtpd/base/result.h"
+#include "lookup/availability.h"
 #include "lookup/sql_statement.h"
 #include "lookup/table.h"
 
@@ -45,6 +46,7 @@ struct PgsqlQuery {
   bool only_check = false;  // have the server parse it, no more
   int times_sent = 0;
   std::chrono::steady_clock::time_point deadline{};  // until when it waits for a connection
+  Availability::Question question{};                 // the server's, as long as it is under way
 };
 
 }  // namespace lmtpd::lookup

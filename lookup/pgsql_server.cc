@@ -38,6 +38,7 @@ PgsqlServer::PgsqlServer(event_base* base, PgsqlLogin login, std::vector<PgsqlHo
       shown_(names(hosts)),
       base_(base),
       options_(options),
+      availability_(base, [] { return Clock::now(); }),
       dialer_(base, std::move(hosts), options.connect_timeout, *this),
       wait_between_(kFirstBackoff, kLongestBackoff),
       turn_end_(event_new(base, -1, 0, on_turn_end, this)),
@@ -70,6 +71,7 @@ std::optional<std::string> PgsqlServer::ask(PgsqlQuery query) {
     return fmt::format("{} lookups wait for the database already", kMostQueries);
   }
   query.deadline = steady_clock::now() + options_.connect_timeout;
+  query.question = availability_.on_asked();
   waiting_.push_back(std::move(query));
   if (pipeline_) {
     event_active(turn_end_.get(), EV_TIMEOUT, 1);
@@ -84,6 +86,7 @@ void PgsqlServer::send_waiting() {
   std::vector<PgsqlQuery> queries(std::make_move_iterator(waiting_.begin()),
                                   std::make_move_iterator(waiting_.end()));
   waiting_.clear();
+  for (const PgsqlQuery& query : queries) availability_.on_sent(query.question);
   statistics_.queries += queries.size();
   ++statistics_.bursts;
   pipeline_->send(std::move(queries));
@@ -125,6 +128,7 @@ void PgsqlServer::on_connected(PgsqlConnected made) {
       base_, std::move(made.connection), ++statistics_.connections,
       options_.may_prepare && !made.is_pooled, options_.query_timeout, owner);
   watch_earlier_hosts();
+  availability_.on_connected();
   send_waiting();
 }
 
@@ -144,6 +148,7 @@ void PgsqlServer::on_no_connection(std::string why) {
 
 void PgsqlServer::on_values(PgsqlQuery query, Result<std::vector<std::string>> values) {
   failed_rounds_ = 0;
+  availability_.on_answer(std::exchange(query.question, {}));
   query.receiver->on_values(query, std::move(values));
 }
 
@@ -219,6 +224,7 @@ void PgsqlServer::dial_or_back_off() {
 // Nothing waits until it is over.
 void PgsqlServer::back_off() {
   backing_off_ = true;
+  availability_.on_failure();
   dialer_.stop();
   const int failures = std::max({failed_rounds_, timeouts_in_a_row() - 1, 1});
   const timeval wait = to_timeval(wait_between_.after(failures));
@@ -237,6 +243,7 @@ void PgsqlServer::log_failure(const std::string& what) {
 
 // Receivers may ask again at once.
 void PgsqlServer::refuse(const std::deque<PgsqlQuery>& queries, const std::string& why) {
+  if (!queries.empty()) availability_.on_failure();
   for (const PgsqlQuery& query : queries) {
     query.receiver->on_values(query, fail(Reason::lookup_failed, why));
   }

@@ -14,6 +14,8 @@
 // from the second such connection in a row on there is a back-off, whatever else they answered. The
 // server is told to cancel what it was at (PgsqlLeftover); while it has not done so on
 // kMostLeftovers connections, no further one is made.
+//
+// What it has seen of the database, all who ask through it may know (availability()).
 #pragma once
 
 #include <chrono>
@@ -24,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "lookup/availability.h"
 #include "lookup/backoff.h"
 #include "lookup/pgsql_dialer.h"
 #include "lookup/pgsql_leftover.h"
@@ -58,6 +61,7 @@ class PgsqlServer final : private PgsqlDialer::Owner,
   [[nodiscard]] const PgsqlLogin& login() const { return login_; }
   [[nodiscard]] const std::vector<PgsqlHost>& hosts() const { return dialer_.hosts(); }
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
+  [[nodiscard]] Availability& availability() { return availability_; }
   // A name for a statement among this server's.
   [[nodiscard]] std::uint64_t next_statement() { return ++last_statement_; }
 
@@ -91,12 +95,13 @@ class PgsqlServer final : private PgsqlDialer::Owner,
   void leave_behind();
   void watch_earlier_hosts();
   void log_failure(const std::string& what);
-  static void refuse(const std::deque<PgsqlQuery>& queries, const std::string& why);
+  void refuse(const std::deque<PgsqlQuery>& queries, const std::string& why);
 
   PgsqlLogin login_;
   std::string shown_;  // the hosts, for the log
   event_base* base_;
   Options options_;
+  Availability availability_;  // queries refer to it
 
   PgsqlDialer dialer_;
   std::unique_ptr<PgsqlPipeline> pipeline_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "lookup/configured_table.h"
 #include "lookup/empty_result_log.h"
@@ -25,6 +26,9 @@ class PgsqlTable final : public ConfiguredTable, private PgsqlReceiver {
 
   std::optional<Answer> lookup(std::string_view key, Asker& asker, std::uint64_t id) override;
   std::optional<Answer> check(Asker& asker, std::uint64_t id) override;
+  [[nodiscard]] std::vector<Availability*> databases() const override {
+    return {&server_.availability()};
+  }
 
  private:
   void on_values(const PgsqlQuery& query, Result<std::vector<std::string>> values) override;

@@ -42,7 +42,7 @@ SiteTables::SiteTables(const Settings& settings, event_base* base, FileReader re
       factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout,
                 settings.db_prepared_statements}),
       evictor_(base, cache_),
-      shared_{base, cache_, evictor_.recent_changes()} {}
+      shared_{cache_, evictor_.recent_changes()} {}
 
 Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, event_base* base,
                                                      FileReader read_file) {

@@ -10,6 +10,8 @@
 
 namespace lmtpd::lookup {
 
+class Availability;
+
 // The formatted values (result_format applied), one a column, in row order; one at least.
 struct Found {
   std::vector<std::string> values;
@@ -58,6 +60,10 @@ class Table {
     memory,  // read from a file or the configuration at the start
   };
   [[nodiscard]] virtual Origin origin(std::string_view) const { return Origin::database; }
+
+  // Those that an answer may have to come from over a network, and be waited for. They outlive the
+  // table.
+  [[nodiscard]] virtual std::vector<Availability*> databases() const { return {}; }
 
   // As the configuration names it: "pgsql:/etc/postfix/virtual.cf".
   [[nodiscard]] virtual const std::string& name() const = 0;

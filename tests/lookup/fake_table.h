@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lookup/availability.h"
 #include "lookup/table.h"
 
 namespace lmtpd::lookup {
@@ -22,6 +23,9 @@ class Rounds {
     Asker* asker;
     std::uint64_t id;
     Answer answer;
+    Availability* database = nullptr;  // that gives it
+    bool is_asked = true;              // else it could not be
+    Availability::Question question{};
   };
 
   void add(Question question) { questions_.push_back(std::move(question)); }
@@ -32,13 +36,13 @@ class Rounds {
     std::vector<Question> round = std::exchange(questions_, {});
     if (shuffle_ != nullptr) std::shuffle(round.begin(), round.end(), *shuffle_);
     ++played_;
-    for (const Question& question : round) question.asker->on_answer(question.id, question.answer);
+    for (Question& question : round) answer(std::move(question));
   }
   // The first that was asked, alone.
   void play_first() {
-    const Question question = questions_.front();
+    Question question = std::move(questions_.front());
     questions_.erase(questions_.begin());
-    question.asker->on_answer(question.id, question.answer);
+    answer(std::move(question));
   }
   void play_all() {
     while (!idle()) play();
@@ -47,15 +51,23 @@ class Rounds {
   void play_one_by_one(std::mt19937& random) {
     while (!idle()) {
       const auto at = static_cast<std::ptrdiff_t>(random() % questions_.size());
-      const Question question = questions_[static_cast<std::size_t>(at)];
+      Question question = std::move(questions_[static_cast<std::size_t>(at)]);
       questions_.erase(questions_.begin() + at);
-      question.asker->on_answer(question.id, question.answer);
+      answer(std::move(question));
     }
   }
   void shuffle_with(std::mt19937& random) { shuffle_ = &random; }
   [[nodiscard]] int played() const { return played_; }
 
  private:
+  static void answer(Question question) {
+    if (question.database != nullptr) {
+      question.is_asked ? question.database->on_answer(std::move(question.question))
+                        : question.database->on_failure();
+    }
+    question.asker->on_answer(question.id, question.answer);
+  }
+
   std::vector<Question> questions_;
   std::mt19937* shuffle_ = nullptr;
   int played_ = 0;
@@ -69,12 +81,22 @@ class FakeTable final : public Table {
     for (const auto& [key, value] : rows) add(key, value);
   }
   void add(const std::string& key, const std::string& value) { rows_[key].push_back(value); }
+  // Of whose state its answers and failures tell.
+  void of(Availability& database) { database_ = &database; }
   // nullptr: answers at once.
   void answer_in(Rounds* rounds) { rounds_ = rounds; }
-  void fail() { failure_ = Unavailable{"connection refused"}; }
+  void fail() {
+    failure_ = Unavailable{"connection refused"};
+    is_away_ = true;
+  }
+  // The database answers, and says that the query is none.
+  void fail_query() { failure_ = Unavailable{"no such relation"}; }
   // Has what cannot be used.
   void spoil() { failure_ = Unavailable{"not valid UTF-8", true}; }
-  void mend() { failure_.reset(); }
+  void mend() {
+    failure_.reset();
+    is_away_ = false;
+  }
   // Is away, with old answers for everything.
   void go_away() { absent_.was = true; }
 
@@ -85,9 +107,16 @@ class FakeTable final : public Table {
     const auto row = rows_.find(std::string(key));
     if (row != rows_.end()) answer = Found{row->second};
     if (failure_) answer = *failure_;
-    if (rounds_ == nullptr) return answer;
-    rounds_->add({&asker, id, std::move(answer)});
+    if (rounds_ == nullptr) {
+      if (database_ != nullptr && is_away_) database_->on_failure();
+      return answer;
+    }
+    rounds_->add({&asker, id, std::move(answer), database_, !is_away_,
+                  database_ != nullptr ? database_->on_asked() : Availability::Question()});
     return std::nullopt;
+  }
+  [[nodiscard]] std::vector<Availability*> databases() const override {
+    return database_ != nullptr ? std::vector{database_} : std::vector<Availability*>();
   }
   [[nodiscard]] const std::string& name() const override { return name_; }
 
@@ -98,8 +127,10 @@ class FakeTable final : public Table {
   std::string name_;
   std::map<std::string, std::vector<std::string>> rows_;
   std::set<std::string> keys_;
+  Availability* database_ = nullptr;
   Rounds* rounds_ = nullptr;
   std::optional<Unavailable> failure_;
+  bool is_away_ = false;
   Absent absent_;
   int asked_ = 0;
 };

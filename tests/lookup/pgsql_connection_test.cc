@@ -72,6 +72,27 @@ TEST_F(PgsqlTables, SendAllOfOneTurnBeforeTheFirstAnswerIsRead) {
   EXPECT_LE(proxy.arrivals(), 5) << "corked, not a segment a statement";
 }
 
+TEST_F(PgsqlTables, KnowTogetherWhetherTheirDatabaseAnswers) {
+  HoldingProxy proxy(postgres_.port());
+  const std::string through = login(fmt::format("127.0.0.1:{}", proxy.port()));
+  const auto good = with(through + "table = users\nselect_field = home\nwhere_field = userid\n");
+  const auto bad = with(through + "query = SELECT 1 FROM missing WHERE '%s' <> ''\n");
+  const Availability& database = *good->databases().at(0);
+  EXPECT_EQ(bad->databases().at(0), &database);
+  EXPECT_EQ(ask(*good, "user@domain.org"), kUserHome);
+  EXPECT_NE(why(ask(*bad, "k")), "(an answer)");
+  EXPECT_FALSE(database.old_answers_will_do()) << "it answered that query, too";
+
+  proxy.hold_until_syncs(2);
+  Answers answers;
+  EXPECT_FALSE(good->lookup("user@domain.org", answers, 0));
+  while (!database.is_away()) event_base_loop(base_.get(), EVLOOP_ONCE);
+  EXPECT_FALSE(good->lookup("user2@domain.org", answers, 1));
+  wait_for(answers, 2);
+  EXPECT_FALSE(database.is_away());
+  EXPECT_TRUE(database.old_answers_will_do()) << "for a moment";
+}
+
 TEST_F(PgsqlTables, PrepareOnceAConnection) {
   const auto t = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
   const std::vector<std::string> keys(10, "user@domain.org");
