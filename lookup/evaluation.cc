@@ -1,12 +1,13 @@
+#include "lookup/evaluation.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "lmtpd/base/log.h"
-#include "lookup/expansion.h"
 #include "lookup/fold.h"
-#include "lookup/resolver.h"
 
 namespace lmtpd::lookup {
 namespace {
@@ -17,8 +18,10 @@ bool is_refusal(Reason reason) {
   return reason == Reason::unknown_user || reason == Reason::transport_error;
 }
 
+}  // namespace
+
 // What becomes of a recipient whose targets are these, once all are known.
-class Verdict {
+class Evaluation::Verdict {
  public:
   explicit Verdict(std::string recipient) : recipient_(std::move(recipient)) {}
 
@@ -56,132 +59,122 @@ class Verdict {
   std::vector<std::string> notes_;
 };
 
-class Evaluation {
- public:
-  Evaluation(const Address& recipient, const ResolverSettings& settings, Answers& answers)
-      : recipient_{recipient.local_part(), recipient.domain()},
-        settings_(settings),
-        search_(settings, answers) {}
+Evaluation::Evaluation(const Address& recipient, const ResolverSettings& settings, Answers& answers)
+    : recipient_{recipient.local_part(), recipient.domain()},
+      settings_(&settings),
+      first_(settings, answers),
+      search_(first_) {}
 
-  std::optional<Resolution> run() {
-    if (recipient_.domain.empty()) {
-      // RFC 5321 4.5.1: <postmaster> alone; no other address without a domain is anybody.
-      return is_postmaster() ? to_postmaster() : refuse();
-    }
-    std::optional<Resolution> resolution = resolve(recipient_, true);
-    if (!resolution || !is_postmaster() || resolution->mailboxes || was_alias_ ||
-        resolution->mailboxes.error().reason != Reason::unknown_user) {
-      return resolution;
-    }
-    const Search served =
-        search_.find_domain(settings_.virtual_mailbox_domains, fold(recipient_.domain));
-    switch (served.outcome) {
-      case Outcome::pending:
-        return std::nullopt;
-      case Outcome::failed:
-        return Resolution{fail(Reason::lookup_failed, served.why), {}};
-      case Outcome::found:
-        return to_postmaster();
-      default:
-        if (search_.doubt().empty()) return resolution;
-        return Resolution{fail(Reason::lookup_failed, search_.doubt()), {}};
-    }
+std::optional<Resolution> Evaluation::run() {
+  search_ = first_;
+  was_alias_ = false;
+  if (recipient_.domain.empty()) {
+    // RFC 5321 4.5.1: <postmaster> alone; no other address without a domain is anybody.
+    return is_postmaster() ? to_postmaster() : refuse();
   }
+  std::optional<Resolution> resolution = resolve(recipient_, expansion_, true);
+  if (!resolution || !is_postmaster() || resolution->mailboxes || was_alias_ ||
+      resolution->mailboxes.error().reason != Reason::unknown_user) {
+    return resolution;
+  }
+  const Search served =
+      search_.find_domain(settings_->virtual_mailbox_domains, fold(recipient_.domain));
+  switch (served.outcome) {
+    case Outcome::pending:
+      return std::nullopt;
+    case Outcome::failed:
+      return Resolution{fail(Reason::lookup_failed, served.why), {}};
+    case Outcome::found:
+      return to_postmaster();
+    default:
+      if (search_.doubt().empty()) return resolution;
+      return Resolution{fail(Reason::lookup_failed, search_.doubt()), {}};
+  }
+}
 
- private:
-  [[nodiscard]] bool is_postmaster() const {
-    return settings_.postmaster_address && fold(recipient_.local_part) == "postmaster";
-  }
-  std::optional<Resolution> to_postmaster() {
-    return resolve(*settings_.postmaster_address, false);
-  }
-  [[nodiscard]] std::optional<Resolution> refuse() const {
-    return Resolution{fail(Reason::unknown_user,
-                           fmt::format("unknown user: \"{}\"", escaped(recipient_.external()))),
-                      {}};
-  }
+bool Evaluation::is_postmaster() const {
+  return settings_->postmaster_address && fold(recipient_.local_part) == "postmaster";
+}
 
-  // `start` is the recipient's own address, or the one that stands in for it.
-  std::optional<Resolution> resolve(const PlainAddress& start, bool is_recipient) {
-    std::optional<Result<std::vector<PlainAddress>>> expanded =
-        expand_aliases(start, settings_, search_);
-    if (!expanded) return std::nullopt;
-    if (!*expanded) return Resolution{tl::unexpected(std::move(expanded->error())), {}};
+std::optional<Resolution> Evaluation::to_postmaster() {
+  return resolve(*settings_->postmaster_address, postmaster_expansion_, false);
+}
 
-    const std::string start_folded = fold(start.internal());
-    Verdict verdict(escaped(start.external()));
-    bool blocked = false;  // all targets ask for what they lack before the first is waited for
-    for (const PlainAddress& target : **expanded) {
-      const bool is_alias_target = !is_recipient || fold(target.internal()) != start_folded;
-      was_alias_ |= is_alias_target;
-      blocked |= !judge(target, is_alias_target, verdict);
-    }
-    if (blocked) return std::nullopt;
-    return verdict.take();
+Resolution Evaluation::refuse() const {
+  return {fail(Reason::unknown_user,
+               fmt::format("unknown user: \"{}\"", escaped(recipient_.external()))),
+          {}};
+}
+
+std::optional<Resolution> Evaluation::resolve(const PlainAddress& start,
+                                              std::optional<Expansion>& expansion,
+                                              bool is_recipient) {
+  if (!expansion) expansion.emplace(start, *settings_, search_);
+  std::optional<Result<std::vector<PlainAddress>>> expanded = expansion->run();
+  if (!expanded) return std::nullopt;
+  if (!*expanded) return Resolution{tl::unexpected(std::move(expanded->error())), {}};
+  search_ = expansion->search();
+
+  const std::string start_folded = fold(start.internal());
+  Verdict verdict(escaped(start.external()));
+  bool blocked = false;  // all targets ask for what they lack before the first is waited for
+  for (const PlainAddress& target : **expanded) {
+    const bool is_alias_target = !is_recipient || fold(target.internal()) != start_folded;
+    was_alias_ |= is_alias_target;
+    blocked |= !judge(target, is_alias_target, verdict);
   }
+  if (blocked) return std::nullopt;
+  return verdict.take();
+}
 
-  // False: answers are missing.
-  bool judge(const PlainAddress& target, bool is_alias_target, Verdict& verdict) {
-    std::optional<Result<ResolvedMailbox>> mailbox = find_mailbox(target, settings_, search_);
-    if (!mailbox) return false;
-    if (*mailbox) {
-      verdict.add(*std::move(*mailbox));
+bool Evaluation::judge(const PlainAddress& target, bool is_alias_target, Verdict& verdict) {
+  std::optional<Result<ResolvedMailbox>> mailbox = find_mailbox(target, *settings_, search_);
+  if (!mailbox) return false;
+  if (*mailbox) {
+    verdict.add(*std::move(*mailbox));
+    return true;
+  }
+  Error& error = mailbox->error();
+  if (error.reason == Reason::unknown_user && is_alias_target) {
+    return judge_unknown(target, std::move(error), verdict);
+  }
+  if (is_refusal(error.reason)) {
+    verdict.add_dead(std::move(error));
+  } else {
+    verdict.add_failure(std::move(error));
+  }
+  return true;
+}
+
+// A target without a mailbox is unknown in a domain of ours, and remote elsewhere.
+bool Evaluation::judge_unknown(const PlainAddress& target, Error error, Verdict& verdict) {
+  Search served;
+  if (!target.domain.empty()) {
+    served = search_.find_domain(settings_->virtual_mailbox_domains, fold(target.domain));
+  }
+  switch (served.outcome) {
+    case Outcome::pending:
+      return false;
+    case Outcome::failed:
+      verdict.add_failure({Reason::lookup_failed, served.why});
       return true;
-    }
-    Error& error = mailbox->error();
-    if (error.reason == Reason::unknown_user && is_alias_target) {
-      return judge_unknown(target, std::move(error), verdict);
-    }
-    if (is_refusal(error.reason)) {
+    case Outcome::found:
       verdict.add_dead(std::move(error));
-    } else {
-      verdict.add_failure(std::move(error));
-    }
-    return true;
-  }
-
-  // A target without a mailbox is unknown in a domain of ours, and remote elsewhere.
-  bool judge_unknown(const PlainAddress& target, Error error, Verdict& verdict) {
-    Search served;
-    if (!target.domain.empty()) {
-      served = search_.find_domain(settings_.virtual_mailbox_domains, fold(target.domain));
-    }
-    switch (served.outcome) {
-      case Outcome::pending:
-        return false;
-      case Outcome::failed:
-        verdict.add_failure({Reason::lookup_failed, served.why});
-        return true;
-      case Outcome::found:
-        verdict.add_dead(std::move(error));
-        return true;
-      default:
-        break;
-    }
-    if (!search_.doubt().empty()) {
-      verdict.add_failure({Reason::lookup_failed, search_.doubt()});
       return true;
-    }
-    std::string text = fmt::format(
-        "alias target <{}> is not a local mailbox; let Postfix expand it (virtual_alias_maps)",
-        escaped(target.external()));
-    verdict.add_note(fmt::format("<{}>: {}", escaped(recipient_.external()), text));
-    const bool defer = settings_.remote_alias_target == RemoteAliasTarget::defer;
-    verdict.add_failure({defer ? Reason::remote_target : Reason::unknown_user, std::move(text)});
+    default:
+      break;
+  }
+  if (!search_.doubt().empty()) {
+    verdict.add_failure({Reason::lookup_failed, search_.doubt()});
     return true;
   }
-
-  const PlainAddress recipient_;
-  const ResolverSettings& settings_;
-  TableSearch search_;
-  bool was_alias_ = false;
-};
-
-}  // namespace
-
-std::optional<Resolution> evaluate(const Address& recipient, const ResolverSettings& settings,
-                                   Answers& answers) {
-  return Evaluation(recipient, settings, answers).run();
+  std::string text = fmt::format(
+      "alias target <{}> is not a local mailbox; let Postfix expand it (virtual_alias_maps)",
+      escaped(target.external()));
+  verdict.add_note(fmt::format("<{}>: {}", escaped(recipient_.external()), text));
+  const bool defer = settings_->remote_alias_target == RemoteAliasTarget::defer;
+  verdict.add_failure({defer ? Reason::remote_target : Reason::unknown_user, std::move(text)});
+  return true;
 }
 
 }  // namespace lmtpd::lookup

@@ -93,8 +93,9 @@ std::optional<Explanation> Explainer::explain(const Address& recipient, Client& 
   return inquiries_.begin(
       [this, recipient,
        origins = std::make_shared<Origins>()](Answers& answers) -> std::optional<Explanation> {
+        // Anew each time: the last run is the whole way.
         Tracing tracing(answers, *origins);
-        std::optional<Resolution> resolution = evaluate(recipient, settings_, tracing);
+        std::optional<Resolution> resolution = Evaluation(recipient, settings_, tracing).run();
         if (!resolution) return std::nullopt;
         return Explanation{*std::move(resolution), tracing.take_lines()};
       },

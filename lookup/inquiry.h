@@ -1,8 +1,8 @@
 // lookup/inquiry.h -- runs a question over tables whose answers come later.
 //
 // The question is a pure function of the answers (Answers, table_search.h). Where one is missing it
-// says so, having named all that this step needs, and is run again from its start when what it
-// missed is there. With every answer in the cache that is one pass. The answers that a run has met
+// says so, having named all that this step needs, and is run again when what it missed is there.
+// With every answer in the cache that is one pass. The answers that a run has met
 // stay as they are to its end, whatever the cache does.
 #pragma once
 

@@ -9,7 +9,10 @@ Resolver::Resolver(ResolverSettings settings) : settings_(std::move(settings)) {
 std::optional<Resolution> Resolver::resolve(const Address& recipient, Client& client,
                                             std::uint64_t id) {
   return inquiries_.begin(
-      [this, recipient](Answers& answers) { return evaluate(recipient, settings_, answers); },
+      [this, recipient, evaluation = std::optional<Evaluation>()](Answers& answers) mutable {
+        if (!evaluation) evaluation.emplace(recipient, settings_, answers);
+        return evaluation->run();
+      },
       client, id);
 }
 

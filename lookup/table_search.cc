@@ -27,7 +27,7 @@ std::vector<std::string_view> values_without_dummy(const Found& answer) {
 }
 
 Search TableSearch::look(Table& table, const AddressKey* key, std::string_view text) {
-  const Answer* answer = answers_.need(table, text);
+  const Answer* answer = answers_->need(table, text);
   if (answer == nullptr) return pending();
   if (const auto* unavailable = std::get_if<Unavailable>(answer)) {
     return failed(unavailable->why);
@@ -52,7 +52,7 @@ Search TableSearch::certain(Search found) const {
 
 Search TableSearch::applies(const AddressKey& key, std::string_view domain) {
   if (!key.is_local()) return {Outcome::found, nullptr, nullptr, {}};
-  return find_domain(settings_.local_domains, domain);
+  return find_domain(settings_->local_domains, domain);
 }
 
 Search TableSearch::find_alias(std::span<const AddressKey> keys, std::string_view domain) {
@@ -60,7 +60,7 @@ Search TableSearch::find_alias(std::span<const AddressKey> keys, std::string_vie
     Search step = applies(key, domain);
     if (step.outcome == Outcome::absent) continue;
     if (step.outcome != Outcome::found) return step;
-    for (Table* table : settings_.virtual_alias_maps) {
+    for (Table* table : settings_->virtual_alias_maps) {
       step = look(*table, &key, key.external);
       if (step.outcome == Outcome::absent) continue;
       return step.outcome == Outcome::found ? certain(std::move(step)) : step;
@@ -109,7 +109,7 @@ Search TableSearch::find_domain(const DomainList& list, std::string_view domain)
 void TableSearch::prefetch_alias(std::span<const AddressKey> keys, std::string_view domain) {
   for (const AddressKey& key : keys) {
     if (applies(key, domain).outcome != Outcome::found) continue;
-    for (Table* table : settings_.virtual_alias_maps) answers_.prefetch(*table, key.external);
+    for (Table* table : settings_->virtual_alias_maps) answers_->prefetch(*table, key.external);
   }
 }
 
@@ -119,7 +119,7 @@ void TableSearch::prefetch_value(const Tables& tables, std::span<const AddressKe
     if (applies(key, domain).outcome != Outcome::found) continue;
     for (const std::string_view form : forms(key)) {
       if (form.empty()) continue;
-      for (Table* table : tables) answers_.prefetch(*table, form);
+      for (Table* table : tables) answers_->prefetch(*table, form);
     }
   }
 }

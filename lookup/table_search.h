@@ -12,8 +12,8 @@
 
 namespace lmtpd::lookup {
 
-// Where answers come from. A rule that meets one that is not known gives up, and is run again from
-// its start when it is: so it must find the same answers again.
+// Where answers come from. A rule that meets one that is not known gives up, and is run again when
+// it is: it finds the same answers again, and may go on from where it stopped.
 class Answers {
  public:
   // nullptr: not known yet.
@@ -50,7 +50,7 @@ class TableSearch {
  public:
   // The folded domain decides whether keys without a domain are asked for.
   TableSearch(const ResolverSettings& settings, Answers& answers)
-      : settings_(settings), answers_(answers) {}
+      : settings_(&settings), answers_(&answers) {}
 
   // In what follows a catch-all ("@domain") fails where there is a doubt(): the row
   // that may be there by now would come before it.
@@ -72,7 +72,9 @@ class TableSearch {
                       std::string_view domain);
 
   // For who follows the search: from here on it is about `address`.
-  void on_step(Answers::Step step, const PlainAddress& address) { answers_.on_step(step, address); }
+  void on_step(Answers::Step step, const PlainAddress& address) {
+    answers_->on_step(step, address);
+  }
 
   // Why what was absent so far may not be so any more; empty: it is so. With a doubt, nobody is
   // refused and no target counts as dead.
@@ -86,8 +88,8 @@ class TableSearch {
   // Found: the key is to be asked for.
   [[nodiscard]] Search applies(const AddressKey& key, std::string_view domain);
 
-  const ResolverSettings& settings_;
-  Answers& answers_;
+  const ResolverSettings* settings_;
+  Answers* answers_;
   std::string doubt_;
 };
 

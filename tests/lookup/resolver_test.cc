@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 #include <tuple>
 
@@ -9,6 +10,37 @@
 
 namespace lmtpd::lookup {
 namespace {
+
+// Answers that are missing when they are first needed, and there once they have arrived.
+class LateAnswers final : public Answers {
+ public:
+  const Answer* need(Table& table, std::string_view key) override {
+    ++needed_;
+    prefetch(table, key);
+    const Late& answer = answers_.at({&table, std::string(key)});
+    return answer.is_here ? &answer.answer : nullptr;
+  }
+  void prefetch(Table& table, std::string_view key) override {
+    const auto [place, is_new] = answers_.try_emplace({&table, std::string(key)});
+    if (is_new) place->second.answer = table.lookup(key, nobody_, 0).value();
+  }
+  void arrive() {
+    for (auto& [question, answer] : answers_) answer.is_here = true;
+  }
+  [[nodiscard]] std::size_t needed() const { return needed_; }
+
+ private:
+  struct Late {
+    Answer answer;
+    bool is_here = false;
+  };
+  class Nobody final : public Asker {
+    void on_answer(std::uint64_t, const Answer&) override {}
+  };
+  std::map<std::pair<Table*, std::string>, Late> answers_;
+  Nobody nobody_;
+  std::size_t needed_ = 0;
+};
 
 // A site as that of seed-setup: mailbox rows and dummies in one view, users also in the alias view.
 class Resolving : public testing::Test, public Resolver::Client {
@@ -582,6 +614,30 @@ TEST_F(Resolving, AsksEachKeyOnce) {
   // two@ and user@: full and @domain key in alias and mailbox; the second's ids.
   EXPECT_EQ(alias_.asked(), 3);
   EXPECT_EQ(mailbox_.asked(), 3);
+}
+
+// Nothing is walked again for each answer that comes.
+TEST_F(Resolving, LooksAtFewAnswersForEachStepOfLongLines) {
+  constexpr std::size_t kSteps = 200;
+  alias_.add("start@d.org", "a0@d.org, b0@d.org");
+  for (const std::string line : {"a", "b"}) {
+    for (std::size_t i = 0; i < kSteps; ++i) {
+      const std::string next = line + std::to_string(i + 1);
+      alias_.add(line + std::to_string(i) + "@d.org", next + "@d.org");
+    }
+    alias_.add(line + std::to_string(kSteps) + "@d.org", "user@d.org");
+  }
+  LateAnswers answers;
+  Evaluation evaluation(*Address::parse("start@d.org"), settings_, answers);
+  std::size_t runs = 1;
+  std::optional<Resolution> resolution = evaluation.run();
+  for (; !resolution; ++runs) {
+    answers.arrive();
+    resolution = evaluation.run();
+  }
+  EXPECT_TRUE(resolution->mailboxes);
+  EXPECT_EQ(runs, kSteps + 5);
+  EXPECT_LT(answers.needed(), 10 * 2 * kSteps);
 }
 
 TEST_F(Resolving, DoesNotWaitForAnswersThatNothingDependsOn) {
