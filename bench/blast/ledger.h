@@ -1,8 +1,8 @@
-// bench/blast/ledger.h -- each acknowledged delivery, one line `RECIPIENT<TAB>ID`, for
-// bench/verify.
+// bench/blast/ledger.h -- what happened, one line `WHAT<TAB>DETAIL` each: an acknowledged delivery
+// (for bench/verify) or a message's latency.
 //
-// Written only after the 250 was read. flush() hands everything to the kernel, so that a reader, or
-// a crash of blast, finds all that was acknowledged up to the last call.
+// A delivery is written only after the 250 was read. flush() hands everything to the kernel, so
+// that a reader, or a crash of blast, finds all that was acknowledged up to the last call.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ class Ledger {
   // Replaces what is at `path`.
   [[nodiscard]] static Expected<Ledger> open(const std::string& path);
 
-  void add(std::string_view recipient, std::string_view id);
+  void add(std::string_view what, std::string_view detail);
   [[nodiscard]] Expected<void> flush();
 
  private:

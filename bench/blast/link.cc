@@ -182,7 +182,7 @@ void Link::on_tempfail(const std::string& /*recipient*/) {
 }
 
 void Link::on_message_end() {
-  source_.totals().message_latency.record(nanoseconds(now_ - job_->begin));
+  source_.ended(job_->begin, now_);
   job_.reset();
 }
 

@@ -27,7 +27,7 @@ Expected<void> Load::run() {
         std::make_unique<Link>(static_cast<std::uint32_t>(i), epoll_.get(), options_, source_));
   }
   auto outcome = loop();
-  auto flushed = source_.flush_ledger();
+  auto flushed = source_.flush_ledgers();
   return outcome ? flushed : outcome;
 }
 
@@ -58,7 +58,7 @@ Expected<void> Load::loop() {
       auto done = links_[event.data.u32]->on_event(event.events, Clock::now());
       if (!done) return done;
     }
-    if (auto done = source_.flush_ledger(); !done) return done;
+    if (auto done = source_.flush_ledgers(); !done) return done;
     if (wants_tick || now - last_tick > kDeadlineCheck) {
       last_tick = now;
       if (auto done = tick(now); !done) return done;

@@ -58,13 +58,16 @@ int run(int argc, char** argv) {
   auto maker = MessageMaker::make(name, options->size, mail_date());
   if (!maker) return fail_usage(maker.error());
   Ledger ledger;
-  if (!options->ledger.empty()) {
-    auto opened = Ledger::open(options->ledger);
-    if (!opened) return fail_usage(opened.error());
-    ledger = std::move(*opened);
+  Ledger latencies;
+  for (const auto& [path, opened] :
+       {std::pair(&options->ledger, &ledger), std::pair(&options->latencies, &latencies)}) {
+    if (path->empty()) continue;
+    auto made = Ledger::open(*path);
+    if (!made) return fail_usage(made.error());
+    *opened = std::move(*made);
   }
   raise_descriptor_limit();
-  Source source(*options, std::move(*maker), std::move(ledger));
+  Source source(*options, std::move(*maker), std::move(ledger), std::move(latencies));
   Load load(*options, source);
   const auto outcome = load.run();
   const Report report{.options = *options,

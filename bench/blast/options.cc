@@ -25,12 +25,13 @@ enum Letter : int {
   kAllowTempfail,
   kJson,
   kLedger,
+  kLatencies,
   kHelp,
 };
 
 constexpr std::uint64_t kMostShuffled = std::uint64_t{1} << 26;  // 256 MiB of indices
 
-const std::array<option, 21> kLong{{
+const std::array<option, 22> kLong{{
     {"connections", required_argument, nullptr, 'c'},
     {"messages", required_argument, nullptr, 'm'},
     {"size", required_argument, nullptr, 's'},
@@ -50,6 +51,7 @@ const std::array<option, 21> kLong{{
     {"allow-tempfail", no_argument, nullptr, kAllowTempfail},
     {"json", no_argument, nullptr, kJson},
     {"ledger", required_argument, nullptr, kLedger},
+    {"latencies", required_argument, nullptr, kLatencies},
     {"help", no_argument, nullptr, kHelp},
     {nullptr, 0, nullptr, 0},
 }};
@@ -150,6 +152,9 @@ Expected<void> apply(Options& options, int letter, std::string_view text) {
     case kLedger:
       options.ledger = text;
       return {};
+    case kLatencies:
+      options.latencies = text;
+      return {};
     default:
       return complain("see --help");
   }
@@ -180,6 +185,7 @@ std::string usage() {
          "      --timeout SECONDS  for any one reply (60)\n"
          "      --allow-tempfail   count 4xx replies instead of failing at the first\n"
          "      --ledger FILE      write each acknowledged RECIPIENT<TAB>ID, for bench/verify\n"
+         "      --latencies FILE   write of each message BEGIN<TAB>LATENCY, ns of CLOCK_MONOTONIC\n"
          "      --json             report as one JSON object\n"
          "Exit status: 0 all was right, 1 a wrong, missing or extra reply (named), 64 usage.\n";
 }

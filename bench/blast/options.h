@@ -32,7 +32,8 @@ struct Options {
   bool pipeline = true;
   bool allow_tempfail = false;
   bool json = false;
-  std::string ledger;
+  std::string ledger;  // a file's name, as the next
+  std::string latencies;
   bool help = false;  // nothing else counts
 };
 

@@ -1,13 +1,16 @@
 #include "bench/blast/source.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace lmtpd::blast {
 
-Source::Source(const Options& options, MessageMaker maker, Ledger ledger)
+Source::Source(const Options& options, MessageMaker maker, Ledger ledger, Ledger latencies)
     : options_(options),
       maker_(std::move(maker)),
       ledger_(std::move(ledger)),
+      latencies_(std::move(latencies)),
       recipients_(options.to, options.seed) {}
 
 std::variant<Source::Job, Source::NotBefore, Source::Exhausted> Source::take(Time now) {
@@ -34,6 +37,20 @@ std::variant<Source::Job, Source::NotBefore, Source::Exhausted> Source::take(Tim
 void Source::stored(const std::string& recipient, const std::string& id) {
   ++totals_.stored;
   ledger_.add(recipient, id);
+}
+
+void Source::ended(Time begin, Time now) {
+  const auto nanoseconds = [](Clock::duration time) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+  };
+  const auto latency = nanoseconds(now - begin);
+  totals_.message_latency.record(static_cast<std::uint64_t>(latency));
+  latencies_.add(fmt::to_string(nanoseconds(begin.time_since_epoch())), fmt::to_string(latency));
+}
+
+Expected<void> Source::flush_ledgers() {
+  if (auto flushed = ledger_.flush(); !flushed) return flushed;
+  return latencies_.flush();
 }
 
 }  // namespace lmtpd::blast

@@ -36,7 +36,9 @@ struct Totals {
 
 class Source {
  public:
-  Source(const Options& options, MessageMaker maker, Ledger ledger);
+  // `ledger` is of deliveries; of `latencies` each line has when the message was taken, or due, and
+  // how long it took, in nanoseconds, the first of CLOCK_MONOTONIC.
+  Source(const Options& options, MessageMaker maker, Ledger ledger, Ledger latencies);
 
   struct Job {
     Message message;
@@ -50,7 +52,8 @@ class Source {
   [[nodiscard]] std::variant<Job, NotBefore, Exhausted> take(Time now);
 
   void stored(const std::string& recipient, const std::string& id);
-  [[nodiscard]] Expected<void> flush_ledger() { return ledger_.flush(); }
+  void ended(Time begin, Time now);
+  [[nodiscard]] Expected<void> flush_ledgers();
   [[nodiscard]] Totals& totals() { return totals_; }
   [[nodiscard]] const Totals& totals() const { return totals_; }
 
@@ -58,6 +61,7 @@ class Source {
   const Options& options_;
   MessageMaker maker_;
   Ledger ledger_;
+  Ledger latencies_;
   Recipients recipients_;
   Totals totals_;
 };

@@ -28,9 +28,11 @@ def path_of_socket(tmp_path):
 def test_right_server(path, tmp_path, pipelining):
     replies = {} if pipelining else {"LHLO": b"250 scripted\r\n"}
     with ScriptedServer(path, replies) as server:
-        ledger = tmp_path / "ledger"
+        ledger, latencies = tmp_path / "ledger", tmp_path / "latencies"
+        began = time.monotonic_ns()
         done = blast(server, "-c", "4", "-m", "20", "-r", "2", "-s", "2000", "--json", "--ledger",
-                     str(ledger))
+                     str(ledger), "--latencies", str(latencies))
+        ended = time.monotonic_ns()
         assert (done.returncode, done.stderr) == (0, "")
         report = json.loads(done.stdout)
         assert report["failure"] is None
@@ -41,6 +43,11 @@ def test_right_server(path, tmp_path, pipelining):
         assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p99.9"]
         assert latency["p99.9"] <= latency["max"]
         assert {len(text) for _, text in server.messages} == {2000}
+        messages = [[int(number) for number in line.split()] for line in latencies.open()]
+        assert len(messages) == 20
+        assert all(began < begin < begin + latency < ended for begin, latency in messages)
+        longest = max(latency for _, latency in messages) / 1e6
+        assert abs(longest - report["message_latency_ms"]["max"]) < 0.001
         lines = ledger.read_text().splitlines()
         assert len(lines) == len(set(lines)) == 40
         sent = {(recipient.decode(), text.split(b"X-Blast-Id: ")[1].split(b"\r\n")[0].decode())
