@@ -1,9 +1,14 @@
 """The database killed, restarted, cut off and slowed down under load: cached recipients never notice,
-nobody is refused, and it recovers by itself."""
+nobody is refused, and it recovers by itself.
 
+One load runs through all of it, and a stranger beside it, whom nobody knows. Each disturbance comes ROUNDS times,
+and before each the database is left in peace; p99 of all that began in those times is what others are compared with.
+"""
+
+import bisect
+import collections
 import ipaddress
 import itertools
-import json
 import os
 import pathlib
 import signal
@@ -16,8 +21,12 @@ import pytest
 from testsite import PrivatePostgres, Tables, wait_until
 
 USERS = 40
-SECONDS = 8
-ATTEMPTS = 3
+RATE = 300  # messages a second
+TTL = 3
+ROUNDS = 2
+IN_PEACE, DISTURBED, AFTERWARDS = 5, 7, 3  # seconds, the last from recovery on: it belongs to the disturbance
+MOST = 1.5  # times p99 in peace
+NOISE = 1.0  # milliseconds on top: a load of the same kind differs so much from itself on a machine of two cores
 
 
 def ip(*words):
@@ -92,8 +101,10 @@ def far():
 
 @pytest.fixture(scope="module")
 def database(site, far):
-    """The site's database, reached over the link."""
-    database = PrivatePostgres(site, "far", far.there, ["ip", "netns", "exec", far.name])
+    """The site's database, reached over the link. It takes the cores only when nobody else wants them, as if it
+    had a machine of its own."""
+    database = PrivatePostgres(site, "far", far.there,
+                               ["nice", "-n", "19", "ip", "netns", "exec", far.name])
     try:
         database.create()
         database.sql(f"""
@@ -115,7 +126,7 @@ class Stranger(threading.Thread):
     def __init__(self, daemon):
         super().__init__()
         self.daemon_ = daemon
-        self.codes = []
+        self.codes = []  # since they were last taken
         self.over = threading.Event()
 
     def __enter__(self):
@@ -129,48 +140,76 @@ class Stranger(threading.Thread):
     def run(self):
         with self.daemon_.client() as client:
             while not self.over.wait(0.2):
-                count = next(self.counts)
                 client.command("MAIL FROM:<sender@example.org>")
-                self.codes.append(client.command(f"RCPT TO:<user+{count}@domain.org>").code)
+                self.codes.append(client.command(f"RCPT TO:<user+{next(self.counts)}@domain.org>").code)
                 client.command("RSET")
+
+    def take_codes(self):
+        codes, self.codes = self.codes, []
+        return set(codes)
 
 
 class Load:
-    """Deliveries to users and aliases that are in the cache, 300 a second; p99 in milliseconds."""
+    """Deliveries to users and aliases that are in the cache. Each message counts for the phase that it began in."""
 
-    def __init__(self, daemon, build):
+    def __init__(self, daemon, build, latencies):
+        self.latencies = latencies
+        self.phases = []  # (when it began, its name)
         self.command = [
-            build / "bench" / "blast", "-c", "8", "--rate", "300", "-s", "1000", "--json",
-            "-t", f"{{1-{USERS}}}user@domain.org", "-t", f"{{1-{USERS}}}alias@domain.org"]
-        self.target = f"unix:{daemon.socket_path}"
+            build / "bench" / "blast", "-c", "8", "--rate", str(RATE), "-s", "1000", "--duration", "600",
+            "--latencies", latencies, "-t", f"{{1-{USERS}}}user@domain.org",
+            "-t", f"{{1-{USERS}}}alias@domain.org", f"unix:{daemon.socket_path}"]
 
-    def run(self, seconds, disturb=None):
-        process = subprocess.Popen([*self.command, "--duration", str(seconds), self.target],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if disturb:
-            time.sleep(0.5)
-            disturb()
-        out, err = process.communicate(timeout=seconds + 60)
-        assert process.returncode == 0, out + err
-        report = json.loads(out)
-        assert report["deliveries"] > 100 * seconds, report
-        # From the first command on, since it is at RCPT that the database might be waited for.
-        return report["message_latency_ms"]["p99"]
+    def __enter__(self):
+        self.begin("warming up")
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def begin(self, name):
+        self.phases.append((time.monotonic_ns(), name))
+
+    def end(self):
+        """The latencies of each phase, in milliseconds, from the first command on: it is at RCPT that the
+        database might be waited for. Each reply was right, or the load would have ended before."""
+        self.begin("over")
+        if self.process.poll() is not None:
+            pytest.fail("".join(self.process.communicate()))
+        beginnings = [since for since, _ in self.phases]
+        by_name = collections.defaultdict(list)
+        for began, latency in self.lines():
+            _, name = self.phases[bisect.bisect(beginnings, began) - 1]
+            by_name[name].append(latency / 1e6)
+        return by_name
+
+    def lines(self):
+        # The last may be under way.
+        complete, _, _ = self.latencies.read_text().rpartition("\n")
+        return [tuple(map(int, line.split("\t"))) for line in complete.splitlines()]
+
+
+def percentile(values, percent):
+    return sorted(values)[max(-(-len(values) * percent // 100) - 1, 0)]
+
+
+@pytest.fixture(scope="module")
+def far_tables(database, site):
+    return Tables(site.make("far-tables"), database)
 
 
 @pytest.fixture
-def far_daemon(database, site, make_daemon):
-    tables = Tables(site.make("far-tables"), database)
-    daemon = make_daemon(**tables.parameters(), cache_ttl="3s", fsync="no", db_connect_timeout="2s",
-                         db_query_timeout="2s")
+def far_daemon(far_tables, make_daemon):
+    daemon = make_daemon(**far_tables.parameters(), cache_ttl=f"{TTL}s", fsync="no",
+                         db_connect_timeout="2s", db_query_timeout="2s")
     daemon.wait_log("changed rows are noticed")
     return daemon
 
 
-def test_cached_recipients_never_notice(database, far, far_daemon, build):
-    load = Load(far_daemon, build)
-    load.run(2)
-
+def test_cached_recipients_never_notice(database, far, far_daemon, build, tmp_path, capsys):
     def slow_down():
         database.sql("""CREATE OR REPLACE VIEW postfix_mailboxes AS
             SELECT userid, home||'/' AS mailbox FROM users CROSS JOIN pg_sleep(0.3)
@@ -187,21 +226,60 @@ def test_cached_recipients_never_notice(database, far, far_daemon, build):
         "cut off": (far.cut_off, far.reconnect),
         "slowed down": (slow_down, speed_up),
     }
-    for name, (begin, end) in disturbances.items():
-        # Other work on the machine only adds to a figure; a wait of lmtpd's own is there every time.
-        for attempt in range(ATTEMPTS):
-            healthy = load.run(SECONDS // 2)
-            with Stranger(far_daemon) as stranger:
-                disturbed = load.run(SECONDS, begin)
+    with Load(far_daemon, build, tmp_path / "latencies") as load, Stranger(far_daemon) as stranger:
+        time.sleep(2)
+        for name, (begin, end) in ROUNDS * [*disturbances.items()]:
+            stranger.take_codes()
+            load.begin("in peace")
+            time.sleep(IN_PEACE)
+            assert stranger.take_codes() == {250}
+            load.begin(name)
+            begin()
+            time.sleep(DISTURBED)
+            codes = stranger.take_codes()
+            assert codes <= {250, 451}, (name, codes)
             if name in ("killed", "cut off"):
-                assert 451 in stranger.codes, (name, stranger.codes)
-            assert set(stranger.codes) <= {250, 451}, (name, stranger.codes)
+                assert 451 in codes, name
             end()
-            wait_until(lambda: not far_daemon.ctl("resolve", f"user+{time.monotonic()}@domain.org").returncode,
-                       f"recovery after {name}", 15)
-            print(f"{name}: p99 {disturbed} ms, {healthy} before")
-            # A floor, since a few milliseconds more are nothing on a machine with other work.
-            if disturbed <= max(1.5 * healthy, healthy + 4):
-                break
-        else:
-            pytest.fail(f"{name}: p99 {disturbed} ms, {healthy} before, and so {ATTEMPTS} times")
+            stranger.take_codes()
+            wait_until(lambda: 250 in stranger.codes, f"recovery after {name}", 15)
+            time.sleep(AFTERWARDS)
+            assert stranger.take_codes() <= {250, 451}, name
+        latencies = load.end()
+
+    allowed = MOST * percentile(latencies["in peace"], 99) + NOISE
+    rows = [(name, len(latencies[name]), percentile(latencies[name], 50), percentile(latencies[name], 99),
+             max(latencies[name])) for name in ("in peace", *disturbances)]
+    with capsys.disabled():
+        print("", f"{'database':12} messages  median     p99     max  p99 to peace's", sep="\n")
+        for name, count, median, p99, most in rows:
+            print(f"{name:12} {count:8} {median:7.3f} {p99:7.3f} {most:7.1f}  {p99 / rows[0][3]:.2f}")
+        print(f"milliseconds; p99 may be {allowed:.3f}: {MOST} times peace's, and {NOISE} for the machine's noise")
+    assert min(count for _, count, *_ in rows) > 0.9 * RATE * ROUNDS * DISTURBED
+    assert max(p99 for _, _, _, p99, _ in rows) <= allowed
+
+
+def test_a_silent_database_is_waited_for_once(far, far_daemon):
+    """1 s in all, not for each address, nor for each table that it needs, however rarely they are asked for."""
+    addresses = [f"{n}alias@domain.org" for n in range(1, 7)]
+
+    def waits():
+        with far_daemon.client() as client:
+            for address in addresses:
+                began = time.monotonic()
+                client.command("MAIL FROM:<sender@example.org>")
+                assert client.command(f"RCPT TO:<{address}>").code == 250, address
+                yield time.monotonic() - began
+                client.command("RSET")
+
+    assert max(waits()) < 1
+    time.sleep(TTL)
+    far.cut_off()
+    try:
+        first, *others = waits()
+        assert first < 1.9
+        assert max(others) < 0.9
+        time.sleep(2 * TTL)  # nobody asks, and all that was asked has failed
+        assert max(waits()) < 0.9
+    finally:
+        far.reconnect()
