@@ -11,9 +11,10 @@ BLAST = os.environ["BLAST"]
 ONE = b"250 2.0.0 stored\r\n"
 
 
-def blast(server, *arguments, to="u{1-3}@d.org", timeout=60):
+def blast(server, *arguments, to="u{1-3}@d.org", patience=20, timeout=60):
+    """`patience`: how long blast waits for a reply."""
     target = server if isinstance(server, str) else server.target
-    return subprocess.run([BLAST, "--timeout", "0.5", "--to", to, *arguments, target],
+    return subprocess.run([BLAST, "--timeout", str(patience), "--to", to, *arguments, target],
                           capture_output=True, text=True, timeout=timeout)
 
 
@@ -131,7 +132,7 @@ def test_success_with_another_code(path):
 def test_missing_reply_after_the_dot(path, tmp_path):
     with ScriptedServer(path, after_dot=lambda _: ONE + ONE) as server:
         ledger = tmp_path / "ledger"
-        done = blast(server, "-m", "1", "-r", "3", "--ledger", str(ledger))
+        done = blast(server, "-m", "1", "-r", "3", "--ledger", str(ledger), patience=0.5)
         assert done.returncode == 1
         assert "reply 3 of 3 after the dot, for <u3@d.org> did not come within 0.5 s" in done.stderr
         # What was acknowledged before is on record.
@@ -141,7 +142,7 @@ def test_missing_reply_after_the_dot(path, tmp_path):
 def test_one_reply_for_all_recipients(path):
     # As aiosmtpd does.
     with ScriptedServer(path, after_dot=lambda _: ONE) as server:
-        done = blast(server, "-m", "2", "-r", "3")
+        done = blast(server, "-m", "2", "-r", "3", patience=0.5)
         assert done.returncode == 1 and "reply 2 of 3 after the dot" in done.stderr
 
 
@@ -156,7 +157,7 @@ def test_one_reply_for_all_recipients(path):
 def test_stall(path, step, text):
     with ScriptedServer(path, {step: STALL}) as server:
         begin = time.monotonic()
-        done = blast(server, "-m", "1")
+        done = blast(server, "-m", "1", patience=0.5)
         assert done.returncode == 1 and text in done.stderr
         assert time.monotonic() - begin < 10
 
@@ -168,7 +169,7 @@ def test_one_stalled_connection_of_many(path):
         calls.append(recipients)
         return STALL if len(calls) == 3 else stored(recipients)
     with ScriptedServer(path, after_dot=third_stalls) as server:
-        done = blast(server, "-c", "5", "-m", "50")
+        done = blast(server, "-c", "5", "-m", "50", patience=0.5)
         assert done.returncode == 1 and "reply 1 of 1 after the dot" in done.stderr
 
 
