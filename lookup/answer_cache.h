@@ -44,9 +44,11 @@ class AnswerCache {
     std::uint64_t driven_out = 0;  // to make room
   };
   // An answer is ending in the last kEnding of its life, of a short life in the last two thirds.
+  // This and kDoubt are longer than Availability::kPatience: that a database does not answer is
+  // known before anybody has to wait for it.
   static constexpr std::chrono::seconds kEnding{2};
   // How long an answer lives on at most that is in doubt; it is ending all that time.
-  static constexpr std::chrono::seconds kDoubt{1};
+  static constexpr std::chrono::seconds kDoubt{2};
   using Now = std::function<Clock::time_point()>;
 
   AnswerCache(const Limits& limits, Now now);
