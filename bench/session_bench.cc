@@ -97,7 +97,7 @@ void transaction(benchmark::State& state) {
   Settings settings;
   settings.hostname = "mx.example.org";
   PromptBackend backend;
-  Session session(settings, "1A2B3C", Peer{"localhost", "unix"}, backend);
+  Session session(settings, "1A2B3C", Peer{}, backend);
   send(session, backend, "LHLO client.example.org\r\n");
   std::string envelope = "MAIL FROM:<sender@example.org> SIZE=4096\r\n";
   for (std::int64_t i = 0; i < state.range(0); ++i) {

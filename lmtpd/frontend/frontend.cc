@@ -1,15 +1,14 @@
 #include "lmtpd/frontend/frontend.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
+#include "lmtpd/base/internet_address.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
 
@@ -46,22 +45,13 @@ session::Settings session_settings(const Settings& settings, const ListenSpec& l
   return out;
 }
 
-// RFC 5321 4.1.3 and 4.4 for Received; host and port for the log.
 session::Peer describe(const sockaddr_storage& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.ss_family == AF_INET) {
-    const auto& inet = reinterpret_cast<const sockaddr_in&>(address);
-    ::inet_ntop(AF_INET, &inet.sin_addr, text.data(), text.size());
-    return {fmt::format("[{}]", text.data()),
-            fmt::format("{}:{}", text.data(), ntohs(inet.sin_port))};
+  session::Peer peer;
+  if (auto inet = internet_address(address)) {
+    peer.address = std::move(inet->host);
+    peer.port = inet->port;
   }
-  if (address.ss_family == AF_INET6) {
-    const auto& inet6 = reinterpret_cast<const sockaddr_in6&>(address);
-    ::inet_ntop(AF_INET6, &inet6.sin6_addr, text.data(), text.size());
-    return {fmt::format("[IPv6:{}]", text.data()),
-            fmt::format("[{}]:{}", text.data(), ntohs(inet6.sin6_port))};
-  }
-  return {"localhost", "unix"};
+  return peer;
 }
 
 }  // namespace

@@ -34,6 +34,10 @@ struct Session::Impl::Table {
       Row{"NOOP", kAny, Args::optional, true, true, &Impl::on_noop},
       Row{"VRFY", kAny, Args::required, true, false, &Impl::on_vrfy},
       Row{"QUIT", kAny, Args::none, true, true, &Impl::on_quit},
+      Row{"XCLIENT", in(State::start, State::ready), Args::required, true, false,
+          &Impl::on_xclient},
+      Row{"XFORWARD", in(State::start, State::ready), Args::required, false, false,
+          &Impl::on_xforward},
       Row{"HELO", kAny, Args::optional, true, true, &Impl::on_wrong_greeting},
       Row{"EHLO", kAny, Args::optional, true, true, &Impl::on_wrong_greeting},
       Row{"HELP", kAny, Args::optional, true, false, &Impl::on_not_implemented},
@@ -95,6 +99,10 @@ void Session::Impl::on_lhlo(std::string_view argument) {
                     fmt::format("LIMITS RCPTMAX={}", settings_.recipient_limit),
                     fmt::format("SIZE {}", settings_.size_announced)};
   if (settings_.tls != TlsLevel::none && !tls_) lines.emplace_back("STARTTLS");
+  if (peer_.trusted) {
+    lines.push_back(fmt::format("XCLIENT {}", kXclientAttributes));
+    lines.push_back(fmt::format("XFORWARD {}", kXforwardAttributes));
+  }
   output_ += multiline_reply(250, lines);
   state_ = State::ready;
   enter_ready();
@@ -217,6 +225,34 @@ void Session::Impl::on_starttls(std::string_view) {
 }
 
 void Session::Impl::on_quit(std::string_view) { close(kBye); }
+
+// The session begins anew, with a greeting for its reply.
+void Session::Impl::on_xclient(std::string_view argument) {
+  if (!peer_.trusted) return answer(kNotAuthorized);
+  auto client = parse_xclient(argument);
+  if (!client) return answer(client.error());
+  Peer peer = peer_;
+  if (client->name) peer.name = *std::move(client->name);
+  if (client->address) {
+    peer.address = *std::move(client->address);
+    peer.port = 0;  // was another's
+  }
+  if (client->port) peer.port = *client->port;
+  become(std::move(peer));
+  if (client->helo) xclient_helo_ = *std::move(client->helo);
+  lhlo_name_.clear();
+  origin_.reset();
+  state_ = State::start;
+  greet();
+}
+
+void Session::Impl::on_xforward(std::string_view argument) {
+  if (!peer_.trusted) return answer(kNotAuthorized);
+  auto origin = parse_xforward(argument, origin_.value_or(Origin()));
+  if (!origin) return answer(origin.error());
+  origin_ = *std::move(origin);
+  answer(kOk);
+}
 
 void Session::Impl::on_wrong_greeting(std::string_view) { answer(kSayLhlo); }
 

@@ -153,8 +153,9 @@ std::vector<Copy> Session::Impl::make_copies() const {
   const Transaction& transaction = *transaction_;
   const std::string first = return_path_field(transaction.sender);
   Hop hop;
-  hop.lhlo_name = lhlo_name_;
-  hop.received_from = peer_.received_from;
+  hop.lhlo_name = xclient_helo_.empty() ? lhlo_name_ : xclient_helo_;
+  const std::string client = received_from(peer_);
+  hop.received_from = client;
   hop.hostname = settings_.hostname;
   hop.protocol = transaction.parameters.smtputf8 ? (tls_ ? "UTF8LMTPS" : "UTF8LMTP")
                  : tls_                          ? "LMTPS"
@@ -218,6 +219,8 @@ void Session::Impl::log_recipient(const Recipient& recipient, std::string_view t
   const Transaction& transaction = *transaction_;
   RecipientLine line;
   line.id = transaction.id;
+  line.client = client_;
+  if (origin_) line.origin = &*origin_;
   line.to = to;
   line.original = recipient.original;
   line.mailbox = mailbox;

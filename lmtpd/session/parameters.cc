@@ -11,11 +11,6 @@
 namespace lmtpd::session {
 namespace {
 
-struct Parameter {
-  std::string_view keyword;
-  std::optional<std::string_view> value;
-};
-
 bool is_alphanumeric(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
@@ -30,22 +25,6 @@ bool is_value(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](unsigned char c) {
     return c > 0x20 && c != '=' && c != 0x7F;
   });
-}
-
-// Cuts the next parameter off `text`.
-tl::expected<Parameter, FixedReply> next_parameter(std::string_view& text) {
-  const std::string_view token = text.substr(0, text.find(' '));
-  text.remove_prefix(token.size());
-  text.remove_prefix(std::min(text.size(), text.find_first_not_of(' ')));
-  Parameter parameter;
-  const std::size_t equals = token.find('=');
-  parameter.keyword = token.substr(0, equals);
-  if (!is_keyword(parameter.keyword)) return tl::unexpected(kBadSyntax);
-  if (equals != std::string_view::npos) {
-    parameter.value = token.substr(equals + 1);
-    if (!is_value(*parameter.value)) return tl::unexpected(kBadParameter);
-  }
-  return parameter;
 }
 
 // RFC 1870 section 4: one to twenty digits.
@@ -63,26 +42,6 @@ int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-// RFC 3461 section 4: printable ASCII but + and =, and +XX for the rest.
-std::optional<std::string> decode_xtext(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '+') {
-      if (text.size() - i < 3 || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0) {
-        return std::nullopt;
-      }
-      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
-      i += 2;
-    } else if (c < '!' || c > '~' || c == '=') {
-      return std::nullopt;
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 void append_utf8(std::string& out, std::uint32_t point) {
@@ -143,6 +102,40 @@ std::optional<std::string> parse_original_recipient(std::string_view value) {
 }
 
 }  // namespace
+
+tl::expected<Parameter, FixedReply> next_parameter(std::string_view& text) {
+  const std::string_view token = text.substr(0, text.find(' '));
+  text.remove_prefix(token.size());
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(' ')));
+  Parameter parameter;
+  const std::size_t equals = token.find('=');
+  parameter.keyword = token.substr(0, equals);
+  if (!is_keyword(parameter.keyword)) return tl::unexpected(kBadSyntax);
+  if (equals != std::string_view::npos) {
+    parameter.value = token.substr(equals + 1);
+    if (!is_value(*parameter.value)) return tl::unexpected(kBadParameter);
+  }
+  return parameter;
+}
+
+std::optional<std::string> decode_xtext(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '+') {
+      if (text.size() - i < 3 || hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0) {
+        return std::nullopt;
+      }
+      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+      i += 2;
+    } else if (c < '!' || c > '~' || c == '=') {
+      return std::nullopt;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
 
 tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view text) {
   MailParameters result;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -36,5 +37,19 @@ struct Chunk {
 [[nodiscard]] tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view text);
 [[nodiscard]] tl::expected<RcptParameters, FixedReply> parse_rcpt_parameters(std::string_view text);
 [[nodiscard]] tl::expected<Chunk, FixedReply> parse_chunk(std::string_view argument);
+
+// ---- pieces, which attribute lists are made of as well (forwarding.h)
+
+struct Parameter {
+  std::string_view keyword;
+  std::optional<std::string_view> value;
+};
+
+// Cuts the first of KEYWORD[=VALUE] words, with the spaces behind it, off `text`, which is not
+// empty.
+[[nodiscard]] tl::expected<Parameter, FixedReply> next_parameter(std::string_view& text);
+
+// RFC 3461 section 4: printable ASCII but + and =, and +XX for the rest.
+[[nodiscard]] std::optional<std::string> decode_xtext(std::string_view text);
 
 }  // namespace lmtpd::session

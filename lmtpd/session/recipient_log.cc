@@ -42,6 +42,14 @@ std::string format_line(const RecipientLine& line, const Reply& reply) {
     out += fmt::format(", size={}, message-id={}", line.message->size,
                        escaped(line.message->message_id));
   }
+  out += fmt::format(", client={}", escaped(line.client));
+  if (line.origin == nullptr) return out;
+  if (!line.origin->queue_id.empty()) {
+    out += fmt::format(", orig_queue_id={}", escaped(line.origin->queue_id));
+  }
+  if (const std::string client = log_name(*line.origin); !client.empty()) {
+    out += fmt::format(", orig_client={}", escaped(client));
+  }
   return out;
 }
 

@@ -61,11 +61,13 @@ inline constexpr FixedReply kBadSyntax{501, "5.5.4", "Syntax error in arguments"
 inline constexpr FixedReply kNoArgument{501, "5.5.4", "An argument is missing"};
 inline constexpr FixedReply kNeedlessArgument{501, "5.5.4", "No argument is allowed"};
 inline constexpr FixedReply kBadParameter{501, "5.5.4", "Bad parameter value"};
+inline constexpr FixedReply kUnknownAttribute{501, "5.5.4", "Attribute not recognized"};
 inline constexpr FixedReply kRepeatedParameter{501, "5.5.4", "Parameter given twice"};
 inline constexpr FixedReply kNotImplemented{502, "5.5.1", "Command not implemented"};
 inline constexpr FixedReply kBadSequence{503, "5.5.1", "Bad sequence of commands"};
 inline constexpr FixedReply kBinaryWantsBdat{503, "5.5.1", "A BINARYMIME message comes by BDAT"};
 inline constexpr FixedReply kTlsFirst{530, "5.7.0", "Must issue a STARTTLS command first"};
+inline constexpr FixedReply kNotAuthorized{550, "5.7.0", "Insufficient authorization"};
 inline constexpr FixedReply kBareNewlineInData{550, "5.6.0", "Message holds a bare newline"};
 inline constexpr FixedReply kTooBig{552, "5.3.4", "Message exceeds the size limit"};
 inline constexpr FixedReply kBadSender{553, "5.1.7", "Bad sender address syntax"};

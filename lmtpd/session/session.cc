@@ -27,7 +27,9 @@ bool is_client_error(int code) {
 Session::Impl::Impl(const Settings& settings, std::string id, Peer peer, Backend& backend)
     : settings_(settings),
       id_(std::move(id)),
-      peer_(std::move(peer)),
+      connected_(std::move(peer)),
+      peer_(connected_),
+      client_(log_name(peer_)),
       backend_(backend),
       last_activity_(backend.now()) {
   if (!settings_.tls_first) greet();
@@ -38,12 +40,20 @@ void Session::Impl::greet() {
   output_ += fmt::format("220 {} LMTP lmtpd ready\r\n", settings_.hostname);
 }
 
+void Session::Impl::become(Peer peer) {
+  peer_ = std::move(peer);
+  client_ = log_name(peer_);
+}
+
 // What was said in plain text may have been said by somebody in between.
 void Session::Impl::on_tls(TlsFacts facts) {
   tls_ = std::move(facts);
+  become(connected_);
+  xclient_helo_.clear();
+  origin_.reset();
   lhlo_name_.clear();
   errors_ = 0;
-  backend_.log(fmt::format("{}: client={}, {}", id_, peer_.log_name, log_words(*tls_)));
+  backend_.log(fmt::format("{}: client={}, {}", id_, client_, log_words(*tls_)));
   touch();
   if (settings_.tls_first) {
     greet();
@@ -55,7 +65,7 @@ void Session::Impl::on_tls(TlsFacts facts) {
 
 void Session::Impl::on_tls_failed(std::string_view why) {
   const bool begun = state_ != State::handshake;
-  backend_.log(fmt::format("{}: client={}, TLS {}failed ({})", id_, peer_.log_name,
+  backend_.log(fmt::format("{}: client={}, TLS {}failed ({})", id_, client_,
                            begun ? "" : "handshake ", escaped(why)));
   if (!begun) abandon();
 }
@@ -128,8 +138,8 @@ void Session::Impl::run(const Command& command) {
 
 void Session::Impl::answer(const Reply& reply) {
   if (reply.code >= 400 && reply.code != kBadSequence.code) {
-    backend_.log(fmt::format("{}: client={}, command={}, reply=({})", id_, peer_.log_name,
-                             escaped(verb_), reply_line(reply)));
+    backend_.log(fmt::format("{}: client={}, command={}, reply=({})", id_, client_, escaped(verb_),
+                             reply_line(reply)));
   }
   answer_in_turn(reply);
 }
@@ -194,7 +204,7 @@ void Session::Impl::close(const FixedReply& reply) {
   const Reply last(reply.code, reply.enhanced,
                    fmt::format("{} {}", settings_.hostname, reply.text));
   if (!last.positive()) {
-    backend_.log(fmt::format("{}: client={}, closing ({})", id_, peer_.log_name, reply_line(last)));
+    backend_.log(fmt::format("{}: client={}, closing ({})", id_, client_, reply_line(last)));
   }
   output_ += reply_line(last);
   output_ += "\r\n";
@@ -212,6 +222,7 @@ void Session::Impl::abandon() {
 void Session::Impl::enter_ready() {
   drop_body();
   transaction_.reset();
+  origin_.reset();
   if (state_ != State::start) state_ = State::ready;
   touch();
   if (stopping_) close(kShutdown);

@@ -17,6 +17,7 @@
 #include "lmtpd/base/config/listen_spec.h"
 #include "lmtpd/base/result.h"
 #include "lmtpd/base/ticket.h"
+#include "lmtpd/session/peer.h"
 
 namespace lmtpd::session {
 
@@ -51,14 +52,6 @@ struct TlsFacts {
   Client client = Client::not_asked;
   std::string client_name;    // its subject's common name
   std::string client_issuer;  // its issuer's
-};
-
-// Who is at the other end, as the owner knows it. The texts are for Received and the log, and never
-// parsed.
-struct Peer {
-  std::string received_from;  // Received's "from LHLO-NAME (HERE)": "localhost", "[192.0.2.1]"
-  std::string log_name;       // "unix", "192.0.2.1:4711"
-  bool trusted = false;       // of trusted_clients, or at a unix socket, whose mode guards it
 };
 
 // One mailbox that an accepted recipient resolves to.

@@ -12,6 +12,7 @@
 #include "lmtpd/session/command_reader.h"
 #include "lmtpd/session/command_table.h"
 #include "lmtpd/session/delivery.h"
+#include "lmtpd/session/forwarding.h"
 #include "lmtpd/session/parameters.h"
 #include "lmtpd/session/reply.h"
 #include "lmtpd/session/session.h"
@@ -85,6 +86,7 @@ class Session::Impl {
   void close(const FixedReply& reply);
   void abandon();
   void greet();
+  void become(Peer peer);
   void enter_ready();
   [[nodiscard]] bool needs_tls() const { return settings_.tls == TlsLevel::encrypt && !tls_; }
   // Of a command that is not legal now, and has taken its octets.
@@ -106,6 +108,8 @@ class Session::Impl {
   void on_vrfy(std::string_view argument);
   void on_starttls(std::string_view argument);
   void on_quit(std::string_view argument);
+  void on_xclient(std::string_view argument);
+  void on_xforward(std::string_view argument);
   void on_wrong_greeting(std::string_view argument);
   void on_not_implemented(std::string_view argument);
   void on_unknown(std::string_view argument);
@@ -134,7 +138,9 @@ class Session::Impl {
 
   const Settings settings_;
   const std::string id_;
-  const Peer peer_;
+  const Peer connected_;
+  Peer peer_;           // that one, or whom it names by XCLIENT
+  std::string client_;  // the peer, for the log
   Backend& backend_;
 
   State state_ = State::handshake;
@@ -145,6 +151,8 @@ class Session::Impl {
   std::string output_;
   std::string lhlo_name_;
   std::optional<TlsFacts> tls_;
+  std::string xclient_helo_;      // in place of LHLO's name; empty: that one counts
+  std::optional<Origin> origin_;  // of the next message, or of the one under way
   std::optional<Transaction> transaction_;
   std::uint64_t refused_octets_ = 0;  // of a BDAT out of turn, which are still to come
   std::uint64_t transactions_ = 0;

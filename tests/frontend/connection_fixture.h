@@ -26,7 +26,7 @@ class ConnectionFixture : public testing::Test, public Services {
               0);
     client_.reset(ends[0]);
     connection_.emplace(base_.get(), UniqueFd(ends[1]), 1, settings, "S1",
-                        session::Peer{"localhost", "unix"}, tls, *this);
+                        session::Peer{}, tls, *this);
     run();
   }
 

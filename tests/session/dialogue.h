@@ -4,7 +4,7 @@
 // A file holds dialogues; each begins with a line `== title`, the title naming points of the
 // checklist. Then, a line each:
 //   # comment
-//   set NAME VALUE                       a setting of the session
+//   set NAME VALUE                       a setting of the session, or of its peer
 //   mailbox ADDRESS PATH[,PATH] [final=ADDRESS] [after=MS]
 //   refuse ADDRESS REASON [text=WORDS_WITH_UNDERSCORES] [after=MS]
 //   deliver PATH REASON|ok [after=MS]    what becomes of a copy
@@ -20,6 +20,7 @@
 //                    client sent of it, without the fields that were put before
 //   nothing stored   nothing that has not been named
 //   log TEXT         some line of the log holds it
+//   last log TEXT    the last line of the log ends with it
 //   wait MS          the clock goes on; the deadline passes if it is due
 //   stop             shut_down()
 //   tls [verified]   what was sent and not taken is thrown away, and TLS is there

@@ -69,7 +69,7 @@ class Performance {
  private:
   void begin() {
     if (session_) return;
-    session_.emplace(settings_, "S1", Peer{"localhost", "unix"}, backend_);
+    session_.emplace(settings_, "S1", peer_, backend_);
     client_.emplace(*session_, backend_, manner_ == Manner::bytewise ? 1 : SIZE_MAX);
     if (manner_ != Manner::pipelined) return;
     std::string all;
@@ -155,6 +155,11 @@ class Performance {
           [&](const std::string& line) { return line.find(part) != std::string::npos; }))
           << "not in the log:\n"
           << ::testing::PrintToString(backend_.log_lines);
+    } else if (what == "last") {
+      ASSERT_FALSE(backend_.log_lines.empty());
+      const std::string part = text.substr(std::string("last log ").size());
+      EXPECT_TRUE(backend_.log_lines.back().ends_with(part))
+          << "the last line: " << backend_.log_lines.back();
     } else {
       ASSERT_FALSE(session_) << "the script comes before the first command";
       script(what, words);
@@ -236,6 +241,11 @@ class Performance {
       settings_.reject_bare_newline = true;
     } else if (name == "defer_over_quota") {
       settings_.defer_over_quota = true;
+    } else if (name == "trusted") {
+      peer_.trusted = true;
+    } else if (name == "address") {
+      peer_.address = value;
+      peer_.port = 4711;
     } else {
       FAIL() << "no such setting: " << name;
     }
@@ -297,6 +307,7 @@ class Performance {
   const Dialogue& dialogue_;
   Manner manner_;
   Settings settings_;
+  Peer peer_;
   ScriptedBackend backend_;
   std::optional<Session> session_;
   std::optional<Client> client_;

@@ -1,5 +1,6 @@
-// A command line's argument through the parsers of paths, parameters and addresses, and what they
-// made of it through all that writes it to headers and log: no control may come out.
+// A command line's argument through the parsers of paths, parameters, addresses and attributes (of
+// XCLIENT and XFORWARD), and what they made of it through all that writes it to headers and log: no
+// control may come out.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -7,6 +8,7 @@
 
 #include "lmtpd/base/address.h"
 #include "lmtpd/session/command_reader.h"
+#include "lmtpd/session/forwarding.h"
 #include "lmtpd/session/parameters.h"
 #include "lmtpd/session/path_parser.h"
 #include "lmtpd/session/recipient_log.h"
@@ -56,6 +58,29 @@ void use_path(const PathArgument& path) {
   must_be_clean(format_line(line, kOk));
 }
 
+void use_attributes(std::string_view argument) {
+  if (const auto client = parse_xclient(argument)) {
+    const Peer peer{client->name.value_or(""), client->address.value_or(""),
+                    client->port.value_or(0), false};
+    const std::string from = received_from(peer);
+    Hop hop;
+    hop.lhlo_name = client->helo ? std::string_view(*client->helo) : std::string_view();
+    hop.received_from = from;
+    must_be_field(received_field(hop));
+    // What Received would not show as it stands is no name and no address.
+    must(received_field(hop).find('(' + from + ')') != std::string::npos);
+    must_be_clean(log_name(peer));
+  }
+  if (const auto origin = parse_xforward(argument, {})) {
+    RecipientLine line;
+    line.origin = &*origin;
+    const std::string text = format_line(line, kOk);
+    must_be_clean(text);
+    must(log_name(*origin).find_first_of(" ,\"") == std::string::npos);
+    must(origin->queue_id.find_first_of(" ,\"") == std::string::npos);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -86,6 +111,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     must_be_field(received_field(hop));
     const std::string_view argument =
         line->text.substr(std::min(line->text.size(), line->text.find(' ') + 1));
+    use_attributes(argument);
     for (const bool strict : {false, true}) {
       for (const std::string_view keyword : {"FROM:", "TO:"}) {
         if (const auto path = parse_path(argument, keyword, strict, kBadRecipient)) use_path(*path);

@@ -37,7 +37,9 @@ class Run {
     backend_.add_mailbox("a@x.org", {"a"});
     backend_.add_mailbox("b@x.org", {"b", "c"}, "final@x.org", ScriptedBackend::Duration(2));
     backend_.outcomes["c"] = {fail(Reason::over_quota, ""), ScriptedBackend::Duration(3)};
-    session_.emplace(settings_, "S1", Peer{"localhost", "unix"}, backend_);
+    Peer peer;
+    peer.trusted = (flags & 32) != 0;
+    session_.emplace(settings_, "S1", peer, backend_);
   }
 
   // What the session said. `directed`: the input's directions are followed.

@@ -25,7 +25,7 @@ class SessionTest : public ::testing::Test {
   static std::string address(const std::string& name) { return name + "@x.org"; }
 
   void start() {
-    session_ = std::make_unique<Session>(settings_, "S1", Peer{"localhost", "unix"}, backend_);
+    session_ = std::make_unique<Session>(settings_, "S1", Peer{}, backend_);
     client_ = std::make_unique<Client>(*session_, backend_, SIZE_MAX);
     client_->send("LHLO c\r\n");
     std::string last;

@@ -100,13 +100,15 @@ RecipientLine example() {
   line.until_dot = 12s;
   line.until_stored = 20ms;
   line.message = {1234, "<1@y>"};
+  line.client = "unix";
   return line;
 }
 
 TEST(RecipientLog, Sent) {
   EXPECT_EQ(format_line(example(), Reply(250, "2.0.0", "Stored")),
             "S1.1: to=<a@x.org>, relay=x.org/mails/a, delay=12.121, delays=0.1/0.001/12/0.02, "
-            "dsn=2.0.0, status=sent (250 2.0.0 Stored), size=1234, message-id=<1@y>");
+            "dsn=2.0.0, status=sent (250 2.0.0 Stored), size=1234, message-id=<1@y>, "
+            "client=unix");
 }
 
 TEST(RecipientLog, RefusedAtRcpt) {
@@ -117,8 +119,19 @@ TEST(RecipientLog, RefusedAtRcpt) {
   line.until_dot = line.until_stored = 0s;
   EXPECT_EQ(format_line(line, Reply(451, "4.3.0", "no server")),
             "S1.1: to=<a@x.org>, orig_to=<alias@x.org>, relay=none, delay=0.101, "
-            "delays=0.1/0.001/0/0, dsn=4.3.0, status=deferred (451 4.3.0 no server)");
+            "delays=0.1/0.001/0/0, dsn=4.3.0, status=deferred (451 4.3.0 no server), "
+            "client=unix");
   EXPECT_NE(format_line(line, kBadRecipient).find("status=bounced (553 5.1.3"), std::string::npos);
+}
+
+TEST(RecipientLog, SaysWhereTheClientHadTheMessage) {
+  RecipientLine line = example();
+  Origin origin{"mx.example", "192.0.2.7", "4Z1X"};
+  line.origin = &origin;
+  EXPECT_TRUE(format_line(line, kOk).ends_with(
+      "client=unix, orig_queue_id=4Z1X, orig_client=mx.example[192.0.2.7]"));
+  origin = {};
+  EXPECT_TRUE(format_line(line, kOk).ends_with("client=unix"));
 }
 
 TEST(RecipientLog, EscapesAndCuts) {  // H20

@@ -17,7 +17,7 @@ MAILBOXES = {
 
 @pytest.fixture(scope="module")
 def postfix(site, tables, mail_base):
-    server = PrivatePostfix(site, tables, mail_base)
+    server = PrivatePostfix(site, tables, mail_base, {"lmtp_send_xforward_command": "yes"})
     try:
         yield server.start()
     finally:
@@ -65,6 +65,18 @@ def test_three_recipients_reach_their_maildirs_under_two_uids(routed, postfix, d
     daemon.wait_log(r"to=<user@domain\.org>.*status=sent")
     daemon.wait_log(r"to=<user2@domain\.org>.*status=sent")
     assert not re.findall(r"status=(?!sent).*", postfix.log_text()[earlier:])
+
+
+def test_the_log_names_postfix_client_and_queue_id(routed, postfix, daemon):
+    """XFORWARD, pipelined with the envelope; Postfix's next message on the connection has its own."""
+    sent = r"lmtp\[\d+\]: (\w+): to=<user@domain\.org>.*status=sent"
+    before = len(re.findall(sent, postfix.log_text()))
+    for number in (1, 2):
+        postfix.send("tester@remote.example", ["user@domain.org"], f"Subject: {number}\r\n\r\n")
+        queue_id = postfix.wait_log(sent, before + number)[-1]
+        daemon.wait_log(r"to=<user@domain\.org>, .*status=sent .*, client=unix, "
+                        rf"orig_queue_id={queue_id}, orig_client=localhost\[127\.0\.0\.1\]$")
+    assert "XFORWARD" not in postfix.log_text()  # nothing that it would complain of
 
 
 @pytest.mark.parametrize("address", ["nobody@domain.org", "nobody@foo.org"])
