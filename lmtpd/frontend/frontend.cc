@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kAcceptsATurn = 64;
 constexpr timeval kTick{1, 0};
+constexpr timeval kProxyPatience{5, 0};  // proxies send their header with the first octets
 
 std::uint64_t spool_share(const Settings& settings) {
   return settings.spool_limit / settings.frontend_processes;
@@ -45,8 +46,9 @@ session::Settings session_settings(const Settings& settings, const ListenSpec& l
   return out;
 }
 
-session::Peer describe(const sockaddr_storage& address) {
+session::Peer describe(const sockaddr_storage& address, bool trusted) {
   session::Peer peer;
+  peer.trusted = trusted;
   if (auto inet = internet_address(address)) {
     peer.address = std::move(inet->host);
     peer.port = inet->port;
@@ -114,7 +116,8 @@ void Frontend::accept(const Door& door) {
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       // The backlog waits; refusing would count as a dead destination in Postfix. Until the next
       // tick.
-      log_warning("{}; {} connections are open", errno_text("accept", errno), connections_.size());
+      log_warning("{}; {} connections are open", errno_text("accept", errno),
+                  connections_.size() + arrivals_.size());
       for (const auto& each : doors_) event_del(each->readable.get());
       accepting_ = false;
     }
@@ -130,14 +133,63 @@ void Frontend::admit(const Door& door, UniqueFd socket) {
     const int on = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  session::Peer peer = describe(address);
-  peer.trusted =
+  const bool trusted =
       door.spec.kind == ListenSpec::Kind::unix_socket || trusted_clients_.matches(address);
+  if (!door.spec.options.proxy) {
+    serve(door, std::move(socket), describe(address, trusted));
+  } else if (trusted) {
+    await_proxy_header(door, std::move(socket), address);
+  } else {
+    log_warning(
+        "client={}, closed without a greeting, PROXY headers of others than "
+        "trusted_clients are not believed",
+        session::log_name(describe(address, false)));
+  }
+}
+
+void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer) {
   const std::uint64_t name = next_connection_++;
-  connections_.emplace(
-      name, std::make_unique<Connection>(base_.get(), std::move(socket), name, door.settings,
-                                         next_session_id(), std::move(peer),
-                                         tls_ ? &*tls_ : nullptr, *this));
+  auto connection = std::make_unique<Connection>(base_.get(), std::move(socket), name,
+                                                 door.settings, next_session_id(), std::move(peer),
+                                                 tls_ ? &*tls_ : nullptr, *this);
+  if (stopping_) connection->shut_down();
+  connections_.emplace(name, std::move(connection));
+}
+
+void Frontend::await_proxy_header(const Door& door, UniqueFd socket,
+                                  const sockaddr_storage& proxy) {
+  const std::uint64_t name = next_connection_++;
+  auto awaited = std::make_unique<ProxyArrival>(base_.get(), std::move(socket), proxy, name,
+                                                kProxyPatience, *this);
+  arrivals_.emplace(name, Arrival{door, std::move(awaited)});
+}
+
+void Frontend::on_proxy_header(std::uint64_t name,
+                               tl::expected<ProxyHeader, std::string_view> header) {
+  const auto& [door, awaited] = arrivals_.at(name);
+  if (header) {
+    serve(door, awaited->take_socket(), client_of(*header, awaited->proxy()));
+  } else if (!header.error().empty()) {
+    log_warning("client={}, closed without a greeting, bad PROXY header ({})",
+                session::log_name(describe(awaited->proxy(), true)), header.error());
+  }
+  on_finished(name);
+}
+
+// Trust is the client's own: what its proxy may say of others, it may not.
+session::Peer Frontend::client_of(const ProxyHeader& header, const sockaddr_storage& proxy) const {
+  const std::string unknown(session::kUnknown);
+  switch (header.client) {
+    case ProxyHeader::Client::proxy:
+      return describe(proxy, true);
+    case ProxyHeader::Client::internet:
+      return describe(header.address, trusted_clients_.matches(header.address));
+    case ProxyHeader::Client::unix_socket:
+      return {};
+    case ProxyHeader::Client::unknown:
+      break;
+  }
+  return {unknown, unknown, 0, false};
 }
 
 // Microseconds since 1970 and the instance: unique on this host while the clock does not go back,
@@ -172,14 +224,22 @@ void Frontend::on_finished(std::uint64_t connection) {
 }
 
 void Frontend::reap() {
-  for (const std::uint64_t connection : std::exchange(finished_, {}))
-    connections_.erase(connection);
-  if (stopping_ && connections_.empty() && deliveries_.none()) event_base_loopbreak(base_.get());
+  for (const std::uint64_t name : std::exchange(finished_, {})) {
+    arrivals_.erase(name);
+    connections_.erase(name);
+  }
+  if (stopping_ && arrivals_.empty() && connections_.empty() && deliveries_.none()) {
+    event_base_loopbreak(base_.get());
+  }
 }
 
 void Frontend::stop() {
   stopping_ = true;
-  doors_.clear();
+  // Not more than that: who is here goes on by their settings.
+  for (const auto& door : doors_) {
+    door->readable.reset();
+    door->socket.reset();
+  }
   for (const auto& [name, connection] : connections_) connection->shut_down();
   event_active(reap_.get(), EV_TIMEOUT, 1);
 }

@@ -15,6 +15,7 @@
 #include "lmtpd/frontend/connection.h"
 #include "lmtpd/frontend/deliveries.h"
 #include "lmtpd/frontend/lookup_link.h"
+#include "lmtpd/frontend/proxy_arrival.h"
 #include "lmtpd/frontend/spool.h"
 #include "lmtpd/frontend/tls_context.h"
 
@@ -24,6 +25,7 @@ class Frontend final : public Services,
                        public LookupLink::Asker,
                        public Deliveries::Sender,
                        public Spool::Waiter,
+                       public ProxyArrival::Owner,
                        public EventChannel::Owner {
  public:
   // `listening` are the sockets of settings.listen, by their index there.
@@ -42,6 +44,11 @@ class Frontend final : public Services,
     UniqueFd socket;
     EventPtr readable;
   };
+  // Whom a proxy has connected, and not named yet.
+  struct Arrival {
+    const Door& door;
+    std::unique_ptr<ProxyArrival> awaited;
+  };
 
   static void on_acceptable(evutil_socket_t, short, void* door) noexcept;
   static void on_tick(evutil_socket_t, short, void* self) noexcept;
@@ -49,6 +56,10 @@ class Frontend final : public Services,
   static void on_log(evutil_socket_t, short, void*) noexcept;
   void accept(const Door& door);
   void admit(const Door& door, UniqueFd socket);
+  void serve(const Door& door, UniqueFd socket, session::Peer peer);
+  void await_proxy_header(const Door& door, UniqueFd socket, const sockaddr_storage& proxy);
+  [[nodiscard]] session::Peer client_of(const ProxyHeader& header,
+                                        const sockaddr_storage& proxy) const;
   void tick();
   void reap();
   void stop();
@@ -80,6 +91,10 @@ class Frontend final : public Services,
   void on_booked(const MessageName& message) override;
   void on_booking_refused(const MessageName& message) override;
 
+  // ProxyArrival::Owner
+  void on_proxy_header(std::uint64_t name,
+                       tl::expected<ProxyHeader, std::string_view> header) override;
+
   // EventChannel::Owner: master
   void on_packet(EventChannel& channel, Packet& packet) override;
   void on_closed(EventChannel& channel) override;
@@ -97,8 +112,9 @@ class Frontend final : public Services,
   Deliveries deliveries_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t last_session_id_ = 0;
+  std::unordered_map<std::uint64_t, Arrival> arrivals_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
-  std::vector<std::uint64_t> finished_;
+  std::vector<std::uint64_t> finished_;  // of both, by name
   EventPtr tick_;
   EventPtr reap_;
   EventPtr log_;

@@ -330,9 +330,8 @@ void read_addresses(Reader& reader, Settings& settings) {
 // An option that is passed over would leave a listener more open than its administrator means.
 void refuse_unbuilt_options(Reader& reader, const Settings& settings) {
   for (const ListenSpec& spec : settings.listen) {
-    for (const auto& [asked, name] : {std::pair(spec.options.auth.value_or(false), "auth=yes"),
-                                      std::pair(spec.options.proxy, "proxy=yes")}) {
-      if (asked) reader.complain("listen", fmt::format("{}: {} is not built", spec.text, name));
+    if (spec.options.auth.value_or(false)) {
+      reader.complain("listen", fmt::format("{}: auth=yes is not built", spec.text));
     }
   }
 }
@@ -366,6 +365,16 @@ void read_tls(Reader& reader, Settings& settings) {
   }
 }
 
+void require_proxies(Reader& reader, const Settings& settings) {
+  if (!settings.trusted_clients.empty()) return;
+  for (const ListenSpec& spec : settings.listen) {
+    if (!spec.options.proxy) continue;
+    reader.complain("listen", fmt::format("{}: only trusted_clients are believed to be a proxy, "
+                                          "and there are none",
+                                          spec.text));
+  }
+}
+
 void read_sessions(Reader& reader, Settings& settings) {
   reader.directory("queue_directory", settings.queue_directory);
   reader.store("listen", parse_listen_list(reader.text("listen"), settings.queue_directory),
@@ -374,6 +383,7 @@ void read_sessions(Reader& reader, Settings& settings) {
   read_tls(reader, settings);
   reader.store("trusted_clients", parse_network_list(reader.text("trusted_clients")),
                settings.trusted_clients);
+  require_proxies(reader, settings);
   reader.user_group("listen_owner", settings.listen_owner);
   reader.store("listen_mode", parse_mode(reader.text("listen_mode")), settings.listen_mode);
   reader.time("session_timeout", settings.session_timeout, 1s);

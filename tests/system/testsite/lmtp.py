@@ -30,9 +30,10 @@ class Outcome(NamedTuple):
 
 
 class Lmtp:
-    """`target` is a socket's path, or (host, port). `tls`: an SSLContext, for TLS from the first octet."""
+    """`target` is a socket's path, or (host, port). `preamble` is sent before all else. `tls`: an SSLContext,
+    for TLS from the first octet."""
 
-    def __init__(self, target, timeout=60.0, tls=None):
+    def __init__(self, target, timeout=60.0, tls=None, preamble=b""):
         self.transcript = []
         self._buffer = b""
         if isinstance(target, tuple):
@@ -41,6 +42,7 @@ class Lmtp:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
             self.socket.connect(str(target))
+        self.socket.sendall(preamble)
         if tls:
             self.socket = tls.wrap_socket(self.socket, suppress_ragged_eofs=False)
         self.greeting = self.reply()

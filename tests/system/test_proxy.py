@@ -1,0 +1,107 @@
+"""Listeners behind a proxy: HAProxy's PROXY protocol, version 2."""
+
+import ipaddress
+import re
+import socket
+import struct
+
+import pytest
+
+from testsite import Lmtp, free_port, stored
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+LOCAL, PROXY = 0x20, 0x21
+TCP4, TCP6, UNIX, UNSPECIFIED = 0x11, 0x21, 0x31, 0x00
+MESSAGE = b"Subject: by way of a proxy\n\n"
+
+
+def header(command, family, behind=b""):
+    return SIGNATURE + struct.pack(">BBH", command, family, len(behind)) + behind
+
+
+def client_at(address, port=25001):
+    """The header for a TCP client there."""
+    source = ipaddress.ip_address(address)
+    ours = ipaddress.ip_address("192.0.2.1" if source.version == 4 else "2001:db8::1")
+    return header(PROXY, TCP4 if source.version == 4 else TCP6,
+                  source.packed + ours.packed + struct.pack(">HH", port, 24))
+
+
+@pytest.fixture(scope="module")
+def port():
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def daemon(make_module_daemon, port):
+    return make_module_daemon(
+        listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} proxy=yes}}",
+        trusted_clients="127.0.0.1, 192.0.2.128/25")
+
+
+def newest_received(mail_base):
+    newest = max(stored(mail_base / "domain.org/mails/user"), key=lambda message: message.mtime_ns)
+    return newest.header("Received")[0]
+
+
+@pytest.mark.parametrize("preamble, named, logged, trusted", [
+    (client_at("192.0.2.7"), "[192.0.2.7]", "192.0.2.7:25001", False),
+    (client_at("192.0.2.129", 4), "[192.0.2.129]", "192.0.2.129:4", True),
+    (client_at("2001:db8::7"), "[IPv6:2001:db8::7]", "[2001:db8::7]:25001", False),
+    # Whoever says that it is the proxy's own host is still no proxy.
+    (header(PROXY, UNIX, b"/run/client".ljust(216, b"\0")), "localhost", "unix", False),
+    (header(PROXY, UNSPECIFIED), "unknown [unknown]", "unknown[unknown]", False),
+])
+def test_the_client_is_the_one_that_the_header_names(
+        daemon, port, mail_base, preamble, named, logged, trusted):
+    with Lmtp(("127.0.0.1", port), preamble=preamble) as client:
+        keywords = {line.split()[0] for line in client.lhlo().lines[1:]}
+        assert ({"XCLIENT", "XFORWARD"} <= keywords) == trusted
+        assert client.command("XFORWARD IDENT=4Z1X").code == (250 if trusted else 550)
+        assert client.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
+    assert f"from client.test ({named})" in newest_received(mail_base)
+    daemon.wait_log(rf"to=<user@domain\.org>, .*, client={re.escape(logged)}"
+                    + (", orig_queue_id=4Z1X$" if trusted else "$"))
+
+
+def test_a_proxy_that_speaks_for_itself_is_its_own_client(daemon, port):
+    with Lmtp(("127.0.0.1", port), preamble=header(LOCAL, UNSPECIFIED)) as client:
+        own = client.socket.getsockname()[1]
+        assert "XCLIENT" in {line.split()[0] for line in client.lhlo().lines[1:]}
+        assert client.command("VRFY").code == 501
+    daemon.wait_log(rf"client=127\.0\.0\.1:{own}, command=VRFY")
+
+
+def test_the_client_may_speak_at_once(daemon, port):
+    with Lmtp(("127.0.0.1", port), preamble=client_at("192.0.2.7") + b"LHLO eager\r\n") as client:
+        assert client.reply().code == 250
+
+
+@pytest.mark.parametrize("octets, words", [
+    (b"LHLO client.test\r\n", "not of version 2"),
+    (b"PROXY TCP4 192.0.2.7 192.0.2.1 25001 24\r\n", "not of version 2"),
+    (header(PROXY, TCP4, b"short"), "addresses cut short"),
+    (SIGNATURE + struct.pack(">BBH", PROXY, TCP4, 0xFFFF), "too long"),
+])
+def test_a_bad_header_gets_no_greeting(daemon, port, octets, words):
+    with socket.create_connection(("127.0.0.1", port), 20) as client:
+        client.sendall(octets)
+        own = client.getsockname()[1]
+        try:
+            assert client.recv(1) == b""
+        except ConnectionResetError:
+            pass  # closed with octets unread
+    daemon.wait_log(rf"client=127\.0\.0\.1:{own}, closed without a greeting, "
+                    rf"bad PROXY header \({words}\)$")
+
+
+def test_nobody_else_is_believed(daemon, port):
+    """127.0.0.2 can reach the listener, and could call itself a trusted client."""
+    with socket.create_connection(("127.0.0.1", port), 20, ("127.0.0.2", 0)) as client:
+        own = client.getsockname()[1]
+        try:
+            client.sendall(client_at("192.0.2.129"))
+            assert client.recv(1) == b""
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    daemon.wait_log(rf"client=127\.0\.0\.2:{own}, closed without a greeting, PROXY headers of others")
