@@ -23,10 +23,12 @@ constexpr std::uint64_t kBookingStep = 256 * 1024;
 
 Connection::Connection(event_base* base, UniqueFd socket, std::uint64_t name,
                        const session::Settings& settings, std::string session_id,
-                       session::Peer peer, const TlsContext* tls, Services& services)
+                       session::Peer peer, const TlsContext* tls, ClientPlaces& places,
+                       std::string client, Services& services)
     : socket_(std::move(socket)),
       name_(name),
       services_(services),
+      place_(places, std::move(client)),
       tls_context_(tls),
       session_(settings, std::move(session_id), std::move(peer), *this),
       largest_body_(settings.size_announced),
@@ -238,6 +240,8 @@ void Connection::arm_timer() {
 Clock::time_point Connection::now() { return Clock::now(); }
 
 std::time_t Connection::wall_clock() { return std::time(nullptr); }
+
+bool Connection::may_send_mail() { return place_.hold(); }
 
 void Connection::start_resolve(std::uint64_t id, const Address& recipient) {
   ++under_way_;

@@ -10,6 +10,7 @@
 #include "lmtpd/base/unique_fd.h"
 #include "lmtpd/event/event_ptr.h"
 #include "lmtpd/frontend/body.h"
+#include "lmtpd/frontend/client_places.h"
 #include "lmtpd/frontend/message_name.h"
 #include "lmtpd/frontend/tls_context.h"
 #include "lmtpd/frontend/tls_stream.h"
@@ -41,10 +42,11 @@ class Services {
 class Connection final : private session::Backend {
  public:
   // `socket` is connected and non-blocking. `name` is unique among the frontend's connections.
-  // `tls`, which outlives this, is there if the settings have it.
+  // `tls`, which outlives this, is there if the settings have it. `client` is whose place among
+  // `places` it takes.
   Connection(event_base* base, UniqueFd socket, std::uint64_t name,
              const session::Settings& settings, std::string session_id, session::Peer peer,
-             const TlsContext* tls, Services& services);
+             const TlsContext* tls, ClientPlaces& places, std::string client, Services& services);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -70,6 +72,7 @@ class Connection final : private session::Backend {
   // session::Backend
   Clock::time_point now() override;
   std::time_t wall_clock() override;
+  bool may_send_mail() override;
   void start_resolve(std::uint64_t id, const Address& recipient) override;
   void start_body(std::uint64_t id, std::uint64_t octets) override;
   bool append_body(std::uint64_t id, std::string_view octets) override;
@@ -99,6 +102,7 @@ class Connection final : private session::Backend {
   UniqueFd socket_;
   std::uint64_t name_;
   Services& services_;
+  ClientPlace place_;
   const TlsContext* tls_context_;
   std::optional<TlsStream> tls_;  // from the handshake on
   session::Session session_;

@@ -23,6 +23,10 @@ std::uint64_t spool_share(const Settings& settings) {
   return settings.spool_limit / settings.frontend_processes;
 }
 
+std::size_t share(std::uint32_t limit, const Settings& settings) {
+  return std::max<std::size_t>(1, limit / settings.frontend_processes);
+}
+
 std::uint64_t size_announced(const Settings& settings) {
   const std::uint64_t share = spool_share(settings);
   return settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
@@ -56,6 +60,15 @@ session::Peer describe(const sockaddr_storage& address, bool trusted) {
   return peer;
 }
 
+// What connections of one client have in common: an address, or the user id at a unix socket.
+std::string client_key(const UniqueFd& socket, const session::Peer& peer) {
+  if (!peer.address.empty()) return peer.address;
+  ucred process{};
+  socklen_t length = sizeof process;
+  ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &process, &length);
+  return fmt::format("uid {}", process.uid);
+}
+
 }  // namespace
 
 Frontend::Frontend(const Settings& settings, NetworkList trusted_clients,
@@ -70,6 +83,8 @@ Frontend::Frontend(const Settings& settings, NetworkList trusted_clients,
       spool_(spool_share(settings), size_announced_, *this),
       lookup_(base_.get(), *this),
       deliveries_(base_.get(), *this),
+      places_(share(settings.connection_limit, settings),
+              share(settings.client_connection_limit, settings)),
       tick_(event_new(base_.get(), -1, EV_PERSIST, on_tick, this)),
       reap_(event_new(base_.get(), -1, 0, on_reap, this)),
       log_(event_new(base_.get(), -1, 0, on_log, nullptr)) {
@@ -136,7 +151,9 @@ void Frontend::admit(const Door& door, UniqueFd socket) {
   const bool trusted =
       door.spec.kind == ListenSpec::Kind::unix_socket || trusted_clients_.matches(address);
   if (!door.spec.options.proxy) {
-    serve(door, std::move(socket), describe(address, trusted));
+    session::Peer peer = describe(address, trusted);
+    std::string client = client_key(socket, peer);
+    serve(door, std::move(socket), std::move(peer), std::move(client));
   } else if (trusted) {
     await_proxy_header(door, std::move(socket), address);
   } else {
@@ -147,11 +164,11 @@ void Frontend::admit(const Door& door, UniqueFd socket) {
   }
 }
 
-void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer) {
+void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer, std::string client) {
   const std::uint64_t name = next_connection_++;
-  auto connection = std::make_unique<Connection>(base_.get(), std::move(socket), name,
-                                                 door.settings, next_session_id(), std::move(peer),
-                                                 tls_ ? &*tls_ : nullptr, *this);
+  auto connection = std::make_unique<Connection>(
+      base_.get(), std::move(socket), name, door.settings, next_session_id(), std::move(peer),
+      tls_ ? &*tls_ : nullptr, places_, std::move(client), *this);
   if (stopping_) connection->shut_down();
   connections_.emplace(name, std::move(connection));
 }
@@ -168,7 +185,9 @@ void Frontend::on_proxy_header(std::uint64_t name,
                                tl::expected<ProxyHeader, std::string_view> header) {
   const auto& [door, awaited] = arrivals_.at(name);
   if (header) {
-    serve(door, awaited->take_socket(), client_of(*header, awaited->proxy()));
+    session::Peer peer = client_of(*header, awaited->proxy());
+    std::string client = peer.address;
+    serve(door, awaited->take_socket(), std::move(peer), std::move(client));
   } else if (!header.error().empty()) {
     log_warning("client={}, closed without a greeting, bad PROXY header ({})",
                 session::log_name(describe(awaited->proxy(), true)), header.error());
@@ -207,10 +226,22 @@ void Frontend::tick() {
   spool_.expire(now);
   lookup_.expire(now);
   deliveries_.expire(now);
+  warn_of_limits();
   if (!accepting_ && !stopping_) {
     for (const auto& door : doors_) event_add(door->readable.get(), nullptr);
     accepting_ = true;
   }
+}
+
+// Once in a tick: each refusal has its own line, which does not name the parameter.
+void Frontend::warn_of_limits() {
+  const ClientPlaces::Refused& refused = places_.refused();
+  if (refused == warned_of_) return;
+  warned_of_ = refused;
+  log_warning(
+      "too many connections, {} hold a place; MAILs refused since the start: connection_limit {}, "
+      "client_connection_limit {}",
+      places_.taken(), refused.in_all, refused.each);
 }
 
 // The lines on what one packet of outcomes settles leave together, before the replies.

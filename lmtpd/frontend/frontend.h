@@ -56,11 +56,13 @@ class Frontend final : public Services,
   static void on_log(evutil_socket_t, short, void*) noexcept;
   void accept(const Door& door);
   void admit(const Door& door, UniqueFd socket);
-  void serve(const Door& door, UniqueFd socket, session::Peer peer);
+  // `client`: for ClientPlaces.
+  void serve(const Door& door, UniqueFd socket, session::Peer peer, std::string client);
   void await_proxy_header(const Door& door, UniqueFd socket, const sockaddr_storage& proxy);
   [[nodiscard]] session::Peer client_of(const ProxyHeader& header,
                                         const sockaddr_storage& proxy) const;
   void tick();
+  void warn_of_limits();
   void reap();
   void stop();
   [[nodiscard]] std::string next_session_id();
@@ -110,6 +112,8 @@ class Frontend final : public Services,
   Spool spool_;
   LookupLink lookup_;
   Deliveries deliveries_;
+  ClientPlaces places_;
+  ClientPlaces::Refused warned_of_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t last_session_id_ = 0;
   std::unordered_map<std::uint64_t, Arrival> arrivals_;

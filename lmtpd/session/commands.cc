@@ -124,6 +124,7 @@ void Session::Impl::on_mail(std::string_view argument) {
   if (settings_.size_announced > 0 && parameters->size > settings_.size_announced) {
     return answer(kTooBig);
   }
+  if (!backend_.may_send_mail()) return answer(kTooManyConnections);
   transaction_.emplace();
   transaction_->id = fmt::format("{}.{}", id_, ++transactions_);
   transaction_->started = last_activity_;

@@ -47,6 +47,8 @@ inline constexpr FixedReply kShutdown{421, "4.3.2", "Service shutting down, clos
 inline constexpr FixedReply kLostCount{421, "4.5.4", "Unknown size, closing connection"};
 inline constexpr FixedReply kTooManyErrors{421, "4.7.0", "Too many errors, closing connection"};
 
+inline constexpr FixedReply kTooManyConnections{451, "4.3.2",
+                                                "Too many connections, try again later"};
 inline constexpr FixedReply kTooManyRecipients{452, "4.5.3", "Too many recipients"};
 inline constexpr FixedReply kNoRoomForBody{452, "4.3.1", "No room for the message now"};
 

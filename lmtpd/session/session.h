@@ -78,6 +78,9 @@ class Backend {
   virtual Clock::time_point now() = 0;
   virtual std::time_t wall_clock() = 0;
 
+  // Asked at each MAIL. False: there are too many connections; 451 4.3.2.
+  [[nodiscard]] virtual bool may_send_mail() = 0;
+
   // -> on_resolved()
   virtual void start_resolve(std::uint64_t id, const Address& recipient) = 0;
 

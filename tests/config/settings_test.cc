@@ -96,6 +96,8 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(drain_time);
   EXPECT_DEFAULT(session_timeout);
   EXPECT_DEFAULT(transaction_time_limit);
+  EXPECT_DEFAULT(connection_limit);
+  EXPECT_DEFAULT(client_connection_limit);
   EXPECT_DEFAULT(recipient_limit);
   EXPECT_DEFAULT(error_limit);
 #undef EXPECT_DEFAULT

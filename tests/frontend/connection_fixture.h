@@ -25,8 +25,8 @@ class ConnectionFixture : public testing::Test, public Services {
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
               0);
     client_.reset(ends[0]);
-    connection_.emplace(base_.get(), UniqueFd(ends[1]), 1, settings, "S1",
-                        session::Peer{}, tls, *this);
+    connection_.emplace(base_.get(), UniqueFd(ends[1]), 1, settings, "S1", session::Peer{}, tls,
+                        places_, "", *this);
     run();
   }
 
@@ -63,6 +63,7 @@ class ConnectionFixture : public testing::Test, public Services {
   }
 
   const EventBasePtr base_{event_base_new()};
+  ClientPlaces places_{1, 1};
   UniqueFd client_;
   std::optional<Connection> connection_;
   std::vector<std::pair<std::uint64_t, std::string>> asked_;

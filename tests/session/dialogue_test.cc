@@ -241,6 +241,8 @@ class Performance {
       settings_.reject_bare_newline = true;
     } else if (name == "defer_over_quota") {
       settings_.defer_over_quota = true;
+    } else if (name == "mails_refused") {
+      backend_.mails_refused = number();
     } else if (name == "trusted") {
       peer_.trusted = true;
     } else if (name == "address") {

@@ -35,6 +35,7 @@ class ScriptedBackend final : public Backend {
   std::map<std::string, Resolution, std::less<>> recipients;  // by external address
   // What is not named is stored at once.
   std::map<std::string, Outcome, std::less<>> outcomes;  // by the path of the mailbox
+  std::size_t mails_refused = 0;                         // for too many connections, the first ones
   std::optional<Error> refuse_body;                      // in answer to start_body()
   std::size_t full_at = SIZE_MAX;    // octets at which append_body() says false, once
   std::size_t refuse_at = SIZE_MAX;  // octets at which it does, and on_body_refused() follows
@@ -72,6 +73,7 @@ class ScriptedBackend final : public Backend {
   // ---- Backend
   Clock::time_point now() override { return now_; }
   std::time_t wall_clock() override { return 1763852700; }  // Sat, 22 Nov 2025 23:05:00 UTC
+  bool may_send_mail() override { return mails_refused == 0 || mails_refused-- == 0; }
   void start_resolve(std::uint64_t id, const Address& recipient) override;
   void start_body(std::uint64_t id, std::uint64_t octets) override;
   bool append_body(std::uint64_t id, std::string_view octets) override;

@@ -105,3 +105,16 @@ def test_nobody_else_is_believed(daemon, port):
         except (ConnectionResetError, BrokenPipeError):
             pass
     daemon.wait_log(rf"client=127\.0\.0\.2:{own}, closed without a greeting, PROXY headers of others")
+
+
+def test_limits_count_the_clients_behind_the_proxy(make_daemon):
+    port = free_port()
+    make_daemon(listen=f"{{inet:127.0.0.1:{port} proxy=yes}}", trusted_clients="127.0.0.1",
+                client_connection_limit="1")
+    clients = [Lmtp(("127.0.0.1", port), preamble=client_at(address))
+               for address in ("192.0.2.7", "192.0.2.8", "192.0.2.7")]
+    for client in clients:
+        client.lhlo()
+    assert [client.command("MAIL FROM:<s@remote.example>").code for client in clients] == [250, 250, 451]
+    for client in clients:
+        client.close()

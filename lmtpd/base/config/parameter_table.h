@@ -74,6 +74,9 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
 
     {"session_timeout", Owner::lmtpd, "300s", "How long a client may be silent."},
     {"transaction_time_limit", Owner::lmtpd, "30m", "How long a client may take from MAIL to the dot."},
+    {"connection_limit", Owner::lmtpd, "20000", "Connections that may send mail."},
+    {"client_connection_limit", Owner::lmtpd, "15000",
+     "Connections of one client that may send mail."},
     {"recipient_limit", Owner::lmtpd, "1000", "Recipients of one transaction."},
     {"error_limit", Owner::lmtpd, "20", "Refused commands of one session, then it is closed."},
     {"strict_rfc821_envelopes", Owner::postfix, "no", "Whether an address must stand in < and > and without comments."},

@@ -388,6 +388,8 @@ void read_sessions(Reader& reader, Settings& settings) {
   reader.store("listen_mode", parse_mode(reader.text("listen_mode")), settings.listen_mode);
   reader.time("session_timeout", settings.session_timeout, 1s);
   reader.time("transaction_time_limit", settings.transaction_time_limit, 1s);
+  reader.number("connection_limit", settings.connection_limit, 1, 1'000'000);
+  reader.number("client_connection_limit", settings.client_connection_limit, 1, 1'000'000);
   reader.number("recipient_limit", settings.recipient_limit, 1, 1'000'000);
   reader.number("error_limit", settings.error_limit);
   reader.yes_no("strict_rfc821_envelopes", settings.strict_rfc821_envelopes);

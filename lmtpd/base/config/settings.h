@@ -119,6 +119,8 @@ struct Settings {
   Duration drain_time{300'000};
   Duration session_timeout{300'000};
   Duration transaction_time_limit{1'800'000};
+  std::uint32_t connection_limit = 20'000;
+  std::uint32_t client_connection_limit = 15'000;
   std::uint32_t recipient_limit = 1000;
   std::uint32_t error_limit = 20;
 };
