@@ -16,7 +16,8 @@ LAYERS = {
     "lmtpd/event": {"lmtpd/base"},
     "maildir": {"lmtpd/base"},
     "lookup/files": {"lmtpd/base"},
-    "lookup": {"lmtpd/base", "lmtpd/event", "lookup/files"},
+    "lookup/auth": {"lmtpd/base"},
+    "lookup": {"lmtpd/base", "lmtpd/event", "lookup/auth", "lookup/files"},
     "lookup/check": {"lmtpd/base", "lmtpd/event", "lookup/files", "lookup"},
     "lmtpd/session": {"lmtpd/base"},
     "lmtpd/frontend": {"lmtpd/base", "lmtpd/event", "lmtpd/session", "lookup/files"},
@@ -30,9 +31,10 @@ LIBRARIES = {
     r"event2?/": {"lmtpd/event", "lmtpd/frontend", "lookup", "lookup/check"},
     r"libpq-fe\.h|postgresql/": {"lookup", "lookup/check"},
     r"sqlite3\.h": {"lookup", "lookup/check"},
-    r"openssl/": {"lmtpd/frontend"},
-    r"unicode/": {"lookup"},
-    r"sodium": {"lmtpd/base", "lookup"},
+    r"openssl/": {"lmtpd/frontend", "lookup/auth"},
+    r"crypt\.h": {"lookup/auth"},
+    r"unicode/": {"lookup", "lookup/auth"},
+    r"sodium": {"lmtpd/base", "lookup", "lookup/auth"},
 }
 
 # The session is sans-I/O: no socket, event or TLS header, and no clock or file of its own.

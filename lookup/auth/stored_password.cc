@@ -1,0 +1,119 @@
+#include "lookup/auth/stored_password.h"
+
+#include <crypt.h>
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+
+namespace lmtpd::lookup {
+namespace {
+
+struct Scheme {
+  std::string_view name;
+  std::string_view prefix;  // that the hash begins with; crypt(5)
+};
+constexpr std::array kSchemes{
+    Scheme{"CRYPT", ""},           Scheme{"BLF-CRYPT", "$2"},  Scheme{"SHA512-CRYPT", "$6$"},
+    Scheme{"SHA256-CRYPT", "$5$"}, Scheme{"MD5-CRYPT", "$1$"}, Scheme{"DES-CRYPT", ""},
+};
+constexpr std::string_view kScram = "SCRAM-SHA-256";
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return out;
+}
+
+bool is_hash_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '/';
+}
+
+// The hashes without a `$`: crypt_r(3) takes any word for the salt of one. DES has 13 characters,
+// bigcrypt 11 more for each further 8 of the password, BSDi's 20 with an underscore in front.
+bool is_des(std::string_view hash) {
+  if (hash.starts_with('_')) {
+    return hash.size() == 20 && std::ranges::all_of(hash.substr(1), is_hash_character);
+  }
+  return hash.size() >= 13 && hash.size() <= 178 && (hash.size() - 2) % 11 == 0 &&
+         std::ranges::all_of(hash, is_hash_character);
+}
+
+bool is_crypt(const std::string& hash) {
+  if (!hash.starts_with('$') && !is_des(hash)) return false;
+  // A hash that ought not to be made any more (legacy, too cheap) is still there to be checked.
+  const int verdict = crypt_checksalt(hash.c_str());
+  return verdict != CRYPT_SALT_INVALID && verdict != CRYPT_SALT_METHOD_DISABLED;
+}
+
+Result<StoredPassword> no_hash(std::string_view what) {
+  return fail(Reason::bad_mailbox, fmt::format("{} is no hash that crypt(5) knows", what));
+}
+
+struct CryptDataDeleter {
+  void operator()(crypt_data* data) const {
+    OPENSSL_cleanse(data, sizeof *data);
+    delete data;
+  }
+};
+
+bool matches_crypt(const std::string& hash, std::string_view password) {
+  // A password ends at its first NUL for crypt_r(3): what follows would not count.
+  if (password.find('\0') != std::string_view::npos) password = {};
+  const std::unique_ptr<crypt_data, CryptDataDeleter> data(new crypt_data{});
+  std::string phrase(password);
+  const char* const made = crypt_r(phrase.c_str(), hash.c_str(), data.get());
+  const bool given = !phrase.empty();
+  OPENSSL_cleanse(phrase.data(), phrase.size());
+  // Failure tokens begin with `*`, and no hash does.
+  return given && made != nullptr && made[0] != '*' &&
+         hash.size() == std::string_view(made).size() &&
+         CRYPTO_memcmp(hash.data(), made, hash.size()) == 0;
+}
+
+}  // namespace
+
+Result<StoredPassword> StoredPassword::parse(std::string_view text) {
+  const std::size_t close = text.find('}');
+  if (!text.starts_with('{') || close == std::string_view::npos) {
+    std::string hash(text);
+    if (!is_crypt(hash)) return no_hash("the stored password, without a {SCHEME},");
+    return StoredPassword(std::move(hash));
+  }
+  const std::string name = upper(text.substr(1, close - 1));
+  const std::string_view rest = text.substr(close + 1);
+  if (name == kScram) {
+    std::optional<ScramVerifier> verifier = ScramVerifier::parse(rest);
+    if (verifier) return StoredPassword(*std::move(verifier));
+    return fail(Reason::bad_mailbox,
+                "what stands behind {SCRAM-SHA-256} is not iterations,salt,stored,server");
+  }
+  const auto* const scheme = std::ranges::find(kSchemes, name, &Scheme::name);
+  if (scheme == kSchemes.end()) {
+    // The name of a scheme is no secret, what only looks like one may be.
+    const bool is_name = name.size() <= 24 && std::ranges::all_of(name, [](char c) {
+                           return is_hash_character(c) || c == '-';
+                         });
+    return fail(Reason::bad_mailbox,
+                fmt::format("the scheme {} of the stored password is not supported",
+                            is_name ? "{" + name + "}" : "in braces"));
+  }
+  std::string hash(rest);
+  const bool fits = hash.starts_with(scheme->prefix) &&
+                    (name != "DES-CRYPT" || (!hash.starts_with('$') && is_des(hash)));
+  if (!fits || !is_crypt(hash)) return no_hash(fmt::format("what stands behind {{{}}}", name));
+  return StoredPassword(std::move(hash));
+}
+
+bool StoredPassword::matches(std::string_view password) const {
+  if (const ScramVerifier* verifier = scram()) return verifier->matches(password);
+  return matches_crypt(std::get<std::string>(secret_), password);
+}
+
+}  // namespace lmtpd::lookup
