@@ -56,6 +56,9 @@ class PromptBackend final : public Backend {
   void start_resolve(std::uint64_t id, const Address& recipient) override {
     resolves_.emplace_back(id, recipient.external());
   }
+  void start_auth(const AuthStart&) override {}
+  void continue_auth(std::string_view) override {}
+  void end_auth() override {}
   void start_body(std::uint64_t id, std::uint64_t) override { ready_ = id; }
   bool append_body(std::uint64_t, std::string_view octets) override {
     body_ += octets;

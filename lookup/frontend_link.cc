@@ -15,14 +15,19 @@ constexpr std::size_t kPayloadRest = 64;
 }  // namespace
 
 FrontendLink::FrontendLink(event_base* base, UniqueFd socket, std::uint32_t frontend,
-                           Resolver& resolver, const TicketOffice& tickets, Owner& owner)
+                           Resolver& resolver, Authenticator& authenticator,
+                           const TicketOffice& tickets, Owner& owner)
     : frontend_(frontend),
       resolver_(resolver),
+      authenticator_(authenticator),
       tickets_(tickets),
       owner_(owner),
       channel_(base, Channel(std::move(socket)), *this) {}
 
-FrontendLink::~FrontendLink() { resolver_.abandon(*this); }
+FrontendLink::~FrontendLink() {
+  resolver_.abandon(*this);
+  authenticator_.abandon(*this);
+}
 
 void FrontendLink::on_closed(EventChannel&) { owner_.on_frontend_gone(frontend_); }
 
@@ -42,6 +47,12 @@ bool FrontendLink::take(const Frame& frame) {
         return take_resolve(frame);
       case MessageType::want_worker:
         return take_want_worker(frame);
+      case MessageType::authenticate:
+        return take_authenticate(frame);
+      case MessageType::auth_response:
+        return take_auth_response(frame);
+      case MessageType::auth_end:
+        return take_auth_end(frame);
       default:
         break;
     }
@@ -84,6 +95,37 @@ bool FrontendLink::take_want_worker(const Frame& frame) {
   }
   owner_.on_worker_wanted(frontend_, ticket->owner);
   return true;
+}
+
+bool FrontendLink::take_authenticate(const Frame& frame) {
+  const std::optional<Authenticate> message = decode<Authenticate>(frame.payload);
+  if (message && channel_.unsent_packets() <= kMostUnsentPackets &&
+      authenticator_.begin(*this, *message)) {
+    return true;
+  }
+  log_error("frontend {}: a malformed Authenticate, or one too many", frontend_);
+  return false;
+}
+
+bool FrontendLink::take_auth_response(const Frame& frame) {
+  const std::optional<AuthResponse> message = decode<AuthResponse>(frame.payload);
+  if (message && authenticator_.respond(*this, message->id, message->response)) return true;
+  log_error("frontend {}: a malformed AuthResponse, or one that is not due", frontend_);
+  return false;
+}
+
+bool FrontendLink::take_auth_end(const Frame& frame) {
+  const std::optional<AuthEnd> message = decode<AuthEnd>(frame.payload);
+  if (message) {
+    authenticator_.end(*this, message->id);
+    return true;
+  }
+  log_error("frontend {}: a malformed AuthEnd", frontend_);
+  return false;
+}
+
+void FrontendLink::on_auth_step(std::uint64_t id, AuthStep::Kind kind, std::string_view text) {
+  channel_.send(AuthStep{.id = id, .kind = static_cast<std::uint8_t>(kind), .text = text});
 }
 
 void FrontendLink::on_outcome(std::uint64_t id, const Resolution& resolution) {

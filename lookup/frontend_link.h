@@ -10,12 +10,15 @@
 
 #include "lmtpd/base/messages.h"
 #include "lmtpd/event/event_channel.h"
+#include "lookup/authenticator.h"
 #include "lookup/resolver.h"
 #include "lookup/ticket_office.h"
 
 namespace lmtpd::lookup {
 
-class FrontendLink final : private EventChannel::Owner, private Resolver::Client {
+class FrontendLink final : private EventChannel::Owner,
+                           private Resolver::Client,
+                           private Authenticator::Client {
  public:
   class Owner {
    public:
@@ -31,7 +34,7 @@ class FrontendLink final : private EventChannel::Owner, private Resolver::Client
 
   // All but `socket` outlive the link.
   FrontendLink(event_base* base, UniqueFd socket, std::uint32_t frontend, Resolver& resolver,
-               const TicketOffice& tickets, Owner& owner);
+               Authenticator& authenticator, const TicketOffice& tickets, Owner& owner);
   ~FrontendLink();
   FrontendLink(const FrontendLink&) = delete;
   FrontendLink& operator=(const FrontendLink&) = delete;
@@ -40,16 +43,21 @@ class FrontendLink final : private EventChannel::Owner, private Resolver::Client
   void on_packet(EventChannel& channel, Packet& packet) override;
   void on_closed(EventChannel& channel) override;
   void on_outcome(std::uint64_t id, const Resolution& resolution) override;
+  void on_auth_step(std::uint64_t id, AuthStep::Kind kind, std::string_view text) override;
 
   // False: the frontend broke the rules.
   [[nodiscard]] bool take(const Frame& frame);
   [[nodiscard]] bool take_resolve(const Frame& frame);
   [[nodiscard]] bool take_want_worker(const Frame& frame);
+  [[nodiscard]] bool take_authenticate(const Frame& frame);
+  [[nodiscard]] bool take_auth_response(const Frame& frame);
+  [[nodiscard]] bool take_auth_end(const Frame& frame);
   void answer(std::uint64_t id, const Resolution& resolution);
   void refuse(std::uint64_t id, const Error& error);
 
   std::uint32_t frontend_;
   Resolver& resolver_;
+  Authenticator& authenticator_;
   const TicketOffice& tickets_;
   Owner& owner_;
   std::size_t unanswered_ = 0;

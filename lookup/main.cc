@@ -63,8 +63,13 @@ int run_lookup() {
     // At once: master kills a role whose channel is closed while it still runs.
     if (!errors.empty()) std::exit(EX_UNAVAILABLE);
   }
+  Authenticator authenticator(
+      base.get(), {tables->password_tables(), settings.auth_mechanisms, start.key},
+      must(PasswordThreads::open([](const StoredPassword& stored, std::string_view password) {
+        return stored.matches(password);
+      })));
   Role role(base.get(), std::move(control), settings, start.key, tables->resolver_settings(),
-            *tables, listeners_of(start));
+            *tables, authenticator, listeners_of(start));
   return role.run();
 }
 

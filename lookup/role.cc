@@ -14,9 +14,11 @@ constexpr std::size_t kMostSocketmapConnections = 500;  // each of Postfix's pro
 }  // namespace
 
 Role::Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-           const ResolverSettings& resolver, CacheControl& cache, Listeners listeners)
+           const ResolverSettings& resolver, CacheControl& cache, Authenticator& authenticator,
+           Listeners listeners)
     : base_(base),
       resolver_(resolver),
+      authenticator_(authenticator),
       explainer_(resolver),
       tickets_(ticket_key, settings.transaction_time_limit),
       notes_([](const std::string& note) { log_warning("{}", note); }),
@@ -68,9 +70,10 @@ bool Role::take_introduce(Frame& frame) {
   FrontendLink::Owner& owner = *this;
   // The frontend was restarted: what the old one asked has no reader any more.
   frontends_.erase(message->instance);
-  frontends_.emplace(message->instance,
-                     std::make_unique<FrontendLink>(base_, std::move(frame.descriptors[0]),
-                                                    message->instance, resolver_, tickets_, owner));
+  frontends_.emplace(
+      message->instance,
+      std::make_unique<FrontendLink>(base_, std::move(frame.descriptors[0]), message->instance,
+                                     resolver_, authenticator_, tickets_, owner));
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/event/event_channel.h"
+#include "lookup/authenticator.h"
 #include "lookup/control_connection.h"
 #include "lookup/explanation.h"
 #include "lookup/frontend_link.h"
@@ -28,9 +29,10 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
   };
 
   // `control` is master's channel, read as far as Start. The base, the resolver's settings with
-  // their tables, and the cache outlive the role.
+  // their tables, the cache and the authenticator outlive the role.
   Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-       const ResolverSettings& resolver, CacheControl& cache, Listeners listeners);
+       const ResolverSettings& resolver, CacheControl& cache, Authenticator& authenticator,
+       Listeners listeners);
 
   // Says Ready and serves until master says Stop (0) or is gone (1).
   [[nodiscard]] int run();
@@ -48,6 +50,7 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
 
   event_base* base_;
   Resolver resolver_;
+  Authenticator& authenticator_;
   Explainer explainer_;
   TicketOffice tickets_;
   NoteLog notes_;

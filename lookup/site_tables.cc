@@ -50,6 +50,9 @@ Result<std::unique_ptr<SiteTables>> SiteTables::make(const Settings& settings, e
   if (Result<void> filled = site->fill(settings); !filled) {
     return tl::unexpected(std::move(filled.error()));
   }
+  if (Result<void> filled = site->fill_passwords(settings); !filled) {
+    return tl::unexpected(std::move(filled.error()));
+  }
   if (Result<void> listening = site->listen(settings); !listening) {
     return tl::unexpected(std::move(listening.error()));
   }
@@ -107,6 +110,11 @@ std::vector<Error> SiteTables::check() {
       errors.push_back(std::move(checked.error()));
     }
   }
+  for (const Known& known : uncached_tables_) {
+    if (Result<void> checked = factory_.check(known.reference); !checked) {
+      errors.push_back(std::move(checked.error()));
+    }
+  }
   return errors;
 }
 
@@ -150,6 +158,16 @@ Result<void> SiteTables::fill(const Settings& settings) {
   resolver_.virtual_alias_address_length_limit = settings.virtual_alias_address_length_limit;
   resolver_.mailbox_path_template = settings.mailbox_path_template;
   resolver_.owner_policy = OwnerPolicy::of(settings);
+  return {};
+}
+
+Result<void> SiteTables::fill_passwords(const Settings& settings) {
+  for (const TableRef& reference : settings.auth_password_maps) {
+    Result<std::unique_ptr<Table>> made = factory_.make_table(reference);
+    if (!made) return tl::unexpected(std::move(made.error()));
+    password_tables_.push_back(made->get());
+    uncached_tables_.push_back({reference, *std::move(made)});
+  }
   return {};
 }
 

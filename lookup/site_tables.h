@@ -35,6 +35,10 @@ class SiteTables final : public CacheControl {
   void forget_all() override { evictor_.forget_all(); }
   [[nodiscard]] LookupStatistics statistics() const override;
 
+  // Of auth_password_maps. They are not cached: a password that was changed counts at once, and
+  // while the database is away nobody logs in.
+  [[nodiscard]] const Tables& password_tables() const { return password_tables_; }
+
   // Its tables live as long as this does.
   [[nodiscard]] const ResolverSettings& resolver_settings() const { return resolver_; }
 
@@ -42,6 +46,7 @@ class SiteTables final : public CacheControl {
   SiteTables(const Settings& settings, event_base* base, FileReader read_file);
 
   Result<void> fill(const Settings& settings);
+  Result<void> fill_passwords(const Settings& settings);
   Result<void> listen(const Settings& settings);
   // A table that several parameters name is one: one query and one place in the cache for all.
   Result<Table*> table(const TableRef& reference);
@@ -58,7 +63,9 @@ class SiteTables final : public CacheControl {
     std::unique_ptr<Table> table;
   };
   std::map<std::string, Known> tables_;  // by the reference's text
+  std::vector<Known> uncached_tables_;
   std::vector<const CachedTable*> cached_tables_;
+  Tables password_tables_;
   ResolverSettings resolver_;
 };
 

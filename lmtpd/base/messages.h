@@ -37,6 +37,10 @@ enum class MessageType : std::uint16_t {
   resolve,
   want_worker,
   resolved,
+  authenticate,
+  auth_response,
+  auth_end,
+  auth_step,
   // frontend -> worker and back
   deliver,
   left,
@@ -183,6 +187,45 @@ struct WantWorker {
   static constexpr MessageType kType = MessageType::want_worker;
   std::string_view ticket;
   static void fields(auto& self, auto&& field) { field(self.ticket); }
+};
+
+// A SASL exchange begins; answered by AuthStep. At most kAuthWindow of a frontend's are not over.
+struct Authenticate {
+  static constexpr MessageType kType = MessageType::authenticate;
+  std::uint64_t id = 0;        // the frontend's
+  std::string_view address;    // the client's, numeric, or a word for the kind of its socket
+  std::string_view mechanism;  // in capitals
+  bool has_response = false;   // an initial one
+  std::string_view response;   // octets, as are all that follow
+  static void fields(auto& self, auto&& field) {
+    field(self.id, self.address, self.mechanism, self.has_response, self.response);
+  }
+};
+inline constexpr std::size_t kAuthWindow = 1024;
+
+// The client's answer to a challenge; answered by AuthStep.
+struct AuthResponse {
+  static constexpr MessageType kType = MessageType::auth_response;
+  std::uint64_t id = 0;
+  std::string_view response;
+  static void fields(auto& self, auto&& field) { field(self.id, self.response); }
+};
+
+// The client cancelled the exchange, or is gone. Not answered, but an AuthStep may be on its way.
+struct AuthEnd {
+  static constexpr MessageType kType = MessageType::auth_end;
+  std::uint64_t id = 0;
+  static void fields(auto& self, auto&& field) { field(self.id); }
+};
+
+// What comes next in the exchange. But for a challenge, it is over.
+struct AuthStep {
+  static constexpr MessageType kType = MessageType::auth_step;
+  enum class Kind : std::uint8_t { challenge, accepted, refused, unavailable };
+  std::uint64_t id = 0;
+  std::uint8_t kind = 0;  // Kind
+  std::string_view text;  // challenge: its octets; accepted: the user's name
+  static void fields(auto& self, auto&& field) { field(self.id, self.kind, self.text); }
 };
 
 // ---- frontend <-> worker

@@ -41,6 +41,7 @@ Connection::Connection(event_base* base, UniqueFd socket, std::uint64_t name,
 }
 
 Connection::~Connection() {
+  if (authenticating_) services_.end_auth(name_);
   for (const auto& [id, body] : bodies_) services_.release({name_, id});
 }
 
@@ -256,6 +257,26 @@ void Connection::on_resolved(std::uint64_t request,
 }
 
 void Connection::on_window() { schedule(); }
+
+void Connection::start_auth(const session::AuthStart& start) {
+  authenticating_ = true;
+  services_.begin_auth(name_, start);
+}
+
+void Connection::continue_auth(std::string_view response) {
+  services_.respond_auth(name_, response);
+}
+
+void Connection::end_auth() {
+  authenticating_ = false;
+  services_.end_auth(name_);
+}
+
+void Connection::on_auth_step(session::AuthStep step) {
+  authenticating_ = step.kind == session::AuthStep::Kind::challenge;
+  session_.on_auth_step(std::move(step));
+  schedule();
+}
 
 void Connection::start_body(std::uint64_t id, std::uint64_t octets) {
   Receiving& body = bodies_[id];

@@ -24,6 +24,10 @@ class Services {
   virtual void resolve(std::uint64_t connection, std::uint64_t request, std::string address) = 0;
   // No more resolve() now; on_window() follows.
   [[nodiscard]] virtual bool resolving_is_full() const = 0;
+  // As AuthLink's; on_auth_step() follows.
+  virtual void begin_auth(std::uint64_t connection, const session::AuthStart& start) = 0;
+  virtual void respond_auth(std::uint64_t connection, std::string_view response) = 0;
+  virtual void end_auth(std::uint64_t connection) = 0;
   // As Spool's: where false, on_booked() or on_booking_refused() follows.
   [[nodiscard]] virtual bool book(const MessageName& message, std::uint64_t octets) = 0;
   virtual void release(const MessageName& message) = 0;
@@ -52,6 +56,7 @@ class Connection final : private session::Backend {
   Connection& operator=(const Connection&) = delete;
 
   void on_resolved(std::uint64_t request, Result<std::vector<session::Mailbox>> mailboxes);
+  void on_auth_step(session::AuthStep step);
   void on_window();
   void on_booked(std::uint64_t body);
   void on_booking_refused(std::uint64_t body);
@@ -74,6 +79,9 @@ class Connection final : private session::Backend {
   std::time_t wall_clock() override;
   bool may_send_mail() override;
   void start_resolve(std::uint64_t id, const Address& recipient) override;
+  void start_auth(const session::AuthStart& start) override;
+  void continue_auth(std::string_view response) override;
+  void end_auth() override;
   void start_body(std::uint64_t id, std::uint64_t octets) override;
   bool append_body(std::uint64_t id, std::string_view octets) override;
   void drop_body(std::uint64_t id) override;
@@ -111,7 +119,8 @@ class Connection final : private session::Backend {
   bool reading_ = false;  // readable_ is waited for
   bool end_of_input_ = false;
   bool finished_ = false;
-  std::size_t under_way_ = 0;  // recipients being resolved and copies being delivered
+  bool authenticating_ = false;  // an exchange is not over
+  std::size_t under_way_ = 0;    // recipients being resolved and copies being delivered
   std::unordered_map<std::uint64_t, Receiving> bodies_;
   std::vector<BodyAnswer> answers_;   // owed to the session
   const std::uint64_t largest_body_;  // octets

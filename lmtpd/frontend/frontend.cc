@@ -32,6 +32,13 @@ std::uint64_t size_announced(const Settings& settings) {
   return settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
 }
 
+// A unix socket's mode says who may come.
+session::AuthUse auth_use(const ListenSpec& listener) {
+  if (listener.kind == ListenSpec::Kind::unix_socket) return session::AuthUse::none;
+  if (!listener.options.auth) return session::AuthUse::required_of_strangers;
+  return *listener.options.auth ? session::AuthUse::required : session::AuthUse::offered;
+}
+
 session::Settings session_settings(const Settings& settings, const ListenSpec& listener) {
   session::Settings out;
   out.hostname = settings.myhostname;
@@ -47,6 +54,8 @@ session::Settings session_settings(const Settings& settings, const ListenSpec& l
   out.tls = settings.starttls_at(listener);
   out.tls_first = listener.kind == ListenSpec::Kind::inets;
   out.starttls_timeout = settings.starttls_timeout;
+  if (!settings.auth_password_maps.empty()) out.auth_mechanisms = settings.auth_mechanisms;
+  out.auth = auth_use(listener);
   return out;
 }
 
@@ -286,6 +295,16 @@ void Frontend::resolve(std::uint64_t connection, std::uint64_t request, std::str
 
 bool Frontend::resolving_is_full() const { return lookup_.full(); }
 
+void Frontend::begin_auth(std::uint64_t connection, const session::AuthStart& start) {
+  lookup_.begin_auth(connection, start);
+}
+
+void Frontend::respond_auth(std::uint64_t connection, std::string_view response) {
+  lookup_.respond_auth(connection, response);
+}
+
+void Frontend::end_auth(std::uint64_t connection) { lookup_.end_auth(connection); }
+
 bool Frontend::book(const MessageName& message, std::uint64_t octets) {
   return spool_.book(message, octets, Clock::now());
 }
@@ -303,6 +322,10 @@ void Frontend::deliver(const MessageName& message, Body octets, std::vector<sess
 void Frontend::on_resolved(std::uint64_t connection, std::uint64_t request,
                            Result<std::vector<session::Mailbox>> mailboxes) {
   if (Connection* found = find(connection)) found->on_resolved(request, std::move(mailboxes));
+}
+
+void Frontend::on_auth_step(std::uint64_t connection, session::AuthStep step) {
+  if (Connection* found = find(connection)) found->on_auth_step(std::move(step));
 }
 
 void Frontend::on_lookup_window() {

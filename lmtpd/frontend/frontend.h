@@ -71,6 +71,9 @@ class Frontend final : public Services,
   // Services
   void resolve(std::uint64_t connection, std::uint64_t request, std::string address) override;
   [[nodiscard]] bool resolving_is_full() const override;
+  void begin_auth(std::uint64_t connection, const session::AuthStart& start) override;
+  void respond_auth(std::uint64_t connection, std::string_view response) override;
+  void end_auth(std::uint64_t connection) override;
   [[nodiscard]] bool book(const MessageName& message, std::uint64_t octets) override;
   void release(const MessageName& message) override;
   void deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) override;
@@ -80,6 +83,7 @@ class Frontend final : public Services,
   // LookupLink::Asker
   void on_resolved(std::uint64_t connection, std::uint64_t request,
                    Result<std::vector<session::Mailbox>> mailboxes) override;
+  void on_auth_step(std::uint64_t connection, session::AuthStep step) override;
   void on_lookup_window() override;
   void on_lookup_lost() override;
 

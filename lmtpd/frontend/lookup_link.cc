@@ -6,7 +6,7 @@
 
 namespace lmtpd::frontend {
 
-LookupLink::LookupLink(event_base* base, Asker& asker) : base_(base), asker_(asker) {}
+LookupLink::LookupLink(event_base* base, Asker& asker) : base_(base), asker_(asker), auth_(asker) {}
 
 void LookupLink::connect(UniqueFd socket) {
   if (channel_) on_closed(*channel_);
@@ -41,40 +41,44 @@ bool LookupLink::want_worker(std::string_view ticket) {
 void LookupLink::on_packet(EventChannel& channel, Packet& packet) {
   const bool was_full = full();
   for (const Frame& frame : packet.frames()) {
-    const std::optional<Resolved> message =
-        static_cast<MessageType>(frame.type) == MessageType::resolved
-            ? decode<Resolved>(frame.payload)
-            : std::nullopt;
-    const auto found = message ? sent_.find(message->id) : sent_.end();
-    if (found == sent_.end()) {
-      // A late answer is no fault: its request was answered at the deadline, and ids are not used
-      // again.
-      if (message && message->id < next_id_) continue;
-      log_error("lookup sent a message of type {} that was not asked for", frame.type);
-      channel.close();
-      return;
-    }
-    const Request request = std::move(found->second);
-    sent_.erase(found);
-    if (message->targets.empty()) {
-      answer(request, fail(message->reason, std::string(message->text)));
-      continue;
-    }
-    std::vector<session::Mailbox> mailboxes;
-    for (const Target& target : message->targets) {
-      const std::optional<Ticket> ticket = read_ticket(target.ticket);
-      if (!ticket) break;
-      mailboxes.push_back(
-          {std::string(target.ticket), ticket->path.value(), std::string(target.delivered_to)});
-    }
-    if (mailboxes.size() == message->targets.size()) {
-      answer(request, std::move(mailboxes));
-    } else {
-      answer(request, fail(Reason::lookup_failed, "lookup made a malformed ticket"));
-    }
+    const bool expected = static_cast<MessageType>(frame.type) == MessageType::resolved
+                              ? take_resolved(frame)
+                              : auth_.take(frame);
+    if (expected) continue;
+    log_error("lookup sent a message of type {} that was not asked for", frame.type);
+    channel.close();
+    return;
   }
   if (channel_) send_queued();
   tell_window(was_full);
+}
+
+bool LookupLink::take_resolved(const Frame& frame) {
+  const std::optional<Resolved> message = decode<Resolved>(frame.payload);
+  if (!message) return false;
+  const auto found = sent_.find(message->id);
+  // A late answer is no fault: its request was answered at the deadline, and ids are not used
+  // again.
+  if (found == sent_.end()) return message->id < next_id_;
+  const Request request = std::move(found->second);
+  sent_.erase(found);
+  if (message->targets.empty()) {
+    answer(request, fail(message->reason, std::string(message->text)));
+    return true;
+  }
+  std::vector<session::Mailbox> mailboxes;
+  for (const Target& target : message->targets) {
+    const std::optional<Ticket> ticket = read_ticket(target.ticket);
+    if (!ticket) break;
+    mailboxes.push_back(
+        {std::string(target.ticket), ticket->path.value(), std::string(target.delivered_to)});
+  }
+  if (mailboxes.size() == message->targets.size()) {
+    answer(request, std::move(mailboxes));
+  } else {
+    answer(request, fail(Reason::lookup_failed, "lookup made a malformed ticket"));
+  }
+  return true;
 }
 
 void LookupLink::on_closed(EventChannel&) {
@@ -85,11 +89,13 @@ void LookupLink::on_closed(EventChannel&) {
   for (const auto& [id, request] : std::exchange(sent_, {})) {
     answer(request, fail(Reason::lookup_failed, "lookup process is not available"));
   }
+  auth_.on_channel_lost();
   asker_.on_lookup_lost();
   tell_window(was_full);
 }
 
 void LookupLink::expire(Clock::time_point now) {
+  auth_.expire(now);
   const bool was_full = full();
   const Error late{Reason::lookup_failed, "lookup did not answer in time"};
   while (!sent_order_.empty()) {

@@ -13,13 +13,14 @@
 #include "lmtpd/base/messages.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/event/event_channel.h"
+#include "lmtpd/frontend/auth_link.h"
 #include "lmtpd/session/session.h"
 
 namespace lmtpd::frontend {
 
 class LookupLink final : public EventChannel::Owner {
  public:
-  class Asker {
+  class Asker : public AuthLink::Asker {
    public:
     // Exactly once for each resolve(); never from within it. `connection` and `request` as given
     // there.
@@ -47,6 +48,15 @@ class LookupLink final : public EventChannel::Owner {
   // Asks for the worker of this ticket's owner; master answers. False: lookup is not there.
   [[nodiscard]] bool want_worker(std::string_view ticket);
 
+  // As AuthLink's.
+  void begin_auth(std::uint64_t connection, const session::AuthStart& start) {
+    auth_.begin(channel_.get(), connection, start);
+  }
+  void respond_auth(std::uint64_t connection, std::string_view response) {
+    auth_.respond(channel_.get(), connection, response);
+  }
+  void end_auth(std::uint64_t connection) { auth_.end(channel_.get(), connection); }
+
   // Answers what is due at `now`.
   void expire(Clock::time_point now);
 
@@ -60,6 +70,8 @@ class LookupLink final : public EventChannel::Owner {
     std::string address;  // until it is sent
   };
   void on_packet(EventChannel& channel, Packet& packet) override;
+  // False: it was not asked for.
+  [[nodiscard]] bool take_resolved(const Frame& frame);
   void on_closed(EventChannel& channel) override;
   void send_queued();
   // Whoever stopped reading because of full() is told whenever that ends, by whatever it ends.
@@ -69,6 +81,7 @@ class LookupLink final : public EventChannel::Owner {
   event_base* base_;
   Asker& asker_;
   std::unique_ptr<EventChannel> channel_;
+  AuthLink auth_;
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, Request> sent_;  // by message id
   std::deque<std::uint64_t> sent_order_;  // ids by deadline; answered ones may still stand in it

@@ -19,14 +19,15 @@ std::size_t CommandReader::discard(std::string_view octets) {
   }
 }
 
-LineFault CommandReader::fault_of(char octet) const {
+LineFault CommandReader::fault_of(char octet, std::size_t longest) const {
   if (after_cr_ != (octet == '\n')) return LineFault::bare_newline;
   if (octet == '\0') return LineFault::nul;
-  if (buffer_.size() + 2 > kLongest) return LineFault::too_long;
+  if (buffer_.size() + 2 > longest) return LineFault::too_long;
   return LineFault::none;
 }
 
-std::size_t CommandReader::read(std::string_view octets, std::optional<CommandLine>& line) {
+std::size_t CommandReader::read(std::string_view octets, std::optional<CommandLine>& line,
+                                std::size_t longest) {
   line.reset();
   if (taken_) {
     buffer_.clear();
@@ -39,7 +40,7 @@ std::size_t CommandReader::read(std::string_view octets, std::optional<CommandLi
   }
   for (; at < octets.size(); ++at) {
     const char octet = octets[at];
-    const LineFault fault = fault_of(octet);
+    const LineFault fault = fault_of(octet, longest);
     if (fault != LineFault::none) {
       line = CommandLine{{}, fault};
       buffer_.clear();

@@ -22,10 +22,13 @@ struct CommandLine {
 class CommandReader {
  public:
   static constexpr std::size_t kLongest = 8192;  // octets, CR LF included
+  // Of a response in an AUTH exchange (RFC 4954 section 4: 12288 octets must be taken).
+  static constexpr std::size_t kLongestResponse = 12288 + 2;
 
   // Takes octets up to the end of a line, or up to where its fault shows, and returns how many.
   // `line` is set if one was found; its text lives until the next call.
-  [[nodiscard]] std::size_t read(std::string_view octets, std::optional<CommandLine>& line);
+  [[nodiscard]] std::size_t read(std::string_view octets, std::optional<CommandLine>& line,
+                                 std::size_t longest = kLongest);
 
   // No part of a line is waiting for its rest.
   [[nodiscard]] bool empty() const {
@@ -34,7 +37,7 @@ class CommandReader {
 
  private:
   std::size_t discard(std::string_view octets);
-  [[nodiscard]] LineFault fault_of(char octet) const;
+  [[nodiscard]] LineFault fault_of(char octet, std::size_t longest) const;
 
   std::string buffer_;
   bool taken_ = false;       // buffer_ was handed out

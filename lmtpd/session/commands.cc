@@ -30,6 +30,7 @@ struct Session::Impl::Table {
       Row{"DATA", in(State::rcpt), Args::none, true, false, &Impl::on_data},
       Row{"BDAT", in(State::rcpt, State::chunks), Args::optional, true, true, &Impl::on_bdat,
           &Impl::on_bdat_out_of_turn},
+      Row{"AUTH", in(State::ready), Args::optional, true, false, &Impl::on_auth},
       Row{"RSET", kAny, Args::none, true, false, &Impl::on_rset},
       Row{"NOOP", kAny, Args::optional, true, true, &Impl::on_noop},
       Row{"VRFY", kAny, Args::required, true, false, &Impl::on_vrfy},
@@ -44,7 +45,6 @@ struct Session::Impl::Table {
       Row{"EXPN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
       Row{"ETRN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
       Row{"TURN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
-      Row{"AUTH", kAny, Args::optional, true, false, &Impl::on_not_implemented},
   };
   static constexpr Row kUnknown{"", kAny, Args::optional, true, true, &Impl::on_unknown};
   static constexpr Row kTooLong{"", kAny, Args::optional, true, true, &Impl::on_line_too_long};
@@ -103,15 +103,18 @@ void Session::Impl::on_lhlo(std::string_view argument) {
     lines.push_back(fmt::format("XCLIENT {}", kXclientAttributes));
     lines.push_back(fmt::format("XFORWARD {}", kXforwardAttributes));
   }
+  const std::vector<std::string> mechanisms = mechanisms_offered();
+  if (!mechanisms.empty()) lines.push_back(fmt::format("AUTH {}", fmt::join(mechanisms, " ")));
   output_ += multiline_reply(250, lines);
   state_ = State::ready;
   enter_ready();
 }
 
 void Session::Impl::on_mail(std::string_view argument) {
+  if (const auto refusal = refusal_of_stranger()) return answer(*refusal);
   const auto path = parse_path(argument, "FROM:", settings_.strict_rfc821_envelopes, kBadSender);
   if (!path) return answer(path.error());
-  const auto parameters = parse_mail_parameters(path->parameters);
+  const auto parameters = parse_mail_parameters(path->parameters, settings_.auth != AuthUse::none);
   if (!parameters) return answer(parameters.error());
   std::optional<Address> sender;
   if (!path->mailbox.empty()) {
@@ -131,6 +134,7 @@ void Session::Impl::on_mail(std::string_view argument) {
   transaction_->sender = std::move(sender);
   transaction_->parameters = *parameters;
   state_ = State::mail;
+  if (user_) log_sender();
   answer(kSenderOk);
 }
 
@@ -217,7 +221,10 @@ void Session::Impl::on_rset(std::string_view) {
 
 void Session::Impl::on_noop(std::string_view) { answer(kOk); }
 
-void Session::Impl::on_vrfy(std::string_view) { answer(kCannotVerify); }
+void Session::Impl::on_vrfy(std::string_view) {
+  if (const auto refusal = refusal_of_stranger()) return answer(*refusal);
+  answer(kCannotVerify);
+}
 
 void Session::Impl::on_starttls(std::string_view) {
   answer(kStartTls);
@@ -243,6 +250,7 @@ void Session::Impl::on_xclient(std::string_view argument) {
   if (client->helo) xclient_helo_ = *std::move(client->helo);
   lhlo_name_.clear();
   origin_.reset();
+  user_.reset();
   state_ = State::start;
   greet();
 }

@@ -157,9 +157,10 @@ std::vector<Copy> Session::Impl::make_copies() const {
   const std::string client = received_from(peer_);
   hop.received_from = client;
   hop.hostname = settings_.hostname;
-  hop.protocol = transaction.parameters.smtputf8 ? (tls_ ? "UTF8LMTPS" : "UTF8LMTP")
-                 : tls_                          ? "LMTPS"
-                                                 : "LMTP";
+  const std::string protocol =
+      fmt::format("{}{}{}", transaction.parameters.smtputf8 ? "UTF8LMTP" : "LMTP", tls_ ? "S" : "",
+                  user_ ? "A" : "");
+  hop.protocol = protocol;
   if (tls_) hop.tls = &*tls_;
   hop.id = transaction.id;
   if (transaction.recipients.size() == 1) hop.for_recipient = transaction.recipients[0].address;

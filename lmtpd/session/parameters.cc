@@ -137,7 +137,8 @@ std::optional<std::string> decode_xtext(std::string_view text) {
   return out;
 }
 
-tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view text) {
+tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view text,
+                                                               bool takes_auth) {
   MailParameters result;
   bool has_size = false;
   bool has_body = false;
@@ -166,6 +167,10 @@ tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view 
       if (result.smtputf8) return tl::unexpected(kRepeatedParameter);
       if (parameter->value) return tl::unexpected(kBadParameter);
       result.smtputf8 = true;
+    } else if (is("AUTH") && takes_auth) {
+      if (result.submitter) return tl::unexpected(kRepeatedParameter);
+      result.submitter = decode_xtext(parameter->value.value_or(""));
+      if (!result.submitter || result.submitter->empty()) return tl::unexpected(kBadParameter);
     } else {
       return tl::unexpected(kUnknownParameter);
     }

@@ -2,10 +2,11 @@
 // argument of BDAT.
 //
 // Taken on MAIL: SIZE (RFC 1870), BODY=7BIT and 8BITMIME (RFC 6152; both mean nothing to a store
-// that keeps all octets) and BINARYMIME (RFC 3030), SMTPUTF8 (RFC 6531). On RCPT: ORCPT (RFC
-// 3461 4.2), though DSN is not offered, since it alone tells what the address was before Postfix
-// expanded aliases. Fails with 501 5.5.4 for a bad or repeated parameter, 555 5.5.4 for one that is
-// not known.
+// that keeps all octets) and BINARYMIME (RFC 3030), SMTPUTF8 (RFC 6531), and where AUTH is offered
+// AUTH (RFC 4954 section 5: who first submitted the message; for the log alone). On RCPT: ORCPT
+// (RFC 3461 4.2), though DSN is not offered, since it alone tells what the address was before
+// Postfix expanded aliases. Fails with 501 5.5.4 for a bad or repeated parameter, 555 5.5.4 for one
+// that is not known.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct MailParameters {
   std::uint64_t size = 0;  // octets, 0: not declared; UINT64_MAX stands for anything larger
   bool binary = false;     // BODY=BINARYMIME
   bool smtputf8 = false;
+  std::optional<std::string> submitter;  // AUTH's value, decoded; "<>": not known, or not trusted
 };
 
 struct RcptParameters {
@@ -34,7 +36,8 @@ struct Chunk {
   bool last = false;
 };
 
-[[nodiscard]] tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view text);
+[[nodiscard]] tl::expected<MailParameters, FixedReply> parse_mail_parameters(std::string_view text,
+                                                                             bool takes_auth);
 [[nodiscard]] tl::expected<RcptParameters, FixedReply> parse_rcpt_parameters(std::string_view text);
 [[nodiscard]] tl::expected<Chunk, FixedReply> parse_chunk(std::string_view argument);
 

@@ -17,6 +17,8 @@ struct Peer {
   // Of trusted_clients, or at a unix socket, whose mode guards it: XCLIENT and XFORWARD are
   // believed. Who the peer is by XCLIENT changes nothing of it.
   bool trusted = false;
+
+  bool operator==(const Peer&) const = default;
 };
 
 // What stands behind the LHLO name in Received (RFC 5321 4.4, literals as in 4.1.3): "localhost",

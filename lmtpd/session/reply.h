@@ -42,6 +42,18 @@ inline constexpr FixedReply kCannotVerify{252, "2.1.5", "Send some mail, I will 
 inline constexpr FixedReply kChunkOk{250, "2.0.0", "Chunk received"};
 inline constexpr FixedReply kStartData{354, "", "End data with <CR><LF>.<CR><LF>"};
 
+inline constexpr FixedReply kAuthenticated{235, "2.7.0", "Authentication successful"};
+inline constexpr FixedReply kCannotAuthenticate{454, "4.7.0", "Temporary authentication failure"};
+inline constexpr FixedReply kResponseTooLong{500, "5.5.6", "Authentication response too long"};
+inline constexpr FixedReply kNotBase64{501, "5.5.2", "Not base64"};
+inline constexpr FixedReply kAuthCancelled{501, "5.7.0", "Authentication cancelled"};
+inline constexpr FixedReply kUnknownMechanism{504, "5.5.4", "Authentication mechanism unknown"};
+inline constexpr FixedReply kAuthRequired{530, "5.7.0", "Authentication required"};
+inline constexpr FixedReply kNotTrusted{550, "5.7.1", "Access denied: this client is not trusted"};
+inline constexpr FixedReply kWrongPassword{535, "5.7.8", "Authentication failed"};
+inline constexpr FixedReply kEncryptionRequired{
+    538, "5.7.11", "Encryption required for this authentication mechanism"};
+
 inline constexpr FixedReply kTimeout{421, "4.4.2", "Timeout, closing connection"};
 inline constexpr FixedReply kShutdown{421, "4.3.2", "Service shutting down, closing connection"};
 inline constexpr FixedReply kLostCount{421, "4.5.4", "Unknown size, closing connection"};

@@ -15,11 +15,11 @@ namespace {
 constexpr std::size_t kOutputLimit = 1024 * 1024;
 constexpr std::size_t kLongestVerb = 32;  // octets in the log
 
-// What no mail system sends. Replies that say something about a recipient, a message or the daemon
-// do not count, nor does 503: one refused MAIL draws it for each of a pipelined group's recipients,
-// and a table that is away must not end sessions.
+// What no mail system sends, and a wrong password. Replies that say something about a recipient, a
+// message or the daemon do not count, nor does 503: one refused MAIL draws it for each of a
+// pipelined group's recipients, and a table that is away must not end sessions.
 bool is_client_error(int code) {
-  return (code >= 500 && code <= 504 && code != 503) || code == 555;
+  return (code >= 500 && code <= 504 && code != 503) || code == 535 || code == 555;
 }
 
 }  // namespace
@@ -52,6 +52,7 @@ void Session::Impl::on_tls(TlsFacts facts) {
   xclient_helo_.clear();
   origin_.reset();
   lhlo_name_.clear();
+  user_.reset();
   errors_ = 0;
   backend_.log(fmt::format("{}: client={}, {}", id_, client_, log_words(*tls_)));
   touch();
@@ -72,8 +73,17 @@ void Session::Impl::on_tls_failed(std::string_view why) {
 
 bool Session::Impl::wants_input() const {
   if (held_ || output_.size() > kOutputLimit) return false;
-  return state_ != State::handshake && state_ != State::booking && state_ != State::body_full &&
-         state_ != State::delivering && state_ != State::closed;
+  switch (state_) {
+    case State::handshake:
+    case State::authenticating:
+    case State::booking:
+    case State::body_full:
+    case State::delivering:
+    case State::closed:
+      return false;
+    default:
+      return true;
+  }
 }
 
 bool Session::Impl::idle() const {
@@ -96,10 +106,16 @@ std::size_t Session::Impl::consume(std::string_view octets) {
 
 std::size_t Session::Impl::read_command(std::string_view octets) {
   std::optional<CommandLine> line;
-  const std::size_t consumed = reader_.read(octets, line);
+  const bool is_response = state_ == State::challenged;
+  const std::size_t consumed = reader_.read(
+      octets, line, is_response ? CommandReader::kLongestResponse : CommandReader::kLongest);
   if (line) {
     touch();
-    begin(*line);
+    if (is_response) {
+      take_auth_response(*line);
+    } else {
+      begin(*line);
+    }
   }
   return consumed;
 }
@@ -213,6 +229,7 @@ void Session::Impl::close(const FixedReply& reply) {
 
 void Session::Impl::abandon() {
   drop_body();
+  if (state_ == State::authenticating || state_ == State::challenged) backend_.end_auth();
   held_.reset();
   unanswered_.clear();
   transaction_.reset();
@@ -235,6 +252,7 @@ Clock::time_point Session::Impl::deadline() const {
       return last_activity_ + settings_.starttls_timeout;
     case State::start:
     case State::ready:
+    case State::challenged:
       return last_activity_ + settings_.session_timeout;
     case State::mail:
     case State::rcpt:
@@ -246,6 +264,7 @@ Clock::time_point Session::Impl::deadline() const {
     case State::booking:
     case State::body_full:
       return std::min(due, transaction_->started + settings_.transaction_time_limit);
+    case State::authenticating:
     case State::delivering:
     case State::closed:
       return due;
@@ -263,7 +282,7 @@ void Session::Impl::on_deadline() {
 }
 
 void Session::Impl::shut_down() {
-  if (state_ == State::start || state_ == State::ready) {
+  if (state_ == State::start || state_ == State::ready || state_ == State::challenged) {
     close(kShutdown);
   } else if (state_ != State::closed) {
     stopping_ = true;
@@ -289,6 +308,7 @@ void Session::shut_down() { impl_->shut_down(); }
 void Session::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes) {
   impl_->on_resolved(id, std::move(mailboxes));
 }
+void Session::on_auth_step(AuthStep step) { impl_->on_auth_step(std::move(step)); }
 void Session::on_body_ready(std::uint64_t id) { impl_->on_body_ready(id); }
 void Session::on_body_refused(std::uint64_t id, const Error& error) {
   impl_->on_body_refused(id, error);

@@ -21,6 +21,14 @@
 
 namespace lmtpd::session {
 
+// AUTH (RFC 4954): without it where it is required neither MAIL nor VRFY.
+enum class AuthUse : std::uint8_t {
+  none,  // not offered
+  offered,
+  required_of_strangers,  // who is trusted by his address or his certificate need not
+  required,
+};
+
 struct Settings {
   std::string hostname;                // in greeting, LHLO reply and Received (myhostname)
   std::uint64_t size_announced = 0;    // octets: SIZE, and what is refused beyond (RFC 1870)
@@ -32,10 +40,12 @@ struct Settings {
   std::chrono::milliseconds session_timeout{300'000};           // without a command or data
   std::chrono::milliseconds transaction_time_limit{1'800'000};  // MAIL to the dot
   bool strict_rfc821_envelopes = false;
-  bool reject_bare_newline = false;  // forbid_bare_newline = reject
-  bool defer_over_quota = false;     // over_quota = defer
+  bool reject_bare_newline = false;          // forbid_bare_newline = reject
+  bool defer_over_quota = false;             // over_quota = defer
+  std::vector<std::string> auth_mechanisms;  // in capitals; none: nobody can authenticate
   // Of the listener that the client came by. tls: whether STARTTLS is offered, and needed.
   TlsLevel tls = TlsLevel::none;
+  AuthUse auth = AuthUse::none;
   bool tls_first = false;                              // inets: before the greeting
   std::chrono::milliseconds starttls_timeout{60'000};  // of the handshake
 };
@@ -52,6 +62,19 @@ struct TlsFacts {
   Client client = Client::not_asked;
   std::string client_name;    // its subject's common name
   std::string client_issuer;  // its issuer's
+};
+
+// A SASL exchange begins.
+struct AuthStart {
+  std::string_view address;                  // the peer's
+  std::string_view mechanism;                // in capitals
+  std::optional<std::string_view> response;  // the initial one
+};
+
+struct AuthStep {
+  enum class Kind { challenge, accepted, refused, unavailable };
+  Kind kind;
+  std::string text;  // challenge: its octets; accepted: the user's name
 };
 
 // One mailbox that an accepted recipient resolves to.
@@ -83,6 +106,13 @@ class Backend {
 
   // -> on_resolved()
   virtual void start_resolve(std::uint64_t id, const Address& recipient) = 0;
+
+  // One exchange at a time: start_auth() and continue_auth() (the answer to a challenge) -> each
+  // on_auth_step(). But for a challenge, the exchange is over then.
+  virtual void start_auth(const AuthStart& start) = 0;
+  virtual void continue_auth(std::string_view response) = 0;
+  // It is over; an on_auth_step() that is still due is withdrawn.
+  virtual void end_auth() = 0;
 
   // A place for a body of about `octets` (0: not known). -> on_body_ready() or on_body_refused().
   virtual void start_body(std::uint64_t id, std::uint64_t octets) = 0;
@@ -144,6 +174,7 @@ class Session {
   void shut_down();
 
   void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
+  void on_auth_step(AuthStep step);
   void on_body_ready(std::uint64_t id);
   void on_body_refused(std::uint64_t id, const Error& error);
   // `copy` is the index in start_delivery()'s list.

@@ -1,5 +1,6 @@
 // lmtpd/session/session_impl.h -- the state of a session. Its flow is session.cc, its commands are
-// commands.cc, and what becomes of a message, behind 354 or BDAT, is message.cc.
+// commands.cc, AUTH is authentication.cc, and what becomes of a message, behind 354 or BDAT, is
+// message.cc.
 #pragma once
 
 #include <deque>
@@ -60,6 +61,7 @@ class Session::Impl {
   void on_deadline();
   void shut_down();
   void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
+  void on_auth_step(AuthStep step);
   void on_body_ready(std::uint64_t id);
   void on_body_refused(std::uint64_t id, const Error& error);
   void on_copy_done(std::uint64_t id, std::size_t copy, Result<void> outcome);
@@ -119,6 +121,14 @@ class Session::Impl {
   void refuse_recipient(const Recipient& recipient, const Reply& reply);
   void lose_count(const FixedReply& reply);
 
+  // AUTH: authentication.cc
+  [[nodiscard]] std::vector<std::string> mechanisms_offered() const;
+  [[nodiscard]] std::optional<FixedReply> refusal_of_stranger() const;
+  void on_auth(std::string_view argument);
+  void take_auth_response(const CommandLine& line);
+  void fail_auth(const Reply& reply);
+  void log_sender() const;
+
   // The message: message.cc
   void start_body(std::uint64_t octets);
   std::size_t read_message(std::string_view octets);
@@ -151,8 +161,10 @@ class Session::Impl {
   std::string output_;
   std::string lhlo_name_;
   std::optional<TlsFacts> tls_;
-  std::string xclient_helo_;      // in place of LHLO's name; empty: that one counts
-  std::optional<Origin> origin_;  // of the next message, or of the one under way
+  std::string xclient_helo_;         // in place of LHLO's name; empty: that one counts
+  std::optional<Origin> origin_;     // of the next message, or of the one under way
+  std::string mechanism_;            // of the last exchange
+  std::optional<std::string> user_;  // who authenticated
   std::optional<Transaction> transaction_;
   std::uint64_t refused_octets_ = 0;  // of a BDAT out of turn, which are still to come
   std::uint64_t transactions_ = 0;

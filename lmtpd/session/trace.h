@@ -29,7 +29,7 @@ struct Hop {
   std::string_view lhlo_name;
   std::string_view received_from;
   std::string_view hostname;
-  std::string_view protocol;      // "LMTP", "UTF8LMTPS" (RFC 3848, RFC 6531 4.3)
+  std::string_view protocol;      // "LMTP" to "UTF8LMTPSA" (RFC 3848, RFC 6531 4.3)
   const TlsFacts* tls = nullptr;  // a comment, as Postfix has it
   std::string_view id;
   std::string_view for_recipient;  // empty: the message has several (RFC 5321 7.2)

@@ -65,6 +65,8 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(tls_client_ca);
   EXPECT_DEFAULT(tls_req_ccert);
   EXPECT_DEFAULT(starttls_timeout);
+  EXPECT_DEFAULT(auth_password_maps);
+  EXPECT_DEFAULT(auth_mechanisms);
   EXPECT_DEFAULT(listen_owner);
   EXPECT_DEFAULT(listen_mode);
   EXPECT_DEFAULT(frontend_processes);
@@ -123,6 +125,7 @@ recipient_delimiter = +-
 propagate_unmatched_extensions =
 message_size_limit = 10240000
 listen = unix:p {inet:*:2424}
+trusted_clients = 192.0.2.1
 listen_owner = root:mail
 listen_mode = 600
 over_quota = defer
@@ -256,6 +259,7 @@ TEST(Sources, AreNamedOnceEach) {
 virtual_gid_maps = static:5000
 virtual_alias_maps = pgsql:/etc/postfix/mailboxes.cf hash:/etc/postfix/virtual inline:{a=b}
 mydestination = $myhostname, /etc/domains, !texthash:/etc/more
+auth_password_maps = pgsql:/etc/postfix/passwords.cf
 transport_maps = pgsql:/unused.cf
 )");
   ASSERT_TRUE(settings) << settings.error().text;
@@ -264,16 +268,16 @@ transport_maps = pgsql:/unused.cf
     EXPECT_FALSE(source.negated);
     sources.push_back(source.kind == MatchItem::Kind::file ? source.name : source.table.text());
   }
-  EXPECT_THAT(sources, ElementsAre("pgsql:/etc/postfix/mailboxes.cf", "pgsql:/etc/postfix/uids.cf",
-                                   "static:5000", "hash:/etc/postfix/virtual", "inline:{a=b}",
-                                   "/etc/domains", "texthash:/etc/more"));
+  EXPECT_THAT(sources,
+              ElementsAre("pgsql:/etc/postfix/mailboxes.cf", "pgsql:/etc/postfix/uids.cf",
+                          "static:5000", "hash:/etc/postfix/virtual", "inline:{a=b}",
+                          "pgsql:/etc/postfix/passwords.cf", "/etc/domains", "texthash:/etc/more"));
 }
 
 TEST(Settings, RefusesOptionsThatWouldBePassedOver) {
   const auto listen = [](const char* value) {
     return error(std::string(kMinimum) + "listen = " + value + "\n");
   };
-  EXPECT_THAT(listen("{inet:a auth=yes}"), HasSubstr("auth=yes is not built"));
   EXPECT_THAT(listen("{inet:a proxy=yes}"), HasSubstr("only trusted_clients are believed"));
   EXPECT_EQ(listen("{inet:a tls=none auth=no proxy=no}"), "no error");
 }
@@ -284,6 +288,7 @@ tls_security_level = may
 tls_cert_file = /c.pem
 tls_client_ca = /ca.pem
 tls_protocols = >=TLSv1.3
+trusted_clients = 192.0.2.1
 listen = unix:a inet:a {inet:b tls=none} {inet:c tls=encrypt} inets:d
 )");
   ASSERT_TRUE(settings) << settings.error().text;
@@ -304,7 +309,9 @@ TEST(Settings, FilesOfTlsAreLeftAloneWhereNobodyHasTls) {
 }
 
 TEST(Settings, TlsHasWhatItNeeds) {
-  const auto with = [](const char* lines) { return error(std::string(kMinimum) + lines + "\n"); };
+  const auto with = [](const char* lines) {
+    return error(std::string(kMinimum) + "trusted_clients = 192.0.2.1\n" + lines + "\n");
+  };
   EXPECT_THAT(with("listen = inets:a"), HasSubstr("listen: TLS needs a certificate"));
   EXPECT_THAT(with("listen = {inet:a tls=may}"), HasSubstr("listen: TLS needs a certificate"));
   EXPECT_THAT(with("listen = inet:a\ntls_security_level = may"), HasSubstr("needs a certificate"));
@@ -316,6 +323,29 @@ TEST(Settings, TlsHasWhatItNeeds) {
   EXPECT_THAT(with("tls_key_file = /k"), HasSubstr("tls_key_file: needs tls_cert_file"));
   EXPECT_THAT(with("tls_req_ccert = yes"), HasSubstr("tls_req_ccert: needs tls_client_ca"));
   EXPECT_THAT(with("tls_security_level = must"), HasSubstr("none of: none, may, encrypt"));
+}
+
+TEST(Settings, ATcpListenerIsOpenToSomebody) {
+  const auto with = [](const std::string& rest) { return error(std::string(kMinimum) + rest); };
+  EXPECT_THAT(with("listen = inet:a\n"), HasSubstr("listen: inet:a: nobody could deliver here"));
+  EXPECT_THAT(with("listen = {inet:a auth=yes}\ntrusted_clients = 192.0.2.1\n"),
+              HasSubstr("auth=yes needs auth_password_maps"));
+  for (const char* open :
+       {"listen = {inet:a auth=no}\n", "listen = inet:a\ntrusted_clients = 192.0.2.1\n",
+        "listen = inet:a\nauth_password_maps = pgsql:/p\n",
+        "listen = inets:a\ntls_cert_file = /c\ntls_client_ca = /ca\n",
+        "listen = {inet:a auth=yes}\nauth_password_maps = pgsql:/p\n"}) {
+    EXPECT_EQ(with(open), "no error") << open;
+  }
+}
+
+TEST(Settings, MechanismsAreThoseThatAreKnown) {
+  const auto settings = *parse(std::string(kMinimum) + "auth_mechanisms = plain scram-sha-256\n");
+  EXPECT_EQ(settings.auth_mechanisms, (std::vector<std::string>{"PLAIN", "SCRAM-SHA-256"}));
+  EXPECT_THAT(error(std::string(kMinimum) + "auth_mechanisms = CRAM-MD5\n"),
+              HasSubstr("auth_mechanisms: \"CRAM-MD5\" is none of"));
+  EXPECT_THAT(error(std::string(kMinimum) + "auth_mechanisms =\n"),
+              HasSubstr("must name a mechanism"));
 }
 
 TEST(Settings, PostfixAsksWithoutOptions) {

@@ -34,6 +34,13 @@ class ConnectionFixture : public testing::Test, public Services {
     asked_.push_back({request, std::move(address)});
   }
   bool resolving_is_full() const override { return false; }
+  void begin_auth(std::uint64_t, const session::AuthStart& start) override {
+    auth_.emplace_back(start.mechanism);
+  }
+  void respond_auth(std::uint64_t, std::string_view response) override {
+    auth_.emplace_back(response);
+  }
+  void end_auth(std::uint64_t) override { auth_.emplace_back("end"); }
   bool book(const MessageName&, std::uint64_t) override { return true; }
   void release(const MessageName&) override {}
   void deliver(const MessageName& message, Body, std::vector<session::Copy>) override {
@@ -67,6 +74,7 @@ class ConnectionFixture : public testing::Test, public Services {
   UniqueFd client_;
   std::optional<Connection> connection_;
   std::vector<std::pair<std::uint64_t, std::string>> asked_;
+  std::vector<std::string> auth_;
   std::uint64_t delivering_ = 0;
   std::vector<std::string> lines_;
   bool finished_ = false;

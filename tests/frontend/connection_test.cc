@@ -10,12 +10,33 @@ namespace {
 class ConnectionTest : public ConnectionFixture {
  protected:
   ConnectionTest() {
-    connect({.hostname = "mx.test"}, nullptr);
+    connect({.hostname = "mx.test",
+             .auth_mechanisms = {"SCRAM-SHA-256"},
+             .auth = session::AuthUse::offered},
+            nullptr);
     EXPECT_TRUE(receive().starts_with("220 "));
     send("LHLO c\r\n");
     EXPECT_TRUE(receive().starts_with("250-"));
   }
 };
+
+TEST_F(ConnectionTest, RelaysAnExchangeAndEndsItWithItsClient) {
+  using Kind = session::AuthStep::Kind;
+  send("AUTH SCRAM-SHA-256\r\n");
+  connection_->on_auth_step({Kind::challenge, "one"});
+  run();
+  EXPECT_EQ(receive(), "334 b25l\r\n");
+  send("dHdv\r\n");
+  connection_->on_auth_step({Kind::refused, {}});
+  run();
+  EXPECT_EQ(receive(), "535 5.7.8 Authentication failed\r\n");
+  send("AUTH SCRAM-SHA-256\r\n");
+  connection_->on_auth_step({Kind::challenge, {}});
+  run();
+  EXPECT_EQ(receive(), "334 \r\n");
+  connection_.reset();
+  EXPECT_EQ(auth_, (std::vector<std::string>{"SCRAM-SHA-256", "two", "SCRAM-SHA-256", "end"}));
+}
 
 TEST_F(ConnectionTest, AnswersAPipelinedGroupInOnePiece) {
   send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n");

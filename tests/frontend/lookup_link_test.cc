@@ -18,6 +18,9 @@ class LookupLinks : public testing::Test, public LookupLink::Asker {
                    Result<std::vector<session::Mailbox>> mailboxes) override {
     answers_.push_back({connection, request, std::move(mailboxes)});
   }
+  void on_auth_step(std::uint64_t connection, session::AuthStep step) override {
+    steps_.emplace_back(connection, std::move(step));
+  }
   void on_lookup_window() override { ++windows_; }
   void on_lookup_lost() override { ++lost_; }
 
@@ -25,6 +28,7 @@ class LookupLinks : public testing::Test, public LookupLink::Asker {
   LookupLink link_{base_.get(), *this};
   FarEnd lookup_;
   std::vector<Answer> answers_;
+  std::vector<std::pair<std::uint64_t, session::AuthStep>> steps_;
   int windows_ = 0;
   int lost_ = 0;
 };
@@ -145,6 +149,102 @@ TEST_F(LookupLinks, EndTheChannelOfALookupThatAnswersWhatWasNotAsked) {
   run_loop(base_.get());
   EXPECT_EQ(lost_, 1);
   EXPECT_TRUE(lookup_.closed());
+}
+
+using Step = session::AuthStep::Kind;
+
+AuthStep step(std::uint64_t id, AuthStep::Kind kind, std::string_view text = {}) {
+  return {.id = id, .kind = static_cast<std::uint8_t>(kind), .text = text};
+}
+
+TEST_F(LookupLinks, RelayExchangesAndTellThemApart) {
+  link_.connect(lookup_.open());
+  link_.begin_auth(7, {.address = "192.0.2.1", .mechanism = "PLAIN", .response = "x"});
+  link_.begin_auth(8, {.address = "192.0.2.2", .mechanism = "LOGIN", .response = {}});
+  run_loop(base_.get());
+  const std::vector<Authenticate> begun = lookup_.receive<Authenticate>();
+  ASSERT_EQ(begun.size(), 2U);
+  EXPECT_EQ(begun[0].address, "192.0.2.1");
+  EXPECT_EQ(begun[0].mechanism, "PLAIN");
+  EXPECT_TRUE(begun[0].has_response);
+  EXPECT_EQ(begun[0].response, "x");
+  EXPECT_FALSE(begun[1].has_response);
+  const std::uint64_t login = begun[1].id;
+
+  lookup_.send(step(login, AuthStep::Kind::challenge, "Username:"));
+  lookup_.send(step(begun[0].id, AuthStep::Kind::accepted, "tim"));
+  run_loop(base_.get());
+  ASSERT_EQ(steps_.size(), 2U);
+  EXPECT_EQ(steps_[0].first, 8U);
+  EXPECT_EQ(steps_[0].second.text, "Username:");
+  EXPECT_EQ(steps_[1].first, 7U);
+  EXPECT_EQ(steps_[1].second.kind, Step::accepted);
+  EXPECT_EQ(steps_[1].second.text, "tim");
+
+  link_.respond_auth(8, "tim");
+  run_loop(base_.get());
+  const auto response = lookup_.receive<AuthResponse>();
+  ASSERT_EQ(response.size(), 1U);
+  EXPECT_EQ(response[0].id, login);
+  link_.end_auth(8);
+  lookup_.send(step(login, AuthStep::Kind::refused));  // on its way
+  run_loop(base_.get());
+  EXPECT_EQ(lookup_.receive<AuthEnd>().at(0).id, login);
+  EXPECT_EQ(steps_.size(), 2U);
+  EXPECT_FALSE(lookup_.closed());
+}
+
+TEST_F(LookupLinks, ExchangesEndWithTheirChannel) {
+  link_.begin_auth(6, {.address = "a", .mechanism = "PLAIN", .response = {}});
+  link_.expire(Clock::now());
+  ASSERT_EQ(steps_.size(), 1U);  // there was no channel
+  link_.connect(lookup_.open());
+  link_.begin_auth(7, {.address = "a", .mechanism = "PLAIN", .response = {}});
+  link_.begin_auth(8, {.address = "a", .mechanism = "PLAIN", .response = {}});
+  run_loop(base_.get());
+  const auto begun = lookup_.receive<Authenticate>();
+  lookup_.send(step(begun.at(1).id, AuthStep::Kind::challenge));
+  run_loop(base_.get());
+  ASSERT_EQ(steps_.size(), 2U);
+  lookup_.close();
+  run_loop(base_.get());
+  ASSERT_EQ(steps_.size(), 3U);
+  EXPECT_EQ(steps_[2].first, 7U);
+  EXPECT_EQ(steps_[2].second.kind, Step::unavailable);
+  // Its client had the turn: it hears of it then.
+  link_.connect(lookup_.open());
+  link_.respond_auth(8, "x");
+  link_.expire(Clock::now());
+  ASSERT_EQ(steps_.size(), 4U);
+  EXPECT_EQ(steps_[3].first, 8U);
+  EXPECT_EQ(steps_[3].second.kind, Step::unavailable);
+}
+
+TEST_F(LookupLinks, AnExchangeHasADeadlineWhileItWaitsForLookup) {
+  link_.connect(lookup_.open());
+  link_.begin_auth(7, {.address = "a", .mechanism = "PLAIN", .response = {}});
+  link_.expire(Clock::now() + AuthLink::kDeadline / 2);
+  EXPECT_TRUE(steps_.empty());
+  link_.expire(Clock::now() + AuthLink::kDeadline);
+  ASSERT_EQ(steps_.size(), 1U);
+  EXPECT_EQ(steps_[0].second.kind, Step::unavailable);
+}
+
+TEST_F(LookupLinks, AStepThatIsNotDueEndsTheChannel) {
+  link_.connect(lookup_.open());
+  lookup_.send(step(1, AuthStep::Kind::accepted, "tim"));
+  run_loop(base_.get());
+  EXPECT_TRUE(lookup_.closed());
+
+  link_.connect(lookup_.open());
+  link_.begin_auth(7, {.address = "a", .mechanism = "PLAIN", .response = {}});
+  run_loop(base_.get());
+  const std::uint64_t id = lookup_.receive<Authenticate>().at(0).id;
+  lookup_.send(step(id, AuthStep::Kind::challenge));
+  lookup_.send(step(id, AuthStep::Kind::accepted, "tim"));  // while it is the client's turn
+  run_loop(base_.get());
+  EXPECT_TRUE(lookup_.closed());
+  EXPECT_EQ(steps_.back().second.kind, Step::challenge);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ class LookupRole : public testing::Test {
     auto pair = make_channel_pair();
     master_ = std::make_unique<Channel>(std::move(pair->first));
     role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, key_,
-                                   resolver_, cache_, Role::Listeners());
+                                   resolver_, cache_, authenticator_, Role::Listeners());
   }
 
   // The test's end of a channel of that frontend's.
@@ -112,6 +112,13 @@ class LookupRole : public testing::Test {
   ResolverSettings resolver_;
   FakeTable mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
   EventBasePtr base_{event_base_new()};
+  FakeTable passwords_{"fake:password"};
+  Authenticator authenticator_{
+      base_.get(),
+      {{&passwords_}, {"PLAIN"}, key_},
+      *PasswordThreads::open([](const StoredPassword& stored, std::string_view password) {
+        return stored.matches(password);
+      })};
   std::unique_ptr<Channel> master_;
   std::unique_ptr<Role> role_;
   Packet packet_;
@@ -293,6 +300,45 @@ TEST(NoteLog, WritesANoteOnceAnInterval) {
   log.write({"a"}, start + NoteLog::kInterval);
   log.write({"a"}, start + NoteLog::kInterval + std::chrono::seconds(1));
   EXPECT_EQ(written, (std::vector<std::string>{"a", "b", "a"}));
+}
+
+TEST_F(LookupRole, RunsSaslExchangesForItsFrontends) {
+  passwords_.add("tim", "{DES-CRYPT}secleh8igablY");
+  const auto frontend = introduce(0);
+  send(*frontend, Authenticate{.id = 5, .address = "192.0.2.1", .mechanism = "PLAIN"});
+  ASSERT_EQ(frontend->receive(packet_), Channel::Status::ok);
+  const auto challenge = decode<AuthStep>(packet_.frames()[0].payload);
+  ASSERT_TRUE(challenge);
+  EXPECT_EQ(challenge->id, 5U);
+  EXPECT_EQ(challenge->kind, static_cast<std::uint8_t>(AuthStep::Kind::challenge));
+  send(*frontend, AuthResponse{.id = 5, .response = {"\0tim\0pencil", 11}});
+  Channel::Status status = frontend->receive(packet_);
+  while (status == Channel::Status::would_block) {  // a thread computes the hash
+    event_base_loop(base_.get(), EVLOOP_ONCE);
+    status = frontend->receive(packet_);
+  }
+  ASSERT_EQ(status, Channel::Status::ok);
+  const auto outcome = decode<AuthStep>(packet_.frames()[0].payload);
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->kind, static_cast<std::uint8_t>(AuthStep::Kind::accepted));
+  EXPECT_EQ(outcome->text, "tim");
+}
+
+TEST_F(LookupRole, EndsAFrontendThatBreaksTheRulesOfExchanges) {
+  const auto twice = introduce(0);
+  send(*twice, Authenticate{.id = 1, .address = "a", .mechanism = "PLAIN"});
+  send(*twice, Authenticate{.id = 1, .address = "a", .mechanism = "PLAIN"});
+  EXPECT_TRUE(is_closed(*twice));
+  const auto early = introduce(1);
+  send(*early, AuthResponse{.id = 1, .response = "x"});
+  EXPECT_TRUE(is_closed(*early));
+  const auto much = introduce(2);
+  for (std::uint64_t id = 0; id <= kAuthWindow; ++id) {
+    much->send(Authenticate{.id = id, .address = "a", .mechanism = "PLAIN"});
+  }
+  EXPECT_EQ(much->flush(), Channel::Status::ok);
+  turn();
+  EXPECT_TRUE(is_closed(*much));
 }
 
 }  // namespace

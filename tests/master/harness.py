@@ -77,6 +77,7 @@ class Master:
             "frontend_user": FRONTEND_USER,
             "lookup_user": LOOKUP_USER,
             "control_socket": self.control,
+            "trusted_clients": "127.0.0.1, [::1]",
             "mail_owner": "games",
             "setgid_group": "games",
             "myhostname": "mail.example",

@@ -68,7 +68,7 @@ TEST(Path, StrictTakesNoLeniency) {
 }
 
 int code_of_mail(std::string_view text) {
-  const auto result = parse_mail_parameters(text);
+  const auto result = parse_mail_parameters(text, false);
   return result ? 250 : result.error().code;
 }
 
@@ -78,21 +78,21 @@ int code_of_rcpt(std::string_view text) {
 }
 
 TEST(MailParameters, Good) {
-  const auto all = parse_mail_parameters("SIZE=123 BODY=8BITMIME SMTPUTF8");
+  const auto all = parse_mail_parameters("SIZE=123 BODY=8BITMIME SMTPUTF8", false);
   ASSERT_TRUE(all);
   EXPECT_EQ(all->size, 123U);
   EXPECT_TRUE(all->smtputf8);
-  const auto none = parse_mail_parameters("");
+  const auto none = parse_mail_parameters("", false);
   ASSERT_TRUE(none);
   EXPECT_EQ(none->size, 0U);
   EXPECT_FALSE(none->smtputf8);
   EXPECT_FALSE(all->binary);
-  EXPECT_TRUE(parse_mail_parameters("body=BinaryMIME")->binary);
-  EXPECT_TRUE(parse_mail_parameters("body=7bit"));
-  EXPECT_EQ(parse_mail_parameters("size=00000000000000000007")->size, 7U);
-  EXPECT_EQ(parse_mail_parameters("size=18446744073709551615")->size,
+  EXPECT_TRUE(parse_mail_parameters("body=BinaryMIME", false)->binary);
+  EXPECT_TRUE(parse_mail_parameters("body=7bit", false));
+  EXPECT_EQ(parse_mail_parameters("size=00000000000000000007", false)->size, 7U);
+  EXPECT_EQ(parse_mail_parameters("size=18446744073709551615", false)->size,
             std::numeric_limits<std::uint64_t>::max());
-  EXPECT_EQ(parse_mail_parameters("size=99999999999999999999")->size,
+  EXPECT_EQ(parse_mail_parameters("size=99999999999999999999", false)->size,
             std::numeric_limits<std::uint64_t>::max());
 }
 
@@ -126,6 +126,25 @@ TEST(MailParameters, Bad) {
   for (const std::string_view text : {"FOO", "FOO=1", "RET=FULL", "ENVID=x", "AUTH=<>", "XYZ-1=a",
                                       "ORCPT=rfc822;a@x", "MT-PRIORITY=3"}) {
     EXPECT_EQ(code_of_mail(text), 555) << text;  // B29, M1
+  }
+}
+
+// L12
+TEST(MailParameters, AuthIsXtextWhereItIsOffered) {
+  const auto submitter = [](std::string_view text) {
+    const auto parameters = parse_mail_parameters(text, true);
+    return parameters ? parameters->submitter.value_or("none")
+                      : std::to_string(parameters.error().code);
+  };
+  EXPECT_EQ(submitter("SIZE=1"), "none");
+  EXPECT_EQ(submitter("AUTH=<>"), "<>");
+  // RFC 4954 section 5's example, and an octet beyond 7F.
+  EXPECT_EQ(submitter("auth=e+3Dmc2@example.com"), "e=mc2@example.com");
+  EXPECT_EQ(submitter("AUTH=a+2Bb+20c@example.com"), "a+b c@example.com");
+  EXPECT_EQ(submitter("AUTH=" + std::string(500, 'a')), std::string(500, 'a'));
+  for (const std::string_view bad : {"AUTH", "AUTH=", "AUTH=a+b", "AUTH=a+3", "AUTH=a+3d",
+                                     "AUTH=a=b", "AUTH=a\x80", "AUTH=<> AUTH=<>"}) {
+    EXPECT_EQ(submitter(bad), "501") << bad;
   }
 }
 

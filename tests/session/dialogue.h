@@ -9,6 +9,10 @@
 //   refuse ADDRESS REASON [text=WORDS_WITH_UNDERSCORES] [after=MS]
 //   deliver PATH REASON|ok [after=MS]    what becomes of a copy
 //   body refused | full-at=N | refused-at=N
+//   auth STEP [TEXT]                     what AUTH is answered next: challenge, accepted,
+//                                        refused or unavailable
+//   heard MESSAGE                        the backend's next of AUTH: MECHANISM, MECHANISM:RESPONSE,
+//                                        :RESPONSE, end
 //   C: line          sent with CR LF; escapes \r \n \t \0 \\ \xHH
 //   C[N]: line       the same N times
 //   c: octets        sent as they stand

@@ -35,6 +35,13 @@ const std::map<std::string, Reason> kReasons{
     {"overload", Reason::overload},
 };
 
+const std::map<std::string, AuthStep::Kind> kAuthSteps{
+    {"challenge", AuthStep::Kind::challenge},
+    {"accepted", AuthStep::Kind::accepted},
+    {"refused", AuthStep::Kind::refused},
+    {"unavailable", AuthStep::Kind::unavailable},
+};
+
 struct Case {
   Dialogue dialogue;
   Manner manner;
@@ -70,6 +77,7 @@ class Performance {
   void begin() {
     if (session_) return;
     session_.emplace(settings_, "S1", peer_, backend_);
+    if (encrypted_) session_->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256});
     client_.emplace(*session_, backend_, manner_ == Manner::bytewise ? 1 : SIZE_MAX);
     if (manner_ != Manner::pipelined) return;
     std::string all;
@@ -146,6 +154,9 @@ class Performance {
       rest_ = copy.content;
       std::string part;
       if (words >> part) skip_trace(part);
+    } else if (what == "heard") {
+      ASSERT_LT(heard_, backend_.auth_messages.size()) << "nothing more was heard";
+      EXPECT_EQ(backend_.auth_messages[heard_++], unescaped(text.substr(6)));
     } else if (what == "nothing") {
       EXPECT_EQ(backend_.stored.size(), stored_);
     } else if (what == "log") {
@@ -195,6 +206,9 @@ class Performance {
                                                                     : 0);
     if (what == "set") {
       set(name, value);
+    } else if (what == "auth") {
+      ASSERT_TRUE(kAuthSteps.contains(name)) << name;
+      backend_.auth_steps.push_back({kAuthSteps.at(name), unescaped(value)});
     } else if (what == "mailbox") {
       std::vector<std::string> paths;
       std::istringstream list(value);
@@ -239,12 +253,23 @@ class Performance {
       settings_.strict_rfc821_envelopes = true;
     } else if (name == "reject_bare_newline") {
       settings_.reject_bare_newline = true;
+    } else if (name == "mechanisms") {
+      std::istringstream list(value);
+      settings_.auth_mechanisms.clear();
+      for (std::string one; std::getline(list, one, ',');) settings_.auth_mechanisms.push_back(one);
+    } else if (name == "auth") {
+      settings_.auth = value == "required"    ? AuthUse::required
+                       : value == "strangers" ? AuthUse::required_of_strangers
+                                              : AuthUse::offered;
+    } else if (name == "trusted") {
+      peer_.trusted = true;
+    } else if (name == "encrypted") {
+      settings_.tls_first = true;
+      encrypted_ = true;
     } else if (name == "defer_over_quota") {
       settings_.defer_over_quota = true;
     } else if (name == "mails_refused") {
       backend_.mails_refused = number();
-    } else if (name == "trusted") {
-      peer_.trusted = true;
     } else if (name == "address") {
       peer_.address = value;
       peer_.port = 4711;
@@ -313,6 +338,8 @@ class Performance {
   ScriptedBackend backend_;
   std::optional<Session> session_;
   std::optional<Client> client_;
+  bool encrypted_ = false;  // before the greeting
+  std::size_t heard_ = 0;   // of AUTH, that the dialogue has named
   std::size_t stored_ = 0;  // messages that the dialogue has named
   std::string rest_;        // of the one named last
   bool compared_ = false;   // with lines of the dialogue

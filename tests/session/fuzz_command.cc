@@ -36,7 +36,7 @@ void must_be_field(const std::string& field) {
 void must_be_clean(const std::string& line) { must(std::ranges::none_of(line, is_control)); }
 
 void use_path(const PathArgument& path) {
-  static_cast<void>(parse_mail_parameters(path.parameters));
+  static_cast<void>(parse_mail_parameters(path.parameters, true));
   const auto address = lmtpd::Address::parse(path.mailbox);
   if (!address) {
     must_be_clean(reply_line(reply_to(address.error(), false)));

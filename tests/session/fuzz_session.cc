@@ -37,8 +37,14 @@ class Run {
     backend_.add_mailbox("a@x.org", {"a"});
     backend_.add_mailbox("b@x.org", {"b", "c"}, "final@x.org", ScriptedBackend::Duration(2));
     backend_.outcomes["c"] = {fail(Reason::over_quota, ""), ScriptedBackend::Duration(3)};
+    settings_.auth_mechanisms = {"SCRAM-SHA-256", "PLAIN"};
     Peer peer;
     peer.trusted = (flags & 32) != 0;
+    if ((flags & 1) != 0) settings_.auth = AuthUse::offered;
+    if ((flags & 2) != 0) settings_.auth = AuthUse::required_of_strangers;
+    using Step = AuthStep::Kind;
+    backend_.auth_steps = {{Step::challenge, "x"}, {Step::refused, {}},   {Step::unavailable, {}},
+                           {Step::challenge, {}},  {Step::accepted, "u"}, {Step::accepted, "v"}};
     session_.emplace(settings_, "S1", peer, backend_);
   }
 

@@ -41,6 +41,15 @@ void ScriptedBackend::give(Session& session, const Answer& answer) {
                                                                : found->second.mailboxes);
       return;
     }
+    case Kind::auth_step: {
+      if (exchange_ != Exchange::backends_turn || answer.id != auth_turn_) return;
+      const AuthStep step = auth_steps_taken_ < auth_steps.size()
+                                ? auth_steps[auth_steps_taken_++]
+                                : AuthStep{AuthStep::Kind::unavailable, {}};
+      exchange_ = step.kind == AuthStep::Kind::challenge ? Exchange::clients_turn : Exchange::none;
+      session.on_auth_step(step);
+      return;
+    }
     case Kind::body_ready:
       if (!bodies_.contains(answer.id)) return;
       bodies_[answer.id].state = BodyState::open;
@@ -65,6 +74,30 @@ void ScriptedBackend::start_resolve(std::uint64_t id, const Address& recipient) 
   const auto found = recipients.find(address);
   owe(found == recipients.end() ? Duration(0) : found->second.after,
       {{}, Kind::resolved, id, 0, address});
+}
+
+void ScriptedBackend::start_auth(const AuthStart& start) {
+  if (exchange_ != Exchange::none) breach("a second exchange");
+  auth_messages.emplace_back(start.mechanism);
+  if (start.response) auth_messages.back() += ":" + std::string(*start.response);
+  owe_auth_step();
+}
+
+void ScriptedBackend::continue_auth(std::string_view response) {
+  if (exchange_ != Exchange::clients_turn) breach("continue_auth() out of turn");
+  auth_messages.push_back(":" + std::string(response));
+  owe_auth_step();
+}
+
+void ScriptedBackend::end_auth() {
+  if (exchange_ == Exchange::none) breach("end_auth() of no exchange");
+  exchange_ = Exchange::none;
+  auth_messages.emplace_back("end");
+}
+
+void ScriptedBackend::owe_auth_step() {
+  exchange_ = Exchange::backends_turn;
+  owe(Duration(0), {{}, Kind::auth_step, ++auth_turn_, 0, {}});
 }
 
 void ScriptedBackend::start_body(std::uint64_t id, std::uint64_t octets) {

@@ -31,6 +31,8 @@ class ScriptedBackend final : public Backend {
 
   // ---- the script
 
+  // What AUTH is answered: for each challenge or outcome, one; then `unavailable`.
+  std::vector<AuthStep> auth_steps;
   // What is not named is unknown_user.
   std::map<std::string, Resolution, std::less<>> recipients;  // by external address
   // What is not named is stored at once.
@@ -58,6 +60,7 @@ class ScriptedBackend final : public Backend {
   std::vector<std::size_t> appended;      // octets of each append_body()
   std::vector<Stored> stored;             // that were to be delivered, whatever the outcome
   std::size_t bodies_dropped = 0;
+  std::vector<std::string> auth_messages;  // "MECHANISM", "MECHANISM:RESPONSE", ":RESPONSE", "end"
   std::vector<std::string> log_lines;
   [[nodiscard]] const std::vector<std::string>& breaches() const { return breaches_; }
 
@@ -75,6 +78,9 @@ class ScriptedBackend final : public Backend {
   std::time_t wall_clock() override { return 1763852700; }  // Sat, 22 Nov 2025 23:05:00 UTC
   bool may_send_mail() override { return mails_refused == 0 || mails_refused-- == 0; }
   void start_resolve(std::uint64_t id, const Address& recipient) override;
+  void start_auth(const AuthStart& start) override;
+  void continue_auth(std::string_view response) override;
+  void end_auth() override;
   void start_body(std::uint64_t id, std::uint64_t octets) override;
   bool append_body(std::uint64_t id, std::string_view octets) override;
   void drop_body(std::uint64_t id) override;
@@ -82,7 +88,7 @@ class ScriptedBackend final : public Backend {
   void log(std::string_view line) override { log_lines.emplace_back(line); }
 
  private:
-  enum class Kind { resolved, body_ready, body_refused, copy_done };
+  enum class Kind { resolved, auth_step, body_ready, body_refused, copy_done };
   struct Answer {
     Clock::time_point due;
     Kind kind;
@@ -90,12 +96,14 @@ class ScriptedBackend final : public Backend {
     std::size_t copy = 0;
     std::string key;  // address, or path
   };
+  enum class Exchange { none, backends_turn, clients_turn };
   enum class BodyState { booking, open, full };
   struct Body {
     BodyState state = BodyState::booking;
     std::string octets;
   };
 
+  void owe_auth_step();
   void owe(Duration after, Answer answer);
   void give(Session& session, const Answer& answer);
   void breach(std::string what) { breaches_.push_back(std::move(what)); }
@@ -103,6 +111,9 @@ class ScriptedBackend final : public Backend {
   Clock::time_point now_{std::chrono::hours(1000)};
   std::vector<Answer> owed_;  // by time due
   std::map<std::uint64_t, Body> bodies_;
+  Exchange exchange_ = Exchange::none;
+  std::uint64_t auth_turn_ = 0;  // of which a step is owed
+  std::size_t auth_steps_taken_ = 0;
   std::vector<std::string> breaches_;
 };
 

@@ -444,5 +444,50 @@ TEST_F(SessionTest, ErrorsAreForgottenWithAMessage) {
   }
 }
 
+TEST_F(SessionTest, AResponseMayHave12288Octets) {  // L9
+  settings_.auth_mechanisms = {"PLAIN"};
+  backend_.auth_steps = {{AuthStep::Kind::challenge, {}},
+                         {AuthStep::Kind::challenge, {}},
+                         {AuthStep::Kind::refused, {}}};
+  settings_.auth = AuthUse::offered;
+  settings_.tls_first = true;
+  session_ = std::make_unique<Session>(settings_, "S1", Peer{"localhost", "unix"}, backend_);
+  session_->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256});
+  client_ = std::make_unique<Client>(*session_, backend_, SIZE_MAX);
+  client_->send("LHLO c\r\n");
+  while (client_->read_line_now()) {
+  }
+  const auto say = [&](const std::string& line) {
+    client_->send(line + "\r\n");
+    return client_->read_line().value_or("none").substr(0, 9);
+  };
+  EXPECT_EQ(say("AUTH PLAIN"), "334 ");
+  EXPECT_EQ(say(std::string(12288, 'A')), "334 ");
+  EXPECT_EQ(backend_.auth_messages.back().size(), 1 + 12288U / 4 * 3);
+  EXPECT_EQ(say(std::string(12289, 'A')), "500 5.5.6");
+  EXPECT_EQ(backend_.auth_messages.back(), "end");
+  EXPECT_EQ(say("AUTH PLAIN " + std::string(8193, 'A')), "500 5.5.2");  // a command's length
+  EXPECT_EQ(say("NOOP"), "250 2.0.0");
+}
+
+TEST_F(SessionTest, AShutdownWaitsForAnExchangesOutcome) {
+  settings_.auth_mechanisms = {"PLAIN"};
+  backend_.auth_steps = {{AuthStep::Kind::accepted, "u"}};
+  settings_.auth = AuthUse::offered;
+  settings_.tls_first = true;
+  session_ = std::make_unique<Session>(settings_, "S1", Peer{"localhost", "unix"}, backend_);
+  session_->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256});
+  client_ = std::make_unique<Client>(*session_, backend_, SIZE_MAX);
+  client_->send("LHLO c\r\n");
+  while (client_->read_line_now()) {
+  }
+  client_->send("AUTH PLAIN AHUAcA==\r\n");
+  session_->shut_down();
+  EXPECT_EQ(reply_now(), "none");
+  EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), "235 2.7.0");
+  EXPECT_EQ(reply_now(), "421 4.3.2");
+  EXPECT_TRUE(session_->closing());
+}
+
 }  // namespace
 }  // namespace lmtpd::session

@@ -204,7 +204,8 @@ def test_smuggling_makes_no_second_message(daemon, mail_base):  # H12
 
 def test_tcp_and_several_listeners(make_daemon, mail_base):
     port = free_port()
-    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}")
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}",
+                         trusted_clients="127.0.0.1")
     with Lmtp(("127.0.0.1", port)) as client:
         client.lhlo()
         assert client.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250

@@ -65,6 +65,7 @@ class Site:
             "listen": f"unix:private/dovecot-lmtp {{inet:127.0.0.1:{self.may[1]} tls=may}} "
                       f"inet:127.0.0.1:{self.must[1]} inets:127.0.0.1:{self.first[1]} "
                       f"{{inet:127.0.0.1:{self.plain[1]}, tls=none}}",
+            "trusted_clients": "127.0.0.1",
             "tls_security_level": "encrypt",
             "tls_cert_file": str(certificate),
             "tls_key_file": str(key),
@@ -295,7 +296,8 @@ def test_what_is_wrong_is_said(make_daemon, certificates):
             ({"tls_cert_file": str(certificate), "tls_key_file": str(key), "tls_cipherlist": "NONESUCH"},
              "tls_cipherlist: no cipher match"),
             ({}, "TLS needs a certificate")]:
-        daemon = make_daemon(start=False, listen=f"inets:127.0.0.1:{port}", **parameters)
+        daemon = make_daemon(start=False, listen=f"inets:127.0.0.1:{port}",
+                             trusted_clients="127.0.0.1", **parameters)
         checked = daemon.run("-t")
         assert checked.returncode == 78 and what in checked.stderr, (parameters, checked.stderr)
 

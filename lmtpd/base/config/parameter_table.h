@@ -84,6 +84,9 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
     {"hopcount_limit", Owner::postfix, "100", "Received headers of a message, then it loops."},
     {"forbid_bare_newline", Owner::lmtpd, "normalize", "What a bare newline in a message does: normalize or reject."},
 
+    {"auth_password_maps", Owner::lmtpd, "", "Tables from a login name to its stored password, for AUTH."},
+    {"auth_mechanisms", Owner::lmtpd, "SCRAM-SHA-256, PLAIN, LOGIN", "The SASL mechanisms that AUTH offers."},
+
     {"over_quota", Owner::lmtpd, "reject", "What a mailbox over its file system's quota gets: reject or defer."},
     {"fsync", Owner::lmtpd, "yes", "Whether a message is on disk before it is acknowledged."},
     {"spool_limit", Owner::lmtpd, "268435456", "Octets of memory for messages under way, of all clients together."},

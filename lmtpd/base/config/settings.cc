@@ -327,15 +327,6 @@ void read_addresses(Reader& reader, Settings& settings) {
   reader.yes_no("allow_percent_hack", settings.allow_percent_hack);
 }
 
-// An option that is passed over would leave a listener more open than its administrator means.
-void refuse_unbuilt_options(Reader& reader, const Settings& settings) {
-  for (const ListenSpec& spec : settings.listen) {
-    if (spec.options.auth.value_or(false)) {
-      reader.complain("listen", fmt::format("{}: auth=yes is not built", spec.text));
-    }
-  }
-}
-
 void read_tls(Reader& reader, Settings& settings) {
   reader.store("tls_security_level", parse_tls_level(reader.text("tls_security_level")),
                settings.tls_security_level);
@@ -379,7 +370,6 @@ void read_sessions(Reader& reader, Settings& settings) {
   reader.directory("queue_directory", settings.queue_directory);
   reader.store("listen", parse_listen_list(reader.text("listen"), settings.queue_directory),
                settings.listen);
-  refuse_unbuilt_options(reader, settings);
   read_tls(reader, settings);
   reader.store("trusted_clients", parse_network_list(reader.text("trusted_clients")),
                settings.trusted_clients);
@@ -399,6 +389,41 @@ void read_sessions(Reader& reader, Settings& settings) {
       "forbid_bare_newline", settings.forbid_bare_newline,
       std::to_array<std::pair<std::string_view, ForbidBareNewline>>(
           {{"normalize", ForbidBareNewline::normalize}, {"reject", ForbidBareNewline::reject}}));
+}
+
+void read_auth(Reader& reader, Settings& settings) {
+  constexpr std::string_view kName = "auth_mechanisms";
+  constexpr auto kKnown = std::to_array<std::string_view>({"SCRAM-SHA-256", "PLAIN", "LOGIN"});
+  reader.tables("auth_password_maps", settings.auth_password_maps);
+  const auto words = split_list(reader.text(kName));
+  if (!words) return reader.complain(kName, words.error());
+  if (words->empty()) return reader.complain(kName, "must name a mechanism");
+  settings.auth_mechanisms.clear();
+  for (const std::string_view word : *words) {
+    std::string name(word);
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+      return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+    if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end()) {
+      reader.complain(kName, fmt::format("\"{}\" is none of SCRAM-SHA-256, PLAIN, LOGIN", word));
+    }
+    settings.auth_mechanisms.push_back(std::move(name));
+  }
+}
+
+// Mail would be refused for good, which a mistake in the configuration must not do.
+void refuse_closed_doors(Reader& reader, const Settings& settings) {
+  if (!settings.auth_password_maps.empty()) return;
+  for (const ListenSpec& spec : settings.listen) {
+    if (spec.kind == ListenSpec::Kind::unix_socket || !spec.options.auth.value_or(true)) continue;
+    if (spec.options.auth) {
+      reader.complain("listen", fmt::format("{}: auth=yes needs auth_password_maps", spec.text));
+    } else if (settings.trusted_clients.empty() && settings.tls_client_ca.empty()) {
+      reader.complain("listen", fmt::format("{}: nobody could deliver here: set trusted_clients or "
+                                            "auth_password_maps, or write {{{} auth=no}}",
+                                            spec.text, spec.text));
+    }
+  }
 }
 
 void read_delivery_and_cache(Reader& reader, Settings& settings) {
@@ -447,6 +472,8 @@ Result<Settings> Settings::parse(const Parameters& parameters) {
   read_tables(reader, settings);
   read_addresses(reader, settings);
   read_sessions(reader, settings);
+  read_auth(reader, settings);
+  refuse_closed_doors(reader, settings);
   read_socketmap(reader, settings);
   read_delivery_and_cache(reader, settings);
   read_processes(reader, settings);
@@ -492,7 +519,7 @@ MatchList sources_of(const Settings& settings) {
   MatchList all;
   for (const TableList* list :
        {&settings.virtual_mailbox_maps, &settings.virtual_uid_maps, &settings.virtual_gid_maps,
-        &settings.virtual_alias_maps, &settings.transport_maps}) {
+        &settings.virtual_alias_maps, &settings.transport_maps, &settings.auth_password_maps}) {
     for (const TableRef& table : *list) {
       add_once(all, {.kind = MatchItem::Kind::table, .table = table});
     }

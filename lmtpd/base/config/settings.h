@@ -123,6 +123,8 @@ struct Settings {
   std::uint32_t client_connection_limit = 15'000;
   std::uint32_t recipient_limit = 1000;
   std::uint32_t error_limit = 20;
+  TableList auth_password_maps;  // empty: AUTH is not offered
+  std::vector<std::string> auth_mechanisms = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
 };
 
 // What the lookup role reads its answers from, once each: every table, and the /files of lists.

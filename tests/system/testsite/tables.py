@@ -1,8 +1,8 @@
-"""The site's five table files, as Postfix and lmtpd both read them."""
+"""The site's table files, as Postfix and lmtpd both read them, and that of the passwords."""
 
 from .directory import REPOSITORY
 
-NAMES = ("transport", "uids", "gids", "mailboxes", "virtual")
+NAMES = ("transport", "uids", "gids", "mailboxes", "virtual", "passwords")
 
 
 class Tables:

@@ -1,0 +1,274 @@
+#include "lookup/authenticator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+#include "lookup/fold.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+constexpr std::size_t kMostRecorded = 10'000;  // addresses, and users
+constexpr std::size_t kLongestMechanism = 20;  // RFC 4422 3.1
+
+// Until a site's own hash is met: yescrypt at Debian's cost, of nobody's password.
+constexpr std::string_view kFirstHash =
+    "$y$j9T$A4gna6NhnkeSqmuybjuJ/.$VZTZGdauoYzvq4/FrtHspyHJ.HeXQROukeFaxZ2PQb/";
+constexpr std::uint32_t kFirstIterations = 4096;  // RFC 7677's least
+constexpr std::size_t kFirstSalt = 16;            // octets; Dovecot's and PostgreSQL's
+
+}  // namespace
+
+struct Authenticator::Exchange {
+  Authenticator* owner;
+  Name name;
+  std::string method;
+  std::string address;
+  std::unique_ptr<Mechanism> mechanism;
+  bool is_clients_turn = false;
+  // Of the attempt under way:
+  std::string user;
+  std::string key;                      // his, in the tables
+  std::optional<std::string> password;  // none: a verifier is needed
+  bool is_waiting = false;              // for the time of its failures to pass
+  std::size_t next_table = 0;
+  std::string fault;
+  EventPtr timer;
+};
+
+Authenticator::Authenticator(event_base* base, Policy policy,
+                             std::unique_ptr<PasswordThreads> threads)
+    : base_(base),
+      policy_(std::move(policy)),
+      threads_(std::move(threads)),
+      addresses_(kMostRecorded),
+      users_(kMostRecorded),
+      last_met_(*StoredPassword::parse(kFirstHash)),
+      last_scram_{.iterations = kFirstIterations, .salt = std::string(kFirstSalt, '\0')},
+      checked_(event_new(base, threads_->fd(), EV_READ | EV_PERSIST, on_checked, this)) {
+  event_add(checked_.get(), nullptr);
+}
+
+Authenticator::~Authenticator() = default;
+
+bool Authenticator::begin(Client& client, const Authenticate& message) {
+  auto& of_client = exchanges_[&client];
+  if (of_client.size() >= kAuthWindow) return false;
+  const auto [place, fresh] = of_client.try_emplace(message.id);
+  if (!fresh) return false;
+  place->second = std::make_unique<Exchange>();
+  Exchange& exchange = *place->second;
+  exchange.owner = this;
+  exchange.name = {&client, message.id};
+  exchange.method = message.mechanism.substr(0, kLongestMechanism);
+  exchange.address = client_network(message.address);
+  exchange.timer.reset(event_new(base_, -1, 0, on_timer, &exchange));
+  if (std::ranges::find(policy_.mechanisms, message.mechanism) != policy_.mechanisms.end()) {
+    exchange.mechanism = make_mechanism(message.mechanism);
+  }
+  if (!exchange.mechanism) {
+    refuse(attempt_of(exchange), "a mechanism that is not offered");
+  } else {
+    take(exchange, message.has_response ? exchange.mechanism->respond(message.response)
+                                        : exchange.mechanism->begin());
+  }
+  return true;
+}
+
+bool Authenticator::respond(Client& client, std::uint64_t id, std::string_view message) {
+  Exchange* const exchange = find({&client, id});
+  if (exchange == nullptr || !exchange->is_clients_turn) return false;
+  exchange->is_clients_turn = false;
+  take(*exchange, exchange->mechanism->respond(message));
+  return true;
+}
+
+void Authenticator::end(Client& client, std::uint64_t id) {
+  const auto of_client = exchanges_.find(&client);
+  if (of_client != exchanges_.end()) of_client->second.erase(id);
+}
+
+void Authenticator::abandon(Client& client) { exchanges_.erase(&client); }
+
+Authenticator::Exchange* Authenticator::find(const Name& name) {
+  const auto of_client = exchanges_.find(name.client);
+  if (of_client == exchanges_.end()) return nullptr;
+  const auto found = of_client->second.find(name.id);
+  return found == of_client->second.end() ? nullptr : found->second.get();
+}
+
+void Authenticator::take(Exchange& exchange, MechanismStep step) {
+  if (const auto* challenge = std::get_if<Challenge>(&step)) {
+    exchange.is_clients_turn = true;
+    exchange.name.client->on_auth_step(exchange.name.id, AuthStep::Kind::challenge,
+                                       challenge->text);
+  } else if (auto* check = std::get_if<CheckPassword>(&step)) {
+    wait(exchange, std::move(check->user), std::move(check->password));
+  } else if (auto* need = std::get_if<NeedVerifier>(&step)) {
+    wait(exchange, std::move(need->user), std::nullopt);
+  } else if (const auto* refused = std::get_if<Refused>(&step)) {
+    refuse(attempt_of(exchange), refused->why);
+  } else {
+    accept(attempt_of(exchange));
+  }
+}
+
+void Authenticator::wait(Exchange& exchange, std::string user,
+                         std::optional<std::string> password) {
+  exchange.user = std::move(user);
+  exchange.key = fold(exchange.user);
+  exchange.password = std::move(password);
+  const Clock::time_point now = Clock::now();
+  const auto time =
+      std::max(addresses_.wait(exchange.address, now), users_.wait(exchange.key, now));
+  if (time.count() == 0) {
+    ask_next_table(exchange);
+    return;
+  }
+  exchange.is_waiting = true;
+  const timeval span = to_timeval(time);
+  event_add(exchange.timer.get(), &span);
+}
+
+void Authenticator::on_timer(evutil_socket_t, short, void* exchange) noexcept {
+  auto& late = *static_cast<Exchange*>(exchange);
+  Authenticator& self = *late.owner;
+  if (std::exchange(late.is_waiting, false)) {
+    self.ask_next_table(late);
+  } else {
+    log_warning("client={}: SASL {} authentication: no answer in time", escaped(late.address),
+                escaped(late.method));
+    self.tell(late.name, AuthStep::Kind::unavailable, {});
+  }
+}
+
+void Authenticator::ask_next_table(Exchange& exchange) {
+  if (exchange.next_table == 0) {
+    const timeval span = to_timeval(kDeadline);
+    event_add(exchange.timer.get(), &span);
+  }
+  while (exchange.next_table < policy_.passwords.size()) {
+    Table& table = *policy_.passwords[exchange.next_table++];
+    const std::uint64_t question = ++last_number_;
+    const std::optional<Answer> answer = table.lookup(exchange.key, *this, question);
+    if (!answer) {
+      questions_.emplace(question, exchange.name);
+      return;
+    }
+    if (!std::holds_alternative<Absent>(*answer)) return use(exchange, *answer);
+  }
+  settle(exchange, std::nullopt, "no such user");
+}
+
+void Authenticator::on_answer(std::uint64_t id, const Answer& answer) {
+  const auto question = questions_.find(id);
+  if (question == questions_.end()) return;
+  const Name name = question->second;
+  questions_.erase(question);
+  Exchange* const exchange = find(name);
+  if (exchange == nullptr) return;
+  if (std::holds_alternative<Absent>(answer)) {
+    ask_next_table(*exchange);
+  } else {
+    use(*exchange, answer);
+  }
+}
+
+void Authenticator::use(Exchange& exchange, const Answer& answer) {
+  const Table& table = *policy_.passwords[exchange.next_table - 1];
+  if (const auto* unavailable = std::get_if<Unavailable>(&answer)) {
+    log_warning("client={}: SASL {} authentication: {}", escaped(exchange.address),
+                escaped(exchange.method), escaped(unavailable->why));
+    tell(exchange.name, AuthStep::Kind::unavailable, {});
+    return;
+  }
+  const std::vector<std::string>& values = std::get<Found>(answer).values;
+  if (values.size() != 1) {
+    return settle(exchange, std::nullopt, table.name() + ": several passwords of one user");
+  }
+  Result<StoredPassword> stored = StoredPassword::parse(values[0]);
+  if (!stored) {
+    return settle(exchange, std::nullopt, table.name() + ": " + stored.error().text);
+  }
+  settle(exchange, *std::move(stored), {});
+}
+
+void Authenticator::settle(Exchange& exchange, std::optional<StoredPassword> stored,
+                           std::string fault) {
+  exchange.fault = std::move(fault);
+  if (stored) last_met_ = *stored;
+  const ScramVerifier* const verifier = last_met_.scram();
+  if (verifier != nullptr) last_scram_ = *verifier;
+  if (exchange.password) {
+    const std::uint64_t number = ++last_number_;
+    if (threads_->start(number, last_met_, *std::exchange(exchange.password, std::nullopt))) {
+      attempts_.emplace(number, attempt_of(exchange));
+    } else {
+      log_warning("client={}: SASL {} authentication: too many at a time",
+                  escaped(exchange.address), escaped(exchange.method));
+      tell(exchange.name, AuthStep::Kind::unavailable, {});
+    }
+    return;
+  }
+  event_del(exchange.timer.get());
+  if (stored && verifier == nullptr) exchange.fault = "the stored password is none for SCRAM";
+  take(exchange, exchange.mechanism->use_verifier(
+                     stored && verifier != nullptr ? *verifier : nobodys_verifier(exchange.key)));
+}
+
+// The salt is the same each time, as that of a user who is there is; the keys are nobody's.
+ScramVerifier Authenticator::nobodys_verifier(const std::string& user) const {
+  const std::string_view key(reinterpret_cast<const char*>(policy_.key.data()), policy_.key.size());
+  const Digest salt = hmac_sha256(key, "salt " + user);
+  ScramVerifier verifier{.iterations = last_scram_.iterations};
+  verifier.salt = octets(salt).substr(0, last_scram_.salt.size());
+  verifier.stored_key = hmac_sha256(key, "stored " + user);
+  verifier.server_key = hmac_sha256(key, "server " + user);
+  return verifier;
+}
+
+void Authenticator::on_checked(evutil_socket_t, short, void* self) noexcept {
+  static_cast<Authenticator*>(self)->take_checked();
+}
+
+void Authenticator::take_checked() {
+  for (const auto& [number, matches] : threads_->take_finished()) {
+    const Attempt attempt = std::move(attempts_.extract(number).mapped());
+    if (matches && attempt.fault.empty()) {
+      accept(attempt);
+    } else {
+      refuse(attempt, "wrong password");
+    }
+  }
+}
+
+Authenticator::Attempt Authenticator::attempt_of(const Exchange& exchange) {
+  return {exchange.name, exchange.method, exchange.address, exchange.user, exchange.fault};
+}
+
+void Authenticator::accept(const Attempt& attempt) {
+  // Not the address's: whoever has a password of his own would clear it between his guesses.
+  users_.forget(fold(attempt.user));
+  tell(attempt.exchange, AuthStep::Kind::accepted, attempt.user);
+}
+
+void Authenticator::refuse(const Attempt& attempt, std::string_view why) {
+  const Clock::time_point now = Clock::now();
+  const std::uint64_t failures = addresses_.add(attempt.address, now);
+  if (!attempt.user.empty()) users_.add(fold(attempt.user), now);
+  log_warning("client={}: SASL {} authentication failed: {}, sasl_username={}, failures={}",
+              escaped(attempt.address), escaped(attempt.method),
+              escaped(attempt.fault.empty() ? why : attempt.fault), escaped(attempt.user),
+              failures);
+  tell(attempt.exchange, AuthStep::Kind::refused, {});
+}
+
+// The name by value: that of an exchange goes with it.
+void Authenticator::tell(Name name, AuthStep::Kind kind, std::string_view text) {
+  if (find(name) == nullptr) return;
+  end(*name.client, name.id);
+  name.client->on_auth_step(name.id, kind, text);
+}
+
+}  // namespace lmtpd::lookup

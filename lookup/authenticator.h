@@ -1,0 +1,118 @@
+// lookup/authenticator.h -- runs SASL exchanges for the frontends: mechanism, tables, hashes.
+//
+// A stored password never leaves it: a frontend relays the client's messages and hears a challenge,
+// or how the exchange ended. Hashes are computed in threads. Whether a user exists shows neither in
+// a reply nor in the time that it takes: who is unknown, or whose stored password cannot be used,
+// is asked the same tables and costs a hash of the kind that was met last (for SCRAM: a salt that
+// stays the same, with as many iterations), and only the log says what was wrong.
+//
+// An attempt waits as FailureRecord says of its client's address and of its user, before any table
+// is asked. A client that leaves meanwhile ends that; what is being computed by then still counts.
+// Not thread-safe.
+#pragma once
+
+#include <event2/event.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "lmtpd/base/messages.h"
+#include "lmtpd/base/ticket.h"
+#include "lmtpd/event/event_ptr.h"
+#include "lookup/auth/failure_record.h"
+#include "lookup/auth/mechanism.h"
+#include "lookup/auth/password_threads.h"
+#include "lookup/table.h"
+#include "lookup/table_search.h"
+
+namespace lmtpd::lookup {
+
+class Authenticator final : private Asker {
+ public:
+  class Client {
+   public:
+    // At once or later, once for each begin() and respond(). `text`: the challenge, the user's name
+    // (accepted), or nothing. But for a challenge, the exchange is over.
+    virtual void on_auth_step(std::uint64_t id, AuthStep::Kind kind, std::string_view text) = 0;
+
+   protected:
+    ~Client() = default;
+  };
+
+  struct Policy {
+    Tables passwords;                     // from a user's name to his stored password
+    std::vector<std::string> mechanisms;  // allowed; names in capitals
+    Key key{};                            // for the salts of users who are not there
+  };
+
+  // For one answer: tables and hash. Then the outcome is `unavailable`.
+  static constexpr std::chrono::seconds kDeadline{60};
+
+  // The base and the tables outlive it.
+  Authenticator(event_base* base, Policy policy, std::unique_ptr<PasswordThreads> threads);
+  ~Authenticator();
+  Authenticator(const Authenticator&) = delete;
+  Authenticator& operator=(const Authenticator&) = delete;
+
+  // `address` is the peer's, numeric. False: the client has an exchange of this id, or kAuthWindow
+  // of others.
+  [[nodiscard]] bool begin(Client& client, const Authenticate& message);
+  // False: no response is due in an exchange of this id.
+  [[nodiscard]] bool respond(Client& client, std::uint64_t id, std::string_view message);
+  // The exchange, or all of the client's, is over; nothing more is told.
+  void end(Client& client, std::uint64_t id);
+  void abandon(Client& client);
+
+ private:
+  struct Exchange;
+  struct Name {
+    Client* client;
+    std::uint64_t id;
+  };
+  // A hash that is being computed.
+  struct Attempt {
+    Name exchange;
+    std::string method;
+    std::string address;
+    std::string user;
+    std::string fault;  // not empty: whatever the hash says, it is refused
+  };
+
+  static void on_timer(evutil_socket_t, short, void* exchange) noexcept;
+  static void on_checked(evutil_socket_t, short, void* self) noexcept;
+  void on_answer(std::uint64_t id, const Answer& answer) override;
+
+  [[nodiscard]] Exchange* find(const Name& name);
+  void take(Exchange& exchange, MechanismStep step);
+  void wait(Exchange& exchange, std::string user, std::optional<std::string> password);
+  void ask_next_table(Exchange& exchange);
+  void use(Exchange& exchange, const Answer& answer);
+  void settle(Exchange& exchange, std::optional<StoredPassword> stored, std::string fault);
+  [[nodiscard]] ScramVerifier nobodys_verifier(const std::string& user) const;
+  void take_checked();
+  void accept(const Attempt& attempt);
+  void refuse(const Attempt& attempt, std::string_view why);
+  void tell(Name name, AuthStep::Kind kind, std::string_view text);
+  [[nodiscard]] static Attempt attempt_of(const Exchange& exchange);
+
+  event_base* base_;
+  const Policy policy_;
+  std::unique_ptr<PasswordThreads> threads_;
+  std::unordered_map<Client*, std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>>>
+      exchanges_;
+  std::uint64_t last_number_ = 0;                        // of questions and attempts
+  std::unordered_map<std::uint64_t, Name> questions_;    // to tables
+  std::unordered_map<std::uint64_t, Attempt> attempts_;  // by the threads
+  FailureRecord addresses_;
+  FailureRecord users_;
+  StoredPassword last_met_;   // what an unknown user's password is compared with
+  ScramVerifier last_scram_;  // of it, iterations and length of the salt
+  EventPtr checked_;
+};
+
+}  // namespace lmtpd::lookup

@@ -1,0 +1,217 @@
+#include "lookup/authenticator.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "lmtpd/base/base64.h"
+#include "tests/lookup/fake_table.h"
+
+namespace lmtpd::lookup {
+namespace {
+
+using Kind = AuthStep::Kind;
+using std::string_view_literals::operator""sv;
+
+constexpr auto kDes = "{DES-CRYPT}secleh8igablY";  // "pencil"
+
+// Time is real, but nobody waits for it: what waits for FailureRecord is seen not to have happened.
+class AuthenticatorTest : public testing::Test, public Authenticator::Client {
+ protected:
+  struct Step {
+    std::uint64_t id;
+    Kind kind;
+    std::string text;
+  };
+
+  void on_auth_step(std::uint64_t id, Kind kind, std::string_view text) override {
+    steps_.push_back({id, kind, std::string(text)});
+  }
+
+  void begin(std::uint64_t id, std::string_view mechanism, std::string_view response,
+             const std::string& address = "192.0.2.1") {
+    EXPECT_TRUE(authenticator_.begin(*this, {.id = id,
+                                             .address = address,
+                                             .mechanism = mechanism,
+                                             .has_response = true,
+                                             .response = response}));
+  }
+  void plain(std::uint64_t id, const std::string& user, const std::string& password,
+             const std::string& address = "192.0.2.1") {
+    begin(id, "PLAIN", '\0' + user + '\0' + password, address);
+  }
+  // Turns the loop until there are `count` steps.
+  void wait_for(std::size_t count) {
+    while (steps_.size() < count) event_base_loop(base_.get(), EVLOOP_ONCE);
+  }
+  Kind outcome(const std::string& user, const std::string& password) {
+    // Each from an address of its own, so that none waits for the failures of another.
+    const auto id = ++last_id_;
+    const std::size_t before = steps_.size();
+    plain(id, user, password, "192.0.2." + std::to_string(id));
+    wait_for(before + 1);
+    EXPECT_EQ(steps_.back().id, id);
+    return steps_.back().kind;
+  }
+  // What SCRAM's first message draws.
+  std::string server_first(const std::string& user) {
+    const auto id = ++last_id_;
+    begin(id, "SCRAM-SHA-256", "n,,n=" + user + ",r=abc", "198.51.100." + std::to_string(id));
+    EXPECT_EQ(steps_.back().kind, Kind::challenge);
+    authenticator_.end(*this, id);
+    const std::string text = steps_.back().text;
+    return text.substr(text.find(",s="));
+  }
+
+  EventBasePtr base_{event_base_new()};
+  FakeTable table_{"fake:passwords", {{"tim", kDes}}};
+  std::atomic<int> hashes_ = 0;
+  std::atomic<int> verifiers_ = 0;
+  Authenticator authenticator_{
+      base_.get(),
+      {{&table_}, {"PLAIN", "LOGIN", "SCRAM-SHA-256"}, Key{}},
+      *PasswordThreads::open([this](const StoredPassword& stored, std::string_view password) {
+        ++(stored.scram() != nullptr ? verifiers_ : hashes_);
+        return stored.matches(password);
+      })};
+  std::vector<Step> steps_;
+  std::uint64_t last_id_ = 0;
+};
+
+TEST_F(AuthenticatorTest, KnowsWhoHasThePassword) {
+  EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);
+  EXPECT_EQ(steps_.back().text, "tim");
+  EXPECT_EQ(outcome("TIM", "pencil"), Kind::accepted);  // keys are folded, as in every table
+  EXPECT_EQ(steps_.back().text, "TIM");
+  EXPECT_EQ(outcome("tim", "pen"), Kind::refused);
+  EXPECT_EQ(outcome("tom", "pencil"), Kind::refused);
+  EXPECT_EQ(steps_.back().text, "");
+}
+
+// L7: the time that tells is that of the hashes.
+TEST_F(AuthenticatorTest, ComputesOneHashWhoeverTheUserIs) {
+  table_.add("plain", "{PLAIN}pencil");
+  table_.add("bare", "pencil");
+  table_.add("two", kDes);
+  table_.add("two", kDes);
+  int expected = 0;
+  for (const char* user : {"tim", "nobody", "plain", "bare", "two"}) {
+    EXPECT_EQ(outcome(user, "wrong"), Kind::refused);
+    EXPECT_EQ(hashes_, ++expected) << user;
+  }
+  EXPECT_EQ(outcome("plain", "pencil"), Kind::refused);
+  EXPECT_EQ(outcome("bare", "pencil"), Kind::refused);
+  EXPECT_EQ(outcome("two", "pencil"), Kind::refused);
+  EXPECT_EQ(verifiers_, 0);
+}
+
+// Whose password it may be that the last hash met was of.
+TEST_F(AuthenticatorTest, NobodyIsLetInByAnothersPassword) {
+  EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);
+  EXPECT_EQ(outcome("nobody", "pencil"), Kind::refused);
+}
+
+TEST_F(AuthenticatorTest, TheHashOfNobodyIsOfTheKindMetLast) {
+  table_.add("ann",
+             "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,"
+             "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+             "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
+  EXPECT_EQ(outcome("ann", "pencil"), Kind::accepted);
+  EXPECT_EQ(outcome("nobody", "pencil"), Kind::refused);
+  EXPECT_EQ(verifiers_, 2);
+  EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);
+  EXPECT_EQ(outcome("nobody", "pencil"), Kind::refused);
+  EXPECT_EQ(hashes_, 2);
+}
+
+TEST_F(AuthenticatorTest, ScramShowsNoDifferenceEither) {
+  table_.add("ann",
+             "{SCRAM-SHA-256}1000,W22ZaJ0SNY7soEsU,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+             "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
+  EXPECT_EQ(server_first("ann"), ",s=W22ZaJ0SNY7soEsU,i=1000");
+  const std::string nobody = server_first("nobody");
+  EXPECT_EQ(nobody.size(), server_first("ann").size());
+  EXPECT_TRUE(nobody.ends_with(",i=1000")) << nobody;
+  EXPECT_EQ(server_first("nobody"), nobody);
+  EXPECT_NE(server_first("nobody2"), nobody);
+  EXPECT_TRUE(server_first("tim").ends_with(",i=1000"));  // a hash of crypt(5)
+  EXPECT_EQ(hashes_ + verifiers_, 0);
+}
+
+TEST_F(AuthenticatorTest, WhoIsNotThereIsRefusedAtTheProof) {
+  begin(1, "SCRAM-SHA-256", "n,,n=nobody,r=abc");
+  ASSERT_EQ(steps_.size(), 1U);
+  const std::string nonce = steps_[0].text.substr(0, steps_[0].text.find(','));
+  EXPECT_TRUE(authenticator_.respond(*this, 1,
+                                     "c=biws," + nonce + ",p=" + to_base64(std::string(32, 'x'))));
+  ASSERT_EQ(steps_.size(), 2U);
+  EXPECT_EQ(steps_[1].kind, Kind::refused);
+}
+
+// L8
+TEST_F(AuthenticatorTest, ATableThatIsAwayIsNoRefusal) {
+  table_.fail();
+  EXPECT_EQ(outcome("tim", "pencil"), Kind::unavailable);
+  table_.mend();
+  EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);
+  EXPECT_EQ(hashes_, 1);
+}
+
+TEST_F(AuthenticatorTest, WaitsForTablesThatAnswerLater) {
+  Rounds rounds;
+  table_.answer_in(&rounds);
+  plain(1, "tim", "pencil");
+  EXPECT_TRUE(steps_.empty());
+  rounds.play_all();
+  wait_for(1);
+  EXPECT_EQ(steps_[0].kind, Kind::accepted);
+  // Its client is gone meanwhile.
+  plain(2, "tim", "pencil");
+  authenticator_.end(*this, 2);
+  rounds.play_all();
+  plain(3, "tim", "pencil");
+  authenticator_.abandon(*this);
+  rounds.play_all();
+  EXPECT_EQ(steps_.size(), 1U);
+  EXPECT_EQ(hashes_, 1);
+}
+
+// The next attempt of the same address, or with the same name, does not so much as ask a table.
+TEST_F(AuthenticatorTest, AfterAFailureTheNextAttemptWaits) {
+  plain(1, "tim", "wrong", "192.0.2.1");
+  wait_for(1);
+  const int asked = table_.asked();
+  plain(2, "other", "pencil", "192.0.2.1");
+  plain(3, "tim", "pencil", "192.0.2.2");
+  event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  EXPECT_EQ(table_.asked(), asked);
+  plain(4, "other", "pencil", "192.0.2.3");
+  wait_for(2);
+  EXPECT_EQ(steps_[1].id, 4U);  // a stranger to both does not
+  const auto start = std::chrono::steady_clock::now();
+  wait_for(4);
+  EXPECT_GT(std::chrono::steady_clock::now() - start, FailureRecord::kFirstWait / 2);
+}
+
+TEST_F(AuthenticatorTest, RefusesAMechanismThatIsNotAllowed) {
+  begin(1, "CRAM-MD5", "");
+  ASSERT_EQ(steps_.size(), 1U);
+  EXPECT_EQ(steps_[0].kind, Kind::refused);
+}
+
+TEST_F(AuthenticatorTest, AClientMaySpeakOnlyInTurn) {
+  EXPECT_FALSE(authenticator_.respond(*this, 1, ""));
+  Rounds rounds;
+  table_.answer_in(&rounds);
+  plain(1, "tim", "pencil");
+  EXPECT_FALSE(authenticator_.respond(*this, 1, ""));
+  EXPECT_FALSE(authenticator_.begin(*this, {.id = 1, .mechanism = "PLAIN"}));
+  authenticator_.abandon(*this);
+  rounds.play_all();
+}
+
+}  // namespace
+}  // namespace lmtpd::lookup

@@ -1,0 +1,169 @@
+"""AUTH on the whole daemon: PLAIN, LOGIN and SCRAM against passwords in PostgreSQL."""
+
+import base64
+import hashlib
+import hmac
+import os
+import ssl
+import subprocess
+
+import pytest
+
+from testsite import Authority, Lmtp, free_port, stored
+
+MESSAGE = b"Subject: authenticated\n\nbody\n"
+PASSWORD = "p\u00e4ss word"
+
+
+def made_by_dovecot(scheme):
+    done = subprocess.run(["doveadm", "pw", "-s", scheme, "-p", PASSWORD], capture_output=True,
+                          text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def users(postgres):
+    """user@domain.org with a hash, user@foo.org with a verifier, user2@domain.org in clear text."""
+    postgres.sql("ALTER TABLE users ALTER password TYPE text")
+    for user, stored_password in (("user@domain.org", made_by_dovecot("SHA512-CRYPT")),
+                                  ("user@foo.org", made_by_dovecot("SCRAM-SHA-256")),
+                                  ("user2@domain.org", "{PLAIN}" + PASSWORD)):
+        postgres.sql(f"UPDATE users SET password = '{stored_password}' WHERE userid = '{user}'")
+
+
+class Site:
+    """A daemon with one TCP port, TLS on it if the client likes."""
+
+    def __init__(self, make_daemon, tables, directory):
+        self.target = ("127.0.0.1", free_port())
+        certificate, key = directory / "crt", directory / "key"
+        Authority(directory, "ca").issue("mx.host.test", certificate, key)
+        self.daemon = make_daemon(
+            listen=f"unix:private/dovecot-lmtp {{inet:127.0.0.1:{self.target[1]} tls=may}}",
+            auth_password_maps=tables.map("passwords"), tls_cert_file=str(certificate),
+            tls_key_file=str(key))
+
+    def client(self, tls=True):
+        client = Lmtp(self.target)
+        client.lhlo()
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            client.starttls(context)
+        client.offers = client.lhlo().lines
+        return client
+
+
+# Each test has a daemon of its own: what one fails at would slow down the next.
+@pytest.fixture
+def auth(make_daemon, tables, tmp_path, users):
+    return Site(make_daemon, tables, tmp_path)
+
+
+def encoded(octets):
+    return base64.b64encode(octets).decode()
+
+
+def plain(client, user, password):
+    return client.command("AUTH PLAIN " + encoded(f"\0{user}\0{password}".encode()))
+
+
+def login(client, user, password):
+    assert client.command("AUTH LOGIN").text == encoded(b"Username:")
+    assert client.command(encoded(user.encode())).text == encoded(b"Password:")
+    return client.command(encoded(password.encode()))
+
+
+def scram(client, user, password):
+    """A client of RFC 7677; asserts that the server proves itself."""
+    first = f"n={user},r={encoded(os.urandom(12))}"
+    reply = client.command("AUTH SCRAM-SHA-256 " + encoded(b"n,," + first.encode()))
+    assert reply.code == 334, reply
+    server_first = base64.b64decode(reply.text).decode()
+    nonce, salt, iterations = (field[2:] for field in server_first.split(","))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt),
+                                 int(iterations))
+
+    def signed(key, text):
+        return hmac.digest(key, text.encode(), "sha256")
+    client_key = signed(salted, "Client Key")
+    final = f"c=biws,r={nonce}"
+    message = f"{first},{server_first},{final}"
+    signature = signed(hashlib.sha256(client_key).digest(), message)
+    proof = bytes(a ^ b for a, b in zip(client_key, signature))
+    reply = client.command(encoded(f"{final},p={encoded(proof)}".encode()))
+    if reply.code == 334:
+        expected = "v=" + encoded(signed(signed(salted, "Server Key"), message))
+        assert base64.b64decode(reply.text).decode() == expected
+        reply = client.command("")
+    return reply
+
+
+@pytest.mark.parametrize("mechanism, user, tls, protocol", [
+    (plain, "user@domain.org", True, "LMTPSA"),
+    (login, "User@Domain.ORG", True, "LMTPSA"),
+    (plain, "user@foo.org", True, "LMTPSA"),
+    (scram, "user@foo.org", True, "LMTPSA"),
+    (scram, "user@foo.org", False, "LMTPA"),
+])
+def test_who_has_the_password_delivers(auth, mail_base, mechanism, user, tls, protocol):
+    with auth.client(tls) as client:
+        assert client.command("MAIL FROM:<s@remote.example>").code == 530
+        reply = mechanism(client, user, PASSWORD)
+        assert (reply.code, reply.enhanced) == (235, "2.7.0")
+        outcome = client.deliver("s@remote.example", ["user@domain.org"], MESSAGE, " AUTH=<>")
+        assert outcome.final[0].code == 250
+    newest = max(stored(mail_base / "domain.org/mails/user"), key=lambda message: message.mtime_ns)
+    assert f" with {protocol} " in newest.header("Received")[0]
+    auth.daemon.wait_log(rf"client=127.0.0.1:\d+, sasl_method=\S+, sasl_username={user}")
+
+
+def test_what_is_wrong_is_one_reply_and_a_line_each(auth):
+    with auth.client() as client:
+        # As many times as fit before the waits grow; each would be followed by a longer one.
+        for user, mechanism, why in (("nobody@domain.org", plain, "no such user"),
+                                     ("user2@domain.org", plain, r"pgsql:.*\{PLAIN\} .* not supported"),
+                                     ("user@domain.org", scram, "none for SCRAM"),
+                                     ("user@domain.org", login, "wrong password")):
+            password = "wrong" if why == "wrong password" else PASSWORD
+            reply = mechanism(client, user, password)
+            assert str(reply) == "535 5.7.8 Authentication failed"
+            auth.daemon.wait_log(rf"client=127.0.0.1: SASL \S+ authentication failed: .*{why}"
+                                 rf".*sasl_username={user}")
+        assert client.command("MAIL FROM:<s@remote.example>").code == 530
+    assert PASSWORD not in auth.daemon.log_text()
+
+
+def test_a_password_is_not_taken_in_clear(auth):
+    with auth.client(tls=False) as client:
+        assert "AUTH SCRAM-SHA-256" in client.offers
+        assert plain(client, "user@domain.org", PASSWORD).code == 538
+    with auth.client() as client:
+        assert "AUTH SCRAM-SHA-256 PLAIN LOGIN" in client.offers
+
+
+def test_a_changed_password_counts_at_once_and_a_lost_database_is_no_refusal(auth, postgres):
+    with auth.client() as client:
+        assert plain(client, "user@domain.org", PASSWORD).code == 235
+    old = postgres.sql("SELECT password FROM users WHERE userid = 'user@domain.org'").strip()
+    try:
+        postgres.sql("UPDATE users SET password = '$1$TMbyNXba$aovNosx3T45nfzC8IMzNj/' "
+                     "WHERE userid = 'user@domain.org'")
+        with auth.client() as client:
+            assert plain(client, "user@domain.org", "pencil").code == 235
+    finally:
+        postgres.sql(f"UPDATE users SET password = '{old}' WHERE userid = 'user@domain.org'")
+    postgres.stop()
+    try:
+        with auth.client() as client:
+            reply = plain(client, "user@domain.org", PASSWORD)
+            assert (reply.code, reply.enhanced) == (454, "4.7.0")
+    finally:
+        postgres.start()
+
+
+def test_a_unix_socket_asks_for_no_password(auth):
+    with auth.daemon.client() as client:
+        assert client.command("AUTH PLAIN AAAA").code == 502
+    assert auth.daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
