@@ -197,7 +197,7 @@ TEST(Listen, RefusesEverythingElse) {
       {"inet:a:0", "port"},
       {"inet:a:65536", "port"},
       {"inet:a:lmtp", "port"},
-      {"inet:a:25", "port 25"},
+      {"inet:a:25", "port 25"},  // A19
       {"inet:[::1]:25", "port 25"},
       {"{inet:a:24 tls=yes}", "tls: \"yes\" is none of: none, may, encrypt"},
       {"{inet:a:24 tls=}", "tls: \"\" is none of"},

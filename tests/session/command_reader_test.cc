@@ -52,7 +52,7 @@ TEST(CommandReader, ReportsABadLineOnceAndDropsItToItsCrLf) {
   EXPECT_EQ(lines_of("A\0B\nC\r\nD\r\n"sv), (Lines{"!nul", "D"}));  // H17
 }
 
-TEST(CommandReader, TakesEightKibibytes) {  // C1, C2
+TEST(CommandReader, TakesEightKibibytes) {  // C1, C2, J8
   const std::string longest(CommandReader::kLongest - 2, 'x');
   EXPECT_EQ(lines_of(longest + "\r\nD\r\n"), (Lines{longest, "D"}));
   EXPECT_EQ(lines_of(longest + "x\r\nD\r\n"), (Lines{"!too long", "D"}));

@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+"""docs/protocol.md: each point of points.txt with the tests that name it.
+
+    tests/protocol/table.py           writes it
+    tests/protocol/table.py --check   fails where it is not what would be written, or a point has no test
+
+A test names points by a comment or a line of its docstring that is nothing else, in a trailing comment, in
+parentheses at the end of a docstring's sentence ("A1, H3-H5"), or at the start of a dialogue's heading.
+"""
+import pathlib
+import re
+import sys
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+DOCUMENT = TESTS.parent / "docs" / "protocol.md"
+ONE = r"[A-N]\d{1,2}(?:-[A-N]\d{1,2})?"
+LIST = rf"{ONE}(?:, {ONE})*"
+NAMED = {
+    ".cc": re.compile(rf"// ({LIST})$"),
+    ".py": re.compile(rf"(?:# ({LIST})$|\(({LIST})\)[.:;,]|^\s*\"*({LIST})\.?\"*$)"),
+}
+TEST = {
+    ".cc": re.compile(r"^(?:TEST|TEST_F|TEST_P)\((\w+), (\w+)\)"),
+    ".py": re.compile(r"^def (test_\w+)\("),
+}
+HEADING = re.compile(rf"^== ((?:{ONE} )+)(.*)$")
+NOT_BUILT = "Not built:"
+HEAD = """# Protocol, point by point
+
+What a conformance test of the server has to show, and the test that shows it. Behind a dash stands what lmtpd does where the
+standards leave a choice, contradict each other, or were not followed, and why. Made by `tests/protocol/table.py` from
+`tests/protocol/points.txt` and the tests that name a point; `ctest -R protocol.table` fails where a point has no test.
+"""
+
+
+def points():
+    """[(heading, [(id, source, requirement)])]"""
+    sections = []
+    for line in (TESTS / "protocol" / "points.txt").read_text().splitlines():
+        if line.startswith("== "):
+            sections.append((line[3:], []))
+        elif line and not line.startswith("#"):
+            sections[-1][1].append(tuple(part.strip() for part in line.split("|", 2)))
+    return sections
+
+
+def ids(text):
+    """"A1, H3-H5" -> A1 H3 H4 H5"""
+    for first, last in re.findall(r"([A-N]\d{1,2})(?:-([A-N]\d{1,2}))?", text):
+        for number in range(int(first[1:]), int((last or first)[1:]) + 1):
+            yield f"{first[0]}{number}"
+
+
+def of_dialogues(path):
+    for line in path.read_text().splitlines():
+        if found := HEADING.match(line):
+            for point in ids(found[1]):
+                yield point, f"{path.name}: {found[2]}"
+
+
+def of_program(path):
+    test = None
+    for line in path.read_text().splitlines():
+        if found := TEST[path.suffix].match(line):
+            test = ".".join(found.groups()) if path.suffix == ".cc" else f"{path.name}: {found[1]}"
+        if test and (found := NAMED[path.suffix].search(line)):
+            for point in ids(next(filter(None, found.groups()))):
+                yield point, test
+
+
+def tests():
+    """{id: [test]}"""
+    named = {}
+    for path in sorted(TESTS.rglob("*")):
+        if path.parent.name == "dialogues":
+            found = of_dialogues(path)
+        elif path.suffix in TEST and path.parent.name != "protocol":
+            found = of_program(path)
+        else:
+            continue
+        for point, test in found:
+            if test not in named.setdefault(point, []):
+                named[point].append(test)
+    return named
+
+
+def document(sections, named):
+    lines = [HEAD]
+    for heading, section in sections:
+        lines += [f"## {heading}", "", "| | from | what | test |", "|---|---|---|---|"]
+        for point, source, requirement in section:
+            shown = "<br>".join(f"`{test}`" for test in named.get(point, []))
+            lines.append(f"| {point} | {source} | {requirement.replace(' -- ', ' — ')} | {shown} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main():
+    sections, named = points(), tests()
+    text = document(sections, named)
+    if sys.argv[1:] != ["--check"]:
+        DOCUMENT.write_text(text)
+        return
+    known = {point for _, section in sections for point, _, _ in section}
+    faults = [f"{point}: no test" for _, section in sections for point, _, requirement in section
+              if point not in named and NOT_BUILT not in requirement]
+    faults += [f"{point}: named by {named[point][0]}, and no point" for point in named.keys() - known]
+    if not DOCUMENT.exists() or DOCUMENT.read_text() != text:
+        faults.append(f"{DOCUMENT.name} is not what {sys.argv[0]} writes")
+    sys.exit("\n".join(faults) if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
