@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include "lmtpd/base/address.h"
-#include "lmtpd/base/config/complaints.h"
 #include "lmtpd/base/config/network_list.h"
+#include "lmtpd/base/config/parameter_reader.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/config/values.h"
 #include "lmtpd/base/types.h"
@@ -18,187 +17,10 @@
 namespace lmtpd {
 namespace {
 
-using Duration = Settings::Duration;
-using std::chrono_literals::operator""h;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
-constexpr Duration kLongestTime = 24h * 24;  // 24 days: its milliseconds fit into 31 bits
-constexpr std::uint32_t kMost = std::numeric_limits<std::int32_t>::max();
-constexpr std::uint64_t kMostOctets = std::numeric_limits<std::int64_t>::max();
-
-// Turns the text of one parameter after the other into a member, and notes what is wrong.
-class Reader {
- public:
-  explicit Reader(const Parameters& parameters) : parameters_(parameters) {}
-
-  [[nodiscard]] const std::string& text(std::string_view name) const {
-    return parameters_.value(name);
-  }
-  void complain(std::string_view name, std::string_view what) {
-    complaints_.add(fmt::format("{}: {}", parameters_.origin(name), name), what);
-  }
-  [[nodiscard]] const Complaints& complaints() const { return complaints_; }
-
-  template <class T>
-  void store(std::string_view name, Parsed<T> parsed, T& member) {
-    if (parsed) {
-      member = std::move(*parsed);
-    } else {
-      complain(name, parsed.error());
-    }
-  }
-
-  void yes_no(std::string_view name, bool& member) {
-    store(name, parse_yes_no(text(name)), member);
-  }
-  void number(std::string_view name, std::uint32_t& member, std::uint32_t least = 1,
-              std::uint32_t most = kMost) {
-    const auto parsed = parse_number(text(name), least, most);
-    if (parsed) {
-      member = static_cast<std::uint32_t>(*parsed);
-    } else {
-      complain(name, parsed.error());
-    }
-  }
-  void size(std::string_view name, std::uint64_t& member, std::uint64_t least) {
-    store(name, parse_number(text(name), least, kMostOctets), member);
-  }
-  void time(std::string_view name, Duration& member, Duration least) {
-    store(name, parse_time(text(name), least, kLongestTime), member);
-  }
-  void tables(std::string_view name, TableList& member) {
-    store(name, parse_table_list(text(name)), member);
-  }
-  void required_tables(std::string_view name, TableList& member) {
-    auto parsed = parse_table_list(text(name));
-    if (parsed && parsed->empty()) parsed = tl::unexpected(std::string("must name a table"));
-    store(name, std::move(parsed), member);
-  }
-  void matches(std::string_view name, MatchList& member) {
-    store(name, parse_match_list(text(name)), member);
-  }
-
-  // Without the slashes at its end.
-  void directory(std::string_view name, std::string& member) {
-    std::string path = text(name);
-    if (!path.starts_with('/')) {
-      complain(name,
-               path.empty() ? "must be set" : fmt::format("\"{}\" is not an absolute path", path));
-      return;
-    }
-    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-    member = std::move(path);
-  }
-
-  // The absolute path of a file, or nothing.
-  void file(std::string_view name, std::string& member) {
-    if (!text(name).empty() && !text(name).starts_with('/')) {
-      complain(name, fmt::format("\"{}\" is not an absolute path", text(name)));
-    }
-    member = text(name);
-  }
-  void files(std::string_view name, std::vector<std::string>& member) {
-    const auto words = split_list(text(name));
-    if (!words) return complain(name, words.error());
-    for (const std::string_view word : *words) {
-      if (!word.starts_with('/')) {
-        complain(name, fmt::format("\"{}\" is not an absolute path", word));
-      }
-      member.emplace_back(word);
-    }
-  }
-
-  // Of the characters of ciphers(1); whether it names any, OpenSSL says later.
-  void ciphers(std::string_view name, std::string& member) {
-    constexpr std::string_view kOctets =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:,!+@=";
-    member = text(name);
-    if (member.find_first_not_of(kOctets) != std::string::npos) {
-      complain(name, fmt::format("\"{}\" is not a list of ciphers", member));
-    }
-  }
-
-  void socket_path(std::string_view name, std::string& member) {
-    store(name, parse_socket_path(text(name)), member);
-  }
-
-  // A user, a group, or both with a colon between them.
-  [[nodiscard]] static bool is_account(std::string_view word) {
-    return !word.empty() && word.find_first_of(": \t\r\n,/") == std::string_view::npos;
-  }
-  void account(std::string_view name, std::string& member) {
-    if (is_account(text(name))) {
-      member = text(name);
-    } else {
-      complain(name, fmt::format("\"{}\" is not the name of one user or group", text(name)));
-    }
-  }
-  void user_group(std::string_view name, UserGroup& member) {
-    const std::string& value = text(name);
-    const std::size_t colon = std::min(value.find(':'), value.size());
-    UserGroup parsed{value.substr(0, colon), value.substr(std::min(colon + 1, value.size()))};
-    if (is_account(parsed.user) && is_account(parsed.group)) {
-      member = std::move(parsed);
-    } else {
-      complain(name, fmt::format("\"{}\" is not of the form user:group", value));
-    }
-  }
-
-  void host(std::string_view name, std::string& member) {
-    constexpr std::string_view kOctets =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
-    const std::string& value = text(name);
-    // Octets beyond ASCII are those of an internationalised name.
-    const bool valid = !value.empty() && value.size() <= 253 && !value.starts_with('.') &&
-                       !value.ends_with('.') && value.find("..") == std::string::npos &&
-                       std::all_of(value.begin(), value.end(), [&](char c) {
-                         return (static_cast<unsigned char>(c) & 0x80) != 0 ||
-                                kOctets.find(c) != std::string_view::npos;
-                       });
-    if (valid) {
-      member = value;
-    } else {
-      complain(name, fmt::format("\"{}\" is not the name of a host or domain", value));
-    }
-  }
-
-  // As `hosts` in pgsql_table(5); whether a host or URI is one, libpq says later.
-  void database_hosts(std::string_view name, std::string& member) {
-    const std::string& value = text(name);
-    const auto items = split_list(value);
-    const auto is_host = [](std::string_view item) {
-      return item.find("://") != std::string_view::npos ||
-             item.find_first_of("@%{}=") == std::string_view::npos;
-    };
-    if (items && std::all_of(items->begin(), items->end(), is_host)) {
-      member = value;
-    } else {
-      complain(name, fmt::format("\"{}\" is not a list of database hosts", value));
-    }
-  }
-
-  template <class Choice, std::size_t N>
-  void choice(std::string_view name, Choice& member,
-              const std::array<std::pair<std::string_view, Choice>, N>& choices) {
-    std::string words;
-    for (const auto& [word, value] : choices) {
-      if (text(name) == word) {
-        member = value;
-        return;
-      }
-      words += words.empty() ? "" : ", ";
-      words += word;
-    }
-    complain(name, fmt::format("\"{}\" is none of: {}", text(name), words));
-  }
-
- private:
-  const Parameters& parameters_;
-  Complaints complaints_;
-};
-
-void read_extensions(Reader& reader, Settings& settings) {
+void read_extensions(ParameterReader& reader, Settings& settings) {
   constexpr std::string_view kName = "propagate_unmatched_extensions";
   constexpr auto kKnown = std::to_array<std::string_view>(
       {"canonical", "virtual", "alias", "forward", "include", "generic"});
@@ -213,7 +35,7 @@ void read_extensions(Reader& reader, Settings& settings) {
   }
 }
 
-void read_delimiter(Reader& reader, Settings& settings) {
+void read_delimiter(ParameterReader& reader, Settings& settings) {
   constexpr std::string_view kName = "recipient_delimiter";
   settings.recipient_delimiter = reader.text(kName);
   const bool usable =
@@ -225,7 +47,7 @@ void read_delimiter(Reader& reader, Settings& settings) {
   }
 }
 
-void read_postmaster(Reader& reader, Settings& settings) {
+void read_postmaster(ParameterReader& reader, Settings& settings) {
   constexpr std::string_view kName = "postmaster_address";
   settings.postmaster_address = reader.text(kName);
   if (settings.postmaster_address.empty()) return;
@@ -236,7 +58,7 @@ void read_postmaster(Reader& reader, Settings& settings) {
   }
 }
 
-void read_path_template(Reader& reader, Settings& settings) {
+void read_path_template(ParameterReader& reader, Settings& settings) {
   constexpr std::string_view kName = "mailbox_path_template";
   const std::string& value = reader.text(kName);
   settings.mailbox_path_template = value;
@@ -265,7 +87,7 @@ void read_path_template(Reader& reader, Settings& settings) {
   }
 }
 
-void read_tables(Reader& reader, Settings& settings) {
+void read_tables(ParameterReader& reader, Settings& settings) {
   reader.directory("virtual_mailbox_base", settings.virtual_mailbox_base);
   reader.required_tables("virtual_mailbox_maps", settings.virtual_mailbox_maps);
   reader.required_tables("virtual_uid_maps", settings.virtual_uid_maps);
@@ -277,7 +99,7 @@ void read_tables(Reader& reader, Settings& settings) {
   reader.yes_no("transport_errors", settings.transport_errors);
 }
 
-void read_socketmap(Reader& reader, Settings& settings) {
+void read_socketmap(ParameterReader& reader, Settings& settings) {
   if (!reader.text("socketmap_listen").empty()) {
     reader.store("socketmap_listen",
                  parse_listen_list(reader.text("socketmap_listen"), settings.queue_directory),
@@ -302,7 +124,7 @@ void read_socketmap(Reader& reader, Settings& settings) {
   }
 }
 
-void read_addresses(Reader& reader, Settings& settings) {
+void read_addresses(ParameterReader& reader, Settings& settings) {
   reader.choice("alias_expansion", settings.alias_expansion,
                 std::to_array<std::pair<std::string_view, AliasExpansion>>(
                     {{"auto", AliasExpansion::automatic},
@@ -327,7 +149,7 @@ void read_addresses(Reader& reader, Settings& settings) {
   reader.yes_no("allow_percent_hack", settings.allow_percent_hack);
 }
 
-void read_tls(Reader& reader, Settings& settings) {
+void read_tls(ParameterReader& reader, Settings& settings) {
   reader.store("tls_security_level", parse_tls_level(reader.text("tls_security_level")),
                settings.tls_security_level);
   reader.file("tls_cert_file", settings.tls_cert_file);
@@ -356,7 +178,7 @@ void read_tls(Reader& reader, Settings& settings) {
   }
 }
 
-void require_proxies(Reader& reader, const Settings& settings) {
+void require_proxies(ParameterReader& reader, const Settings& settings) {
   if (!settings.trusted_clients.empty()) return;
   for (const ListenSpec& spec : settings.listen) {
     if (!spec.options.proxy) continue;
@@ -366,7 +188,7 @@ void require_proxies(Reader& reader, const Settings& settings) {
   }
 }
 
-void read_sessions(Reader& reader, Settings& settings) {
+void read_sessions(ParameterReader& reader, Settings& settings) {
   reader.directory("queue_directory", settings.queue_directory);
   reader.store("listen", parse_listen_list(reader.text("listen"), settings.queue_directory),
                settings.listen);
@@ -391,7 +213,7 @@ void read_sessions(Reader& reader, Settings& settings) {
           {{"normalize", ForbidBareNewline::normalize}, {"reject", ForbidBareNewline::reject}}));
 }
 
-void read_auth(Reader& reader, Settings& settings) {
+void read_auth(ParameterReader& reader, Settings& settings) {
   constexpr std::string_view kName = "auth_mechanisms";
   constexpr auto kKnown = std::to_array<std::string_view>({"SCRAM-SHA-256", "PLAIN", "LOGIN"});
   reader.tables("auth_password_maps", settings.auth_password_maps);
@@ -412,7 +234,7 @@ void read_auth(Reader& reader, Settings& settings) {
 }
 
 // Mail would be refused for good, which a mistake in the configuration must not do.
-void refuse_closed_doors(Reader& reader, const Settings& settings) {
+void refuse_closed_doors(ParameterReader& reader, const Settings& settings) {
   if (!settings.auth_password_maps.empty()) return;
   for (const ListenSpec& spec : settings.listen) {
     if (spec.kind == ListenSpec::Kind::unix_socket || !spec.options.auth.value_or(true)) continue;
@@ -426,7 +248,7 @@ void refuse_closed_doors(Reader& reader, const Settings& settings) {
   }
 }
 
-void read_delivery_and_cache(Reader& reader, Settings& settings) {
+void read_delivery_and_cache(ParameterReader& reader, Settings& settings) {
   reader.choice("over_quota", settings.over_quota,
                 std::to_array<std::pair<std::string_view, OverQuota>>(
                     {{"reject", OverQuota::reject}, {"defer", OverQuota::defer}}));
@@ -446,7 +268,7 @@ void read_delivery_and_cache(Reader& reader, Settings& settings) {
   reader.database_hosts("notify_hosts", settings.notify_hosts);
 }
 
-void read_processes(Reader& reader, Settings& settings) {
+void read_processes(ParameterReader& reader, Settings& settings) {
   settings.postfix_config_directory = reader.text("postfix_config_directory");
   reader.number("frontend_processes", settings.frontend_processes, 1, 64);
   reader.account("frontend_user", settings.frontend_user);
@@ -468,7 +290,7 @@ void read_processes(Reader& reader, Settings& settings) {
 
 Result<Settings> Settings::parse(const Parameters& parameters) {
   Settings settings;
-  Reader reader(parameters);
+  ParameterReader reader(parameters);
   read_tables(reader, settings);
   read_addresses(reader, settings);
   read_sessions(reader, settings);
