@@ -142,7 +142,7 @@ def test_a_chunk_waits_for_the_room_that_another_client_has(make_daemon, mail_ba
 def test_chunks_over_tcp_an_octet_at_a_time(make_daemon, mail_base):
     """G13."""
     port = free_port()
-    make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}")
+    make_daemon(listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} auth=no}}")
     with Chunks(("127.0.0.1", port)) as client:
         client.begin(["user@domain.org"], " BODY=BINARYMIME")
         for octet in b"BDAT 4\r\n\r\n.\rBDAT 6 LAST\r\n\nQUIT\0":

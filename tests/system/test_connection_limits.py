@@ -12,7 +12,7 @@ def mail(client):
 
 def test_of_one_client_and_in_all(make_daemon):
     port = free_port()
-    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}",
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} auth=no}}",
                          connection_limit="3", client_connection_limit="2")
     local = [daemon.client() for _ in range(3)]
     remote = [Lmtp(("127.0.0.1", port)) for _ in range(2)]
@@ -35,7 +35,7 @@ def test_of_one_client_and_in_all(make_daemon):
 
 def test_one_client_leaves_places_to_others(make_daemon):
     port = free_port()
-    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}",
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} auth=no}}",
                          connection_limit="3", client_connection_limit="1")
     with daemon.client() as first, daemon.client() as second, Lmtp(("127.0.0.1", port)) as other:
         for client in (first, second, other):

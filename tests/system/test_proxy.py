@@ -35,7 +35,7 @@ def port():
 @pytest.fixture(scope="module")
 def daemon(make_module_daemon, port):
     return make_module_daemon(
-        listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} proxy=yes}}",
+        listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} proxy=yes auth=no}}",
         trusted_clients="127.0.0.1, 192.0.2.128/25")
 
 
@@ -107,9 +107,18 @@ def test_nobody_else_is_believed(daemon, port):
     daemon.wait_log(rf"client=127\.0\.0\.2:{own}, closed without a greeting, PROXY headers of others")
 
 
+def test_a_stranger_behind_a_trusted_proxy_has_to_authenticate(make_daemon):
+    port = free_port()
+    make_daemon(listen=f"{{inet:127.0.0.1:{port} proxy=yes}}", trusted_clients="127.0.0.1, 192.0.2.128/25")
+    for address, code in (("192.0.2.7", 550), ("192.0.2.129", 250)):
+        with Lmtp(("127.0.0.1", port), preamble=client_at(address)) as client:
+            client.lhlo()
+            assert client.command("MAIL FROM:<s@remote.example>").code == code, address
+
+
 def test_limits_count_the_clients_behind_the_proxy(make_daemon):
     port = free_port()
-    make_daemon(listen=f"{{inet:127.0.0.1:{port} proxy=yes}}", trusted_clients="127.0.0.1",
+    make_daemon(listen=f"{{inet:127.0.0.1:{port} proxy=yes auth=no}}", trusted_clients="127.0.0.1",
                 client_connection_limit="1")
     clients = [Lmtp(("127.0.0.1", port), preamble=client_at(address))
                for address in ("192.0.2.7", "192.0.2.8", "192.0.2.7")]
