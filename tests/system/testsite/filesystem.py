@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+from .directory import wait_until
+
 
 class LoopFileSystem:
     """Mounted at directory/NAME while it is used as a context. Raises what the kernel refuses."""
@@ -27,6 +29,9 @@ class LoopFileSystem:
 
     def unmount(self):
         run("umount", self.path)
+        # The kernel lets go of the loop device in its own time, and until then mount(8) takes it again, with
+        # what it had read of the image.
+        wait_until(lambda: not run("losetup", "-j", self.image), f"{self.image} is let go of")
 
     def remount(self, option):
         run("mount", "-o", f"remount,{option}", self.path)
