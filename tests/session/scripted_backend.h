@@ -76,7 +76,11 @@ class ScriptedBackend final : public Backend {
   // ---- Backend
   Clock::time_point now() override { return now_; }
   std::time_t wall_clock() override { return 1763852700; }  // Sat, 22 Nov 2025 23:05:00 UTC
-  bool may_send_mail() override { return mails_refused == 0 || mails_refused-- == 0; }
+  bool may_send_mail() override {
+    if (mails_refused == 0) return true;
+    --mails_refused;
+    return false;
+  }
   void start_resolve(std::uint64_t id, const Address& recipient) override;
   void start_auth(const AuthStart& start) override;
   void continue_auth(std::string_view response) override;
