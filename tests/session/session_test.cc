@@ -26,11 +26,21 @@ class SessionTest : public ::testing::Test {
 
   void start() {
     session_ = std::make_unique<Session>(settings_, "S1", Peer{}, backend_);
+    if (settings_.tls_first) session_->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256});
     client_ = std::make_unique<Client>(*session_, backend_, SIZE_MAX);
     client_->send("LHLO c\r\n");
     std::string last;
     while (const auto line = client_->read_line_now()) last = *line;
     EXPECT_TRUE(last.starts_with("250 ")) << last;
+  }
+
+  // Where PLAIN is offered, and the backend answers so.
+  void start_with_auth(std::vector<AuthStep> steps) {
+    backend_.auth_steps = std::move(steps);
+    settings_.auth_mechanisms = {"PLAIN"};
+    settings_.auth = AuthUse::offered;
+    settings_.tls_first = true;
+    start();
   }
 
   // To the point where the message is due.
@@ -445,18 +455,9 @@ TEST_F(SessionTest, ErrorsAreForgottenWithAMessage) {
 }
 
 TEST_F(SessionTest, AResponseMayHave12288Octets) {  // L9
-  settings_.auth_mechanisms = {"PLAIN"};
-  backend_.auth_steps = {{AuthStep::Kind::challenge, {}},
-                         {AuthStep::Kind::challenge, {}},
-                         {AuthStep::Kind::refused, {}}};
-  settings_.auth = AuthUse::offered;
-  settings_.tls_first = true;
-  session_ = std::make_unique<Session>(settings_, "S1", Peer{"localhost", "unix"}, backend_);
-  session_->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256});
-  client_ = std::make_unique<Client>(*session_, backend_, SIZE_MAX);
-  client_->send("LHLO c\r\n");
-  while (client_->read_line_now()) {
-  }
+  start_with_auth({{AuthStep::Kind::challenge, {}},
+                   {AuthStep::Kind::challenge, {}},
+                   {AuthStep::Kind::refused, {}}});
   const auto say = [&](const std::string& line) {
     client_->send(line + "\r\n");
     return client_->read_line().value_or("none").substr(0, 9);
@@ -471,16 +472,7 @@ TEST_F(SessionTest, AResponseMayHave12288Octets) {  // L9
 }
 
 TEST_F(SessionTest, AShutdownWaitsForAnExchangesOutcome) {
-  settings_.auth_mechanisms = {"PLAIN"};
-  backend_.auth_steps = {{AuthStep::Kind::accepted, "u"}};
-  settings_.auth = AuthUse::offered;
-  settings_.tls_first = true;
-  session_ = std::make_unique<Session>(settings_, "S1", Peer{"localhost", "unix"}, backend_);
-  session_->on_tls({"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256});
-  client_ = std::make_unique<Client>(*session_, backend_, SIZE_MAX);
-  client_->send("LHLO c\r\n");
-  while (client_->read_line_now()) {
-  }
+  start_with_auth({{AuthStep::Kind::accepted, "u"}});
   client_->send("AUTH PLAIN AHUAcA==\r\n");
   session_->shut_down();
   EXPECT_EQ(reply_now(), "none");
