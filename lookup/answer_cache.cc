@@ -11,7 +11,7 @@ namespace lmtpd::lookup {
 namespace {
 
 constexpr std::size_t kFirstIndexSize = 1024;
-constexpr std::uint64_t kNegativeShare = 4;  // a quarter
+constexpr std::uint64_t kAbsentShare = 4;  // a quarter, for each of the two lists
 // What malloc(3) adds to a block, and an entry's share of an index that is between a quarter and a
 // half full.
 constexpr std::uint64_t kOverheadOctets = 16 + 4 * sizeof(std::uint32_t);
@@ -140,8 +140,7 @@ std::optional<Answer> AnswerCache::find(std::uint32_t table, std::string_view ke
     return std::nullopt;
   }
   ++statistics_.hits;
-  unlink(*place);
-  link_newest(*place);
+  use(*place);
   const Entry& entry = entries_[*place];
   if (is_ending != nullptr) *is_ending = this->is_ending(entry, now);
   if (entry.values == 0) return Absent{};
@@ -153,47 +152,48 @@ bool AnswerCache::has_fresh(std::uint32_t table, std::string_view key) const {
   return place && is_fresh(entries_[*place], now_());
 }
 
-const AnswerCache::Entry* AnswerCache::stale_entry(std::uint32_t table,
-                                                   std::string_view key) const {
-  const std::optional<Place> place = find_place(table, key);
-  if (!place) return nullptr;
-  const Entry& entry = entries_[*place];
-  return now_() < entry.expiry + limits_.stale_ttl ? &entry : nullptr;
+bool AnswerCache::may_stand_in(const Entry& entry, Clock::time_point now) const {
+  return limits_.stale_ttl.count() > 0 && now < entry.expiry + limits_.stale_ttl;
 }
 
 bool AnswerCache::has_stale(std::uint32_t table, std::string_view key) const {
-  return limits_.stale_ttl.count() > 0 && stale_entry(table, key) != nullptr;
+  const std::optional<Place> place = find_place(table, key);
+  return place && may_stand_in(entries_[*place], now_());
 }
 
 std::optional<Answer> AnswerCache::find_stale(std::uint32_t table, std::string_view key) {
-  if (!has_stale(table, key)) return std::nullopt;
-  const Entry* entry = stale_entry(table, key);
+  const std::optional<Place> place = find_place(table, key);
+  if (!place || !may_stand_in(entries_[*place], now_())) return std::nullopt;
   ++statistics_.stale_hits;
-  if (entry->values == 0) return Absent{.was = true};
-  return Found{read_values(entry->block.get() + entry->key_size, entry->values)};
+  use(*place);
+  const Entry& entry = entries_[*place];
+  if (entry.values == 0) return Absent{.was = true};
+  return Found{read_values(entry.block.get() + entry.key_size, entry.values)};
 }
 
 std::optional<AnswerCache::Place> AnswerCache::in_the_way_of(const Entry& entry) {
   const std::uint64_t octets = cost(entry);
-  const bool is_full = size() >= limits_.entries || this->octets() + octets > limits_.octets;
-  if (entry.values == 0) {
+  if (const List& own = list_of(entry); &own != &found_ && own.size > 0) {
     const bool share_is_full =
-        negative_.size >= std::max<std::uint64_t>(limits_.entries / kNegativeShare, 1) ||
-        negative_.octets + octets > limits_.octets / kNegativeShare;
-    if (share_is_full && negative_.size > 0) return negative_.oldest;
-    return is_full ? std::optional(positive_.size > 0 ? positive_.oldest : negative_.oldest)
-                   : std::nullopt;
+        own.size >= std::max<std::uint64_t>(limits_.entries / kAbsentShare, 1) ||
+        own.octets + octets > limits_.octets / kAbsentShare;
+    if (share_is_full) return own.oldest;
   }
-  if (!is_full) return std::nullopt;
-  const bool negative_is_of_no_use =
-      negative_.size > 0 && (positive_.size == 0 || !is_fresh(entries_[negative_.oldest], now_()));
-  return negative_is_of_no_use ? negative_.oldest : positive_.oldest;
+  if (size() < limits_.entries && this->octets() + octets <= limits_.octets) return std::nullopt;
+  const Clock::time_point now = now_();
+  if (tried_.size > 0 && !is_fresh(entries_[tried_.oldest], now)) return tried_.oldest;
+  if (missed_.size > 0 && !may_stand_in(entries_[missed_.oldest], now)) return missed_.oldest;
+  for (const List* list : {&found_, &tried_}) {
+    if (list->size > 0) return list->oldest;
+  }
+  return missed_.oldest;
 }
 
 void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer& answer,
                          std::chrono::nanoseconds longest_life) {
   if (std::holds_alternative<Unavailable>(answer)) return;
-  erase(table, key);
+  const std::optional<Place> before = find_place(table, key);
+  if (before) remove(*before);
   const Found* found = std::get_if<Found>(&answer);
   if (limits_.entries == 0 || !fits(key, found != nullptr ? *found : Found{})) return;
 
@@ -207,7 +207,8 @@ void AnswerCache::insert(std::uint32_t table, std::string_view key, const Answer
       std::min<std::chrono::nanoseconds>({ttl_of(entry), longest_life, kLongestLife});
   entry.life = std::chrono::ceil<Life>(life);
   entry.expiry = now_() + entry.life;
-  entry.table = table;
+  entry.table = table & 0x7FFF'FFFFU;  // tables are few
+  entry.came_again = before ? 1 : 0;
   entry.hash = hash(table, key);
   if (cost(entry) > limits_.octets) return;
   while (const std::optional<Place> victim = in_the_way_of(entry)) {
@@ -247,8 +248,9 @@ void AnswerCache::erase_all() {
   if (size() == 0) return;
   entries_.clear();
   std::fill(index_.begin(), index_.end(), 0);
-  positive_ = {};
-  negative_ = {};
+  found_ = {};
+  tried_ = {};
+  missed_ = {};
   free_ = kNowhere;
 }
 
@@ -297,6 +299,11 @@ void AnswerCache::grow_index() {
     while (index_[slot] != 0) slot = (slot + 1) & slot_mask();
     index_[slot] = slot_for(place);
   }
+}
+
+void AnswerCache::use(Place place) {
+  unlink(place);
+  link_newest(place);
 }
 
 void AnswerCache::unlink(Place place) {

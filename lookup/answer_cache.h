@@ -1,10 +1,11 @@
 // lookup/answer_cache.h -- what tables have answered, bounded in entries and in octets.
 //
 // The entry that was used least recently goes first. What tables do not have takes a quarter at
-// most: who tries many unknown addresses drives out no more than that. An answer lives for its ttl;
-// Unavailable is none and changes nothing. What is past its life is no answer, but stays at hand
-// for when the database is away. One cache serves all tables, each under a number of its own. Not
-// thread-safe.
+// most, and a quarter more what of that was still asked for when its life was over: who tries many
+// unknown addresses drives out neither users nor what is known not to be there of their own keys.
+// An answer lives for its ttl; Unavailable is none and changes nothing. What is past its life is no
+// answer, but stays at hand for when the database is away. One cache serves all tables, each under
+// a number of its own. Not thread-safe.
 //
 // An entry is one block of octets (key and values) and 48 octets of bookkeeping; it is found
 // through an open-addressing index of 32-bit places, tagged with bits of the hash. Keys come from
@@ -80,8 +81,10 @@ class AnswerCache {
 
   [[nodiscard]] Clock::time_point now() const { return now_(); }
 
-  [[nodiscard]] std::size_t size() const { return positive_.size + negative_.size; }
-  [[nodiscard]] std::uint64_t octets() const { return positive_.octets + negative_.octets; }
+  [[nodiscard]] std::size_t size() const { return found_.size + tried_.size + missed_.size; }
+  [[nodiscard]] std::uint64_t octets() const {
+    return found_.octets + tried_.octets + missed_.octets;
+  }
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
 
  private:
@@ -93,7 +96,8 @@ class AnswerCache {
     std::unique_ptr<char[]> block;  // the key, then each value behind its length
     Clock::time_point expiry;
     std::uint32_t hash = 0;
-    std::uint32_t table = 0;
+    std::uint32_t table : 31 = 0;
+    std::uint32_t came_again : 1 = 0;  // there was one of its key
     std::uint32_t key_size = 0;
     std::uint32_t block_size = 0;
     std::uint32_t values = 0;  // 0: Absent
@@ -113,7 +117,8 @@ class AnswerCache {
   };
 
   [[nodiscard]] List& list_of(const Entry& entry) {
-    return entry.values == 0 ? negative_ : positive_;
+    if (entry.values != 0) return found_;
+    return entry.came_again != 0 ? missed_ : tried_;
   }
   [[nodiscard]] std::chrono::nanoseconds ttl_of(const Entry& entry) const {
     return entry.values == 0 ? limits_.negative_ttl : limits_.ttl;
@@ -121,8 +126,8 @@ class AnswerCache {
   [[nodiscard]] bool is_doubted(const Entry& entry) const;
   [[nodiscard]] bool is_fresh(const Entry& entry, Clock::time_point now) const;
   [[nodiscard]] bool is_ending(const Entry& entry, Clock::time_point now) const;
-  // Of the entry that is found; nullptr: there is none.
-  [[nodiscard]] const Entry* stale_entry(std::uint32_t table, std::string_view key) const;
+  [[nodiscard]] bool may_stand_in(const Entry& entry, Clock::time_point now) const;
+  void use(Place place);
   // Whether one more entry like that fits; else the one that has to go.
   [[nodiscard]] std::optional<Place> in_the_way_of(const Entry& entry);
   [[nodiscard]] std::uint32_t hash(std::uint32_t table, std::string_view key) const;
@@ -151,8 +156,9 @@ class AnswerCache {
   std::array<std::uint8_t, 16> seed_{};
   std::vector<Entry> entries_;
   std::vector<std::uint32_t> index_;
-  List positive_;
-  List negative_;
+  List found_;
+  List tried_;   // Absent, for the first time
+  List missed_;  // Absent, again
   Place free_ = kNowhere;
   Clock::time_point dead_before_ = Clock::time_point::min();  // what came before has ended
   Clock::time_point doubted_before_ = Clock::time_point::min();

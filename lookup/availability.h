@@ -1,10 +1,11 @@
 // lookup/availability.h -- whether a database answers, for all who ask it.
 //
-// It is away when it cannot be asked, or has left a question without an answer for kPatience; one
-// that is merely slow is not. It is back when it gives a sign of life and all that was under way
-// then has been answered in time, too: one answer in time may come out of many that will not. For
-// kReturn from then on it is trusted to answer, but not waited for, or everybody would wait at
-// once. What it was asked for and could not do is an answer like any other.
+// It is away when it cannot be asked, or has left a question without an answer for kPatience, be
+// it only that others are before it (the client response timer of RFC 8767, section 5). It is back
+// when it gives a sign of life and all that was under way then has been answered in time, too: one
+// answer in time may come out of many that will not. For kReturn from then on it is trusted to
+// answer, but not waited for, or everybody would wait at once. What it was asked for and could not
+// do is an answer like any other.
 //
 // Questions are counted from when they are asked, so that what waits for a connection is seen,
 // too; whether an answer was in time, from when its question was sent. Not thread-safe.

@@ -23,9 +23,6 @@ Expansion::Expansion(const PlainAddress& address, const ResolverSettings& settin
 std::optional<Result<Addresses>> Expansion::run() {
   if (settings_->alias_expansion == AliasExpansion::off) return Addresses{start_};
   for (; at_ < lines_.size(); ++at_, steps_ = 0) {
-    if (steps_ == 0 && lines_.size() > settings_->virtual_alias_expansion_limit) {
-      return limit_hit("more than virtual_alias_expansion_limit addresses");
-    }
     std::optional<Result<void>> done = expand_line();
     if (!done) {
       look_ahead();
@@ -87,6 +84,10 @@ Result<void> Expansion::take_results(std::string folded, Addresses results) {
     } else {
       lines_.push_back(std::move(line));
     }
+  }
+  // At once: what is beyond is not looked up.
+  if (lines_.size() > settings_->virtual_alias_expansion_limit) {
+    return limit_hit("more than virtual_alias_expansion_limit addresses");
   }
   ancestors_.push_back({std::move(folded), from, is_final});
   return {};

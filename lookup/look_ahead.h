@@ -25,8 +25,8 @@ class LookAhead {
   void go_on(TableSearch search);
 
  private:
-  // What is beyond is asked for in its turn.
-  static constexpr std::size_t kMostAddresses = 10'000;
+  // What is beyond is asked for in its turn: one recipient must not fill a database's queue.
+  static constexpr std::size_t kMostAddresses = 1000;
 
   const ResolverSettings* settings_;
   std::vector<PlainAddress> open_;

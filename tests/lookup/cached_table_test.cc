@@ -387,6 +387,7 @@ class AnswerCaches : public testing::Test {
             [this] { return now_; }};
   }
   Clock::time_point now_;
+  int guesses_ = 0;
 };
 
 TEST_F(AnswerCaches, DropTheLeastRecentlyUsed) {
@@ -397,6 +398,16 @@ TEST_F(AnswerCaches, DropTheLeastRecentlyUsed) {
   EXPECT_FALSE(cache.find(0, "b"));
   for (const char* key : {"a", "c", "d"}) EXPECT_TRUE(cache.find(0, key)) << key;
   EXPECT_EQ(cache.size(), 3U);
+}
+
+TEST_F(AnswerCaches, CountAnOldAnswerThatStandsInAsUsed) {
+  AnswerCache cache = make(2, 1'000'000);
+  for (const char* key : {"a", "b"}) cache.insert(0, key, Found{{"v"}});
+  now_ += seconds(301);
+  EXPECT_TRUE(cache.find_stale(0, "a"));
+  cache.insert(0, "c", Found{{"v"}});
+  EXPECT_TRUE(cache.find_stale(0, "a"));
+  EXPECT_FALSE(cache.find_stale(0, "b"));
 }
 
 TEST_F(AnswerCaches, StayWithinTheirOctets) {
@@ -444,6 +455,35 @@ TEST_F(AnswerCaches, KeepTheirWorkingSetWhenManyUnknownKeysAreTried) {
   for (int i = 0; i < 740; ++i) EXPECT_TRUE(cache.find(0, fmt::format("user{}", i))) << i;
   EXPECT_TRUE(cache.find(0, "guess99999"));
   EXPECT_FALSE(cache.find(0, "guess0"));
+}
+
+// An alias is found after its own key among the mailboxes was not.
+TEST_F(AnswerCaches, KeepWhatIsMissedAgainAndAgainWhenManyUnknownKeysAreTried) {
+  AnswerCache cache = make(1000, 1'000'000);
+  const auto miss_all = [&] {
+    for (int i = 0; i < 200; ++i) cache.insert(0, fmt::format("alias{}", i), Absent{});
+  };
+  const auto guess = [&](int count) {
+    for (int i = 0; i < count; ++i) cache.insert(0, fmt::format("guess{}", guesses_++), Absent{});
+  };
+  miss_all();
+  now_ += seconds(11);
+  miss_all();
+  guess(100'000);
+  now_ += seconds(11);
+  for (int i = 0; i < 1000; ++i) cache.insert(0, fmt::format("user{}", i), Found{{"v"}});
+  guess(1000);
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(cache.find_stale(0, fmt::format("alias{}", i)), Answer(Absent{.was = true})) << i;
+  }
+  // No more than their share either, and not for ever.
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 300; ++i) cache.insert(0, fmt::format("again{}", i), Absent{});
+  }
+  for (int i = 0; i < 300; ++i) EXPECT_EQ(cache.has_fresh(0, fmt::format("again{}", i)), i >= 50);
+  now_ += seconds(3611);
+  for (int i = 0; i < 1000; ++i) cache.insert(0, fmt::format("user{}", i), Found{{"v"}});
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(cache.find(0, fmt::format("user{}", i))) << i;
 }
 
 TEST_F(AnswerCaches, KeepTheirWorkingSetInOctetsToo) {

@@ -280,6 +280,30 @@ TEST_F(Resolving, EndsWhatGrowsWithoutEnd) {
   EXPECT_EQ(resolve("long@l.org"), "alias limit");
 }
 
+TEST_F(Resolving, AsksForNothingBeyondTheExpansionLimit) {
+  std::string targets;
+  for (int i = 0; i < 1001; ++i) targets += "w" + std::to_string(i) + "@l.org ";
+  alias_.add("wide@l.org", targets);
+  EXPECT_EQ(round_trips("wide@l.org"), 1);
+  EXPECT_EQ(name_of(heard_.back().second.mailboxes.error().reason), "alias limit");
+  EXPECT_LT(questions(), 10);
+}
+
+TEST_F(Resolving, LooksAheadAtSomeAddressesOnly) {
+  std::string lists;
+  for (int i = 0; i < 100; ++i) {
+    const std::string list = "list" + std::to_string(i) + "@l.org";
+    lists += list + " ";
+    for (int j = 0; j < 100; ++j) {
+      alias_.add(list, "w" + std::to_string(i) + "." + std::to_string(j) + "@l.org");
+    }
+  }
+  alias_.add("lists@l.org", lists);
+  round_trips("lists@l.org");
+  EXPECT_EQ(name_of(heard_.back().second.mailboxes.error().reason), "alias limit");
+  EXPECT_LT(questions(), 4000);
+}
+
 TEST_F(Resolving, HoldsTheRecursionLimit) {
   for (int i = 0; i < 20; ++i) {
     alias_.add("c" + std::to_string(i) + "@l.org", "c" + std::to_string(i + 1) + "@l.org");
