@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lmtpd/base/disk_error.h"
+#include "lmtpd/base/log.h"
 #include "lmtpd/base/unique_fd.h"
 
 namespace lmtpd::maildir {
@@ -68,18 +69,24 @@ bool SyncedChains::need_sync(const MailboxState& mailbox, timespec now) const {
          known->second.tv_nsec != mailbox.ctime.tv_nsec;
 }
 
-void SyncedChains::remember(const MailboxState& mailbox, timespec now) {
-  if (!is_settled(mailbox.ctime, now)) return;
+void SyncedChains::remember(const MailboxState& mailbox, timespec then) {
+  if (!is_settled(mailbox.ctime, then)) return;
   const std::lock_guard lock(mutex_);
   if (ctimes_.size() >= kMostRemembered) {
-    std::erase_if(ctimes_, [&](const auto& known) { return !is_young(known.second, now); });
-    if (!is_settled(mailbox.ctime, now)) return;
+    std::erase_if(ctimes_, [&](const auto& known) { return !is_young(known.second, then); });
     if (ctimes_.size() >= kMostRemembered) ctimes_.clear();
   }
   ctimes_[mailbox.id] = mailbox.ctime;
 }
 
 Result<void> GroupChains::sync(int new_dir) {
+  if (failure_) return tl::unexpected(*failure_);
+  Result<void> synced = try_to_sync(new_dir);
+  if (!synced) failure_ = synced.error();
+  return synced;
+}
+
+Result<void> GroupChains::try_to_sync(int new_dir) {
   std::vector<Directory> chain;
   int child = new_dir;
   bool all_readable = true;
@@ -104,7 +111,7 @@ Result<void> GroupChains::sync(int new_dir) {
     if (::fstat(new_dir, &status) != 0) return tl::unexpected(disk_error("stat new/", errno));
     if (!file_systems_.contains(status.st_dev)) {
       if (calls_.syncfs(new_dir) != 0) {
-        return tl::unexpected(disk_error("syncfs for the directories above the mailbox", errno));
+        return fail(Reason::io, errno_text("syncfs for the directories above the mailbox", errno));
       }
       file_systems_.insert(status.st_dev);
     }
@@ -112,7 +119,7 @@ Result<void> GroupChains::sync(int new_dir) {
   for (const Directory& directory : chain) {
     if (!directory.readable || file_systems_.contains(directory.id.device)) continue;
     if (calls_.fsync(directory.fd.get()) != 0) {
-      return tl::unexpected(disk_error("fsync a directory above the mailbox", errno));
+      return fail(Reason::io, errno_text("fsync a directory above the mailbox", errno));
     }
   }
   for (const Directory& directory : chain) directories_.insert(directory.id);

@@ -47,7 +47,8 @@ class SyncedChains {
  public:
   // `now` is of CLOCK_REALTIME, as a ctime is.
   [[nodiscard]] bool need_sync(const MailboxState& mailbox, timespec now) const;
-  void remember(const MailboxState& mailbox, timespec now);
+  // `then` is when its state was looked at.
+  void remember(const MailboxState& mailbox, timespec then);
 
  private:
   mutable std::mutex mutex_;
@@ -60,14 +61,19 @@ class GroupChains {
  public:
   GroupChains(const DiskCalls& calls, FileId base) : calls_(calls), base_(base) {}
 
-  // All directories from the parent of `new_dir` up to and with the base.
+  // All directories from the parent of `new_dir` up to and with the base. Once that has failed, it
+  // fails: another try could report success. A failed sync's reason is io, whatever the errno: it
+  // may be that of another's file.
   [[nodiscard]] Result<void> sync(int new_dir);
 
  private:
+  [[nodiscard]] Result<void> try_to_sync(int new_dir);
+
   const DiskCalls& calls_;
   FileId base_;
   std::set<FileId> directories_;  // synced, and all above them
   std::set<dev_t> file_systems_;  // synced as a whole
+  std::optional<Error> failure_;
 };
 
 }  // namespace lmtpd::maildir

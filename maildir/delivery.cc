@@ -21,6 +21,7 @@ namespace {
 struct GroupMailbox {
   OpenMailbox directories;
   FileId new_dir;
+  timespec examined{};
   std::optional<MailboxState> unsynced_chain;
 };
 
@@ -63,7 +64,7 @@ class Group {
     each([&](Item& item) { item.passed(item.file->write(names_)); });
     if (options_.fsync) {
       // A lone message's fsync comes at once.
-      if (items_.size() > 1) each([](Item& item) { item.file->start_write_out(); });
+      if (items_.size() > 1) each([](Item& item) { item.passed(item.file->start_write_out()); });
       sync_chains();
       each([](Item& item) { item.passed(item.file->sync()); });
     }
@@ -102,12 +103,6 @@ class Group {
         std::make_unique<MessageFile>(options_.calls, *item.delivery, item.mailbox->directories);
   }
 
-  [[nodiscard]] timespec wall_clock() const {
-    timespec now{};
-    options_.calls.clock_gettime(CLOCK_REALTIME, &now);
-    return now;
-  }
-
   Result<void> examine(GroupMailbox& mailbox) {
     if (!options_.fsync) return {};
     struct stat status{};
@@ -117,7 +112,8 @@ class Group {
     mailbox.new_dir = FileId{status.st_dev, status.st_ino};
     const Result<MailboxState> state = mailbox_state(mailbox.directories.new_dir.get());
     if (!state) return tl::unexpected(state.error());
-    if (synced_chains_.need_sync(*state, wall_clock())) mailbox.unsynced_chain = *state;
+    options_.calls.clock_gettime(CLOCK_REALTIME, &mailbox.examined);
+    if (synced_chains_.need_sync(*state, mailbox.examined)) mailbox.unsynced_chain = *state;
     return {};
   }
 
@@ -153,10 +149,9 @@ class Group {
 
   // Only once the proof is there that the syncs before it were true.
   void remember_chains() {
-    const timespec now = wall_clock();
     for (const Item& item : items_) {
       if (item.outcome->kind == Outcome::Kind::stored && item.mailbox->unsynced_chain) {
-        synced_chains_.remember(*item.mailbox->unsynced_chain, now);
+        synced_chains_.remember(*item.mailbox->unsynced_chain, item.mailbox->examined);
       }
     }
   }

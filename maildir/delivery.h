@@ -8,7 +8,8 @@
 //
 // A group shares its syncs: all is written and its write-out started before the first fsync(2), and
 // each new/ is synced once. The failure of one message leaves its neighbours alone. A failed sync
-// is never tried again: the kernel may have dropped the pages and would report success. After a
+// is never tried again in its group: the kernel may have dropped the pages and would report
+// success. Later groups have the proof: what could not be written has aborted the journal. After a
 // failure nothing stays in tmp/; nothing partial ever shows in new/. A message whose last sync or
 // proof failed stays in new/ though it is reported as not stored: delivered twice, never lost, and
 // with the reason io whatever the errno, so that nobody bounces it.

@@ -93,10 +93,13 @@ Result<void> MessageFile::write(const UniqueNames& names) {
   return write_fully(delivery_.headers, delivery_.body);
 }
 
-void MessageFile::start_write_out() {
-  // Speeds up the fsync that follows, which is what reports a failure.
-  [[maybe_unused]] const int started =
-      calls_.sync_file_range(file_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+Result<void> MessageFile::start_write_out() {
+  // ext4 may tell a failure to allocate blocks to this call only, and have dropped the pages: the
+  // fsync that follows returns 0 then.
+  if (calls_.sync_file_range(file_.get(), 0, 0, SYNC_FILE_RANGE_WRITE) != 0) {
+    return failed("start the write-out of a file in tmp/ of", errno);
+  }
+  return {};
 }
 
 Result<void> MessageFile::sync() {

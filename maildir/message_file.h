@@ -25,7 +25,7 @@ class MessageFile {
   MessageFile& operator=(const MessageFile&) = delete;
 
   [[nodiscard]] Result<void> write(const UniqueNames& names);
-  void start_write_out();
+  [[nodiscard]] Result<void> start_write_out();
   [[nodiscard]] Result<void> sync();
   // Closes the file, and links it into new/ under a name that nothing has.
   [[nodiscard]] Result<void> publish(const UniqueNames& names);

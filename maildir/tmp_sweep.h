@@ -4,7 +4,8 @@
 // https://cr.yp.to/proto/maildir.html such a file may go once nobody touched it for 36 hours. Its
 // ctime tells: every write, link and change of mode renews it, and no program can set it. The mtime
 // can be years old while a file is being written (Dovecot gives a saved message its received date
-// before it leaves tmp/); the access time is kept up by backups, or, with noatime, by nothing.
+// before it leaves tmp/); the access time is kept up by backups, or, with noatime, by nothing. It
+// is the wall clock's: one that leaps 36 hours ahead makes old what is being written.
 //
 // A mailbox is swept after a delivery into it, once a day. What was swept is remembered in memory
 // alone: a worker that was started again looks again, which costs an empty tmp/ some 20

@@ -69,12 +69,13 @@ Delivered DeliveryThreads::deliver_here(Job job) const {
 std::list<Delivered> DeliveryThreads::take_finished() {
   std::list<Delivered> taken;
   if (none()) return taken;
-  std::uint64_t count = 0;
-  // Before the list is taken: what is added behind it makes the event readable again.
-  [[maybe_unused]] const ssize_t got = ::read(finished_event_.get(), &count, sizeof count);
   {
     const std::lock_guard lock(mutex_);
     taken.swap(finished_);
+    std::uint64_t count = 0;
+    if (!taken.empty()) {
+      [[maybe_unused]] const ssize_t got = ::read(finished_event_.get(), &count, sizeof count);
+    }
   }
   under_way_ -= taken.size();
   return taken;
@@ -125,12 +126,10 @@ std::list<Delivered> DeliveryThreads::deliver(Jobs jobs) const {
 }
 
 void DeliveryThreads::finish(std::list<Delivered> delivered) {
-  bool first = false;
-  {
-    const std::lock_guard lock(mutex_);
-    first = finished_.empty();
-    finished_.splice(finished_.end(), delivered);
-  }
+  // The event changes with the list, or it could stay readable with nothing to take.
+  const std::lock_guard lock(mutex_);
+  const bool first = finished_.empty();
+  finished_.splice(finished_.end(), delivered);
   if (!first) return;
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(finished_event_.get(), &one, sizeof one);

@@ -47,7 +47,7 @@ class DeliveryThreads {
 
   // What was finished since the last call, in no order.
   [[nodiscard]] std::list<Delivered> take_finished();
-  // Readable while take_finished() has something.
+  // Readable while take_finished() has something, and only then.
   [[nodiscard]] int fd() const { return finished_event_.get(); }
   // Nothing was started that take_finished() did not give back.
   [[nodiscard]] bool none() const { return under_way_ == 0; }

@@ -253,8 +253,8 @@ void Worker::add_jobs(LinkNumber number, FrontendLink& link, const Deliver& mess
 void Worker::deliver() {
   // Its channel broke the rules, or was replaced, behind it.
   std::erase_if(jobs_, [&](const Job& job) { return !links_.contains(job.link); });
-  // Nobody has to wait for it, and a thread would cost two switches. One that came behind it from
-  // another frontend waits for one message, which is small.
+  // A thread would cost two switches. It was alone when it was sent; what has come since waits for
+  // one message, which is small.
   if (jobs_.size() == 1 && jobs_.front().alone && threads_->none()) {
     finish(threads_->deliver_here(std::move(jobs_.front())));
   } else {

@@ -51,6 +51,8 @@ class Worker {
 
   // Returns once master said Stop, or is gone, and what was under way is answered.
   void run();
+  // After that: threads still do, since a disk holds them up, and nobody waits for them any more.
+  [[nodiscard]] bool delivers() const { return !threads_->none(); }
 
   // How long the frontends get to answer Leaving once master is gone. While master lives, it
   // decides.

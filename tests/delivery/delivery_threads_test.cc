@@ -222,6 +222,16 @@ TEST_F(DeliveryThreadsTest, ServeAgainOnceTheyAreIdle) {
   EXPECT_THAT(list("bob/new"), SizeIs(100));
 }
 
+// What is taken before the event was waited for leaves it unreadable: it would end every poll(2).
+TEST_F(DeliveryThreadsTest, LeaveNoEventBehindForWhatWasTakenAlready) {
+  open(1);
+  for (int round = 0; round < 2000; ++round) {
+    ASSERT_FALSE(has_finished()) << round;
+    threads_->start(jobs(1));
+    while (!threads_->none()) static_cast<void>(threads_->take_finished());
+  }
+}
+
 TEST_F(DeliveryThreadsTest, TakeTheirShareWhereMoreWait) {
   open(2);
   Disk::close();

@@ -1,8 +1,11 @@
 #include "maildir/chain.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <cerrno>
 #include <optional>
+#include <utility>
 
 #include "maildir/delivery.h"
 #include "tests/maildir/mail_base.h"
@@ -155,19 +158,27 @@ TEST_F(ChainTest, OfUnreadableDirectoriesIsSyncedWithTheFileSystemOnceAGroup) {
 TEST_F(ChainTest, ThatCannotBeSyncedKeepsItsMailUnpublished) {
   make_root_directory("domain.org");
   make_maildir("domain.org/bob", kBob);
-  make_maildir("alice", kBob);
-  RecordedCalls::fail("syncfs domain.org/bob/new", EIO);
-  EXPECT_EQ(syncs_of(kBob, {"domain.org/bob", "alice", "domain.org/bob"}),
-            "io: syncfs for the directories above the mailbox: Input/output error\n"
-            "stored\n"
-            "io: syncfs for the directories above the mailbox: Input/output error\n"
-            "syncfs domain.org/bob/new\n"
-            "fsync alice\n"
-            "fsync base\n"
-            "published\n"
-            "fsync alice/new\n");
-  EXPECT_THAT(list("domain.org/bob/new"), ElementsAre());
-  EXPECT_THAT(list("domain.org/bob/tmp"), ElementsAre());
+  // Another's quota, perhaps.
+  for (const auto& [error, text] :
+       {std::pair(EIO, "Input/output error"), std::pair(EDQUOT, "Disk quota exceeded")}) {
+    RecordedCalls::fail("syncfs domain.org/bob/new", error, 1);
+    const std::string failed =
+        fmt::format("io: syncfs for the directories above the mailbox: {}\n", text);
+    EXPECT_EQ(syncs_of(kBob, {"domain.org/bob", "domain.org/bob"}),
+              failed + failed + "syncfs domain.org/bob/new\n");
+    EXPECT_THAT(list("domain.org/bob/new"), ElementsAre());
+    EXPECT_THAT(list("domain.org/bob/tmp"), ElementsAre());
+  }
+}
+
+TEST_F(ChainTest, IsNotSyncedAgainForOthersOfAGroupInWhichThatFailed) {
+  make_root_directory("domain.org");
+  make_maildir("domain.org/alice", kRoot);
+  make_maildir("domain.org/bob", kRoot);
+  RecordedCalls::fail("fsync domain.org", EDQUOT, 1);
+  const std::string failed = "io: fsync a directory above the mailbox: Disk quota exceeded\n";
+  EXPECT_EQ(syncs_of(kRoot, {"domain.org/bob", "domain.org/alice"}),
+            failed + failed + "fsync domain.org/bob\nfsync domain.org\n");
 }
 
 TEST_F(ChainTest, OfAnOldMailboxIsLeftAlone) {

@@ -190,6 +190,19 @@ TEST_F(DeliveryTest, LeavesTheNeighboursOfAFailedSyncAlone) {
   EXPECT_THAT(list("alice/tmp"), IsEmpty());
 }
 
+// A later sync may know nothing of it.
+TEST_F(DeliveryTest, EndsADeliveryWhoseWriteOutFailed) {
+  make_maildir("bob", kRoot);
+  RecordedCalls::let_a_year_pass();
+  RecordedCalls::fail("write-out bob/tmp/*", EIO, 1);
+  Deliverer to = deliverer();
+  EXPECT_THAT(deliver(to, {"bob", "bob"}),
+              ElementsAre("io: start the write-out of a file in tmp/ of bob: Input/output error",
+                          "stored"));
+  EXPECT_EQ(list("bob/new").size(), 1U);
+  EXPECT_THAT(list("bob/tmp"), IsEmpty());
+}
+
 TEST_F(DeliveryTest, FailsAllOfAMailboxWhoseLastSyncFailed) {
   make_maildir("alice", kRoot);
   make_maildir("bob", kRoot);
