@@ -7,8 +7,10 @@ once, so that no later write allocates below, and a new file system is made on i
 
 import contextlib
 import os
+import pathlib
 import subprocess
 import sys
+import tempfile
 
 from .mail_site import wait_until
 
@@ -68,6 +70,17 @@ class Image:
         finally:
             wait_until(lambda: _runs("umount", self.mount_point),
                        f"{self.mount_point} is free", 30, 0.2)
+
+    @contextlib.contextmanager
+    def another(self, mebibytes):
+        """The mount point of one more of the same kind, on a device of its own."""
+        with tempfile.TemporaryDirectory(dir=self.path.parent) as directory:
+            image = Image(pathlib.Path(directory), mebibytes, self.kind)
+            try:
+                with image.mounted() as mount_point:
+                    yield mount_point
+            finally:
+                image.close()
 
 
 def _runs(*command):

@@ -47,10 +47,13 @@ def one_mailbox(bench, contender, messages):
                          ignore=("--ignore", PREFILL.format("*") + "*"))
 
 
-def new_mailboxes(bench, contender, connections):
-    """Each message is the first of its recipient: the mailbox is made."""
+def new_mailboxes(bench, contender, connections, of_root=False):
+    """Each message is the first of its recipient: the mailbox is made, `of_root`: where only root can."""
     bench.site.ensure_users(bench.options.new_users)
     with running(contender, bench.site, bench.image) as mail_base:
+        if of_root:
+            for directory in mail_base.glob("**/"):
+                os.chown(directory, 0, 0)
         # One into each domain: what is done once for a domain is done.
         first = _ledger(bench, "first")
         blast(bench.options, contender, "-m", bench.site.domains, "-t", bench.site.pattern(1),
@@ -103,11 +106,14 @@ def many_users(bench, contender, connections, users):
                          bench.site.pattern(bench.options.users), "--seed", "1")
 
 
-def drain(bench, contender, messages):
-    """Postfix has `messages` in its queue and may deliver them now."""
+def drain(bench, contender, messages, queue_apart):
+    """Postfix has `messages` in its queue, on its own file system or the mail's, and may deliver now."""
     messages = _share(bench, messages)
     contender.hold()
-    with running(contender, bench.site, bench.image) as mail_base:
+    with contextlib.ExitStack() as stack:
+        if queue_apart:
+            contender.queue_base = stack.enter_context(bench.image.another(mebibytes=1024))
+        mail_base = stack.enter_context(running(contender, bench.site, bench.image))
         ledger = _ledger(bench, "queued")
         blast(bench.options, contender, "-c", "32", "-m", messages, "-t",
               bench.site.pattern(bench.options.users), "--ledger", ledger)

@@ -1,8 +1,8 @@
 """A Postfix that takes mail by SMTP, queues it, and hands it to virtual(8) or by lmtp(8) to a server.
 
 The figures of these contenders contain smtpd(8), cleanup(8) and a queue file for each message, which
-is synced and deleted again; the queue lies on the file system of the mail. So the three may be
-compared with each other, not with those that speak LMTP to the load.
+is synced and deleted again; the queue lies on the file system of the mail, unless the load says
+otherwise. So the three may be compared with each other, not with those that speak LMTP to the load.
 """
 
 import os
@@ -36,6 +36,7 @@ class BehindPostfix(Contender):
     def __init__(self, site, options):
         super().__init__(site, options)
         self.postfix = None
+        self.queue_base = None  # set by a load for its run: where the queue is made
         self._held = False
 
     def version(self):
@@ -43,7 +44,7 @@ class BehindPostfix(Contender):
 
     def start(self, mail_base):
         directory = self.new_directory()
-        queue = mail_base.parent / "queue"
+        queue = (self.queue_base or mail_base.parent) / "queue"
         queue.mkdir()
         self.postfix = PrivatePostfix(
             self.site.directory, self.site.tables, mail_base, name=f"{directory.name}/postfix",
@@ -67,6 +68,7 @@ class BehindPostfix(Contender):
         if self.postfix is not None:
             self.postfix.stop()
             self.postfix = None
+        self.queue_base = None
         self.stop_store()
 
     def finish(self):

@@ -54,6 +54,7 @@ class Workload:
     measure: Callable  # (bench, contender) -> figures
     bounds: tuple = ()
     most_runs: int = 1000
+    beside: str = ""  # the workload whose runs alternate with its own: a bound compares the two
 
 
 def _times(workload, contender, limit, ours="lmtpd"):
@@ -97,7 +98,7 @@ WORKLOADS = {workload.name: workload for workload in (
              "indexed", ("lmtpd", "dovecot"), functools.partial(loads.one_mailbox, messages=100000),
              (Bound("0.95 x empty-mailbox", Figure("full-mailbox", "lmtpd"), 0.95,
                     over=Figure("empty-mailbox", "lmtpd")),
-              _times("full-mailbox", "dovecot", 100))),
+              _times("full-mailbox", "dovecot", 100)), beside="empty-mailbox"),
     Workload("recipients-50", "8 connections, 50 recipients a message", ("lmtpd", "dovecot"),
              functools.partial(loads.steady, connections=8, recipients=50),
              (_times("recipients-50", "dovecot", 6),)),
@@ -107,8 +108,13 @@ WORKLOADS = {workload.name: workload for workload in (
               Bound("CPU at most 150 µs", Figure("no-sync", "lmtpd-no-sync", CPU), 150,
                     at_most=True)), most_runs=3),
     Workload("drain", "Postfix delivers 3,000 messages of its queue over one unix socket",
-             ("postfix-lmtpd", "postfix-sink"), functools.partial(loads.drain, messages=3000),
+             ("postfix-lmtpd", "postfix-sink"),
+             functools.partial(loads.drain, messages=3000, queue_apart=False),
              (_times("drain", "postfix-sink", 0.9, ours="postfix-lmtpd"),), most_runs=3),
+    Workload("drain-apart", "the same, the queue on a file system of its own",
+             ("postfix-lmtpd", "postfix-sink"),
+             functools.partial(loads.drain, messages=3000, queue_apart=True),
+             (_times("drain-apart", "postfix-sink", 0.9, ours="postfix-lmtpd"),), most_runs=3),
     Workload("among-large", "32 connections, and one more with messages of 50 MiB", ("lmtpd",),
              functools.partial(loads.among_large, connections=32), (_tail("among-large"),), most_runs=3),
     Workload("large-to-many", "one message of 50 MiB to 20 recipients", ("lmtpd",),
@@ -120,6 +126,9 @@ WORKLOADS = {workload.name: workload for workload in (
     Workload("new-mailboxes", "32 connections, each message to a mailbox that is made for it",
              ("lmtpd", "dovecot"), functools.partial(loads.new_mailboxes, connections=32),
              most_runs=3),
+    Workload("new-mailboxes-root", "the same in directories of root's, where only the helper can",
+             ("lmtpd",), functools.partial(loads.new_mailboxes, connections=32, of_root=True),
+             most_runs=3),
     Workload("new-mailboxes-smtp-source", "smtp-source -s 32, into new mailboxes of ten domains at "
              "a time", ("lmtpd", "dovecot"), run.smtp_source_run),
     Workload("users-1000", "32 connections, 1,000 users in the tables and in the cache",
@@ -129,7 +138,7 @@ WORKLOADS = {workload.name: workload for workload in (
              "tables and in the cache", ("lmtpd-large-cache",),
              functools.partial(loads.many_users, connections=32, users=1000000),
              (Bound("0.8 x users-1000", Figure("users-1000000", "lmtpd-large-cache"), 0.8,
-                    over=Figure("users-1000", "lmtpd-large-cache")),), most_runs=1),
+                    over=Figure("users-1000", "lmtpd-large-cache")),), most_runs=3),
 )}
 
 CONNECTIONS = tuple(name for name in WORKLOADS if name.startswith("connections-"))
@@ -152,6 +161,17 @@ def chosen(names, contenders=None):
         if workload.contenders:
             result.append(workload)
     return result
+
+
+def taking_turns(chosen_workloads):
+    """Lists of those whose runs alternate, in their order."""
+    groups = []
+    for workload in chosen_workloads:
+        if groups and workload.beside == groups[-1][-1].name:
+            groups[-1].append(workload)
+        else:
+            groups.append([workload])
+    return groups
 
 
 def runs_of(workload, contender, runs, peer_runs):

@@ -83,6 +83,12 @@ def test_workloads_are_chosen_by_name_and_contender():
         workloads.chosen(["nothing"])
 
 
+def test_workloads_that_a_bound_compares_take_turns():
+    names = [[workload.name for workload in group] for group in workloads.taking_turns(
+        workloads.chosen(["connections-1", "empty-mailbox", "full-mailbox", "drain"]))]
+    assert names == [["connections-1"], ["empty-mailbox", "full-mailbox"], ["drain"]]
+
+
 def test_what_has_no_bound_runs_less_often():
     workload = WORKLOADS["connections-8"]
     assert [workloads.runs_of(workload, name, 5, 1) for name in ("floor", "lmtpd", "cyrus")] == [
