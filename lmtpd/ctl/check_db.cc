@@ -47,7 +47,7 @@ int check_db(const std::string& file) {
                "COLUMN = '%s' ...\n",
                table);
   }
-  fmt::print("{} rows, {} faults\n", summary->rows, summary->faults);
+  fmt::print("{} rows, {} faults, {} notes\n", summary->rows, summary->faults, summary->notes);
   return summary->faults == 0 ? EXIT_SUCCESS : kFaults;
 }
 

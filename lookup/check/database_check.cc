@@ -30,12 +30,14 @@ class DatabaseCheck final : private Resolver::Client {
       : settings_(settings), read_file_(read_file), report_(report) {}
 
   Result<CheckSummary> run() {
-    const std::pair<const TableList&, TableRole> lists[] = {
+    const std::pair<TableList, TableRole> lists[] = {
         {settings_.virtual_mailbox_maps, TableRole::mailbox},
         {settings_.virtual_alias_maps, TableRole::alias},
         {settings_.virtual_uid_maps, TableRole::uid},
         {settings_.virtual_gid_maps, TableRole::gid},
         {settings_.transport_maps, TableRole::transport},
+        {tables_of(settings_.virtual_mailbox_domains), TableRole::domain},
+        {tables_of(settings_.mydestination), TableRole::domain},
     };
     for (const auto& [tables, role] : lists) {
       for (const TableRef& table : tables) {
@@ -50,7 +52,6 @@ class DatabaseCheck final : private Resolver::Client {
     // They came as the database answered.
     std::sort(lines_.begin(), lines_.end());
     for (const std::string& line : lines_) report_(line);
-    summary_.faults = lines_.size();
     return summary_;
   }
 
@@ -61,7 +62,19 @@ class DatabaseCheck final : private Resolver::Client {
     bool has_alias = false;  // to something else than itself
   };
 
+  static TableList tables_of(const MatchList& list) {
+    TableList tables;
+    for (const MatchItem& item : list) {
+      if (item.kind == MatchItem::Kind::table) tables.push_back(item.table);
+    }
+    return tables;
+  }
+
+  // A table that lists domains by rows of another role is looked at once.
   Result<void> list(const TableRef& table, TableRole role) {
+    if (role == TableRole::domain && std::ranges::find(names_, table.text()) != names_.end()) {
+      return {};
+    }
     const auto number = static_cast<std::uint32_t>(names_.size());
     names_.push_back(table.text());
     const auto listed = list_rows(table, read_file_, settings_.db_connect_timeout,
@@ -73,10 +86,10 @@ class DatabaseCheck final : private Resolver::Client {
 
   void take(std::uint32_t table, TableRole role, const Row& row) {
     ++summary_.rows;
-    std::vector<std::string> faults = row_faults(role, row);
-    const std::string key_wrong = key_fault(row.key);
-    if (!key_wrong.empty()) faults.push_back(key_wrong);
-    for (const std::string& fault : faults) say(table, row.key, fault);
+    std::vector<Finding> findings = row_findings(role, row);
+    const std::string key_wrong = key_fault(role, row.key);
+    if (!key_wrong.empty()) findings.push_back({key_wrong});
+    for (const Finding& finding : findings) say(table, row.key, finding);
     const bool names_mailboxes = role == TableRole::mailbox || role == TableRole::alias;
     if (!key_wrong.empty() || !names_mailboxes || row.key.find('@') == std::string::npos) return;
     Key& key = keys_.try_emplace(row.key, Key{.table = table}).first->second;
@@ -88,9 +101,11 @@ class DatabaseCheck final : private Resolver::Client {
   }
 
   // Once for a key and fault, in however many tables it stands.
-  void say(std::uint32_t table, std::string_view key, std::string_view what) {
-    if (!said_.emplace(key, what).second) return;
-    lines_.push_back(fmt::format("{}: <{}> {}", names_[table], escaped(key), what));
+  void say(std::uint32_t table, std::string_view key, const Finding& finding) {
+    if (!said_.emplace(key, finding.what).second) return;
+    ++(finding.is_note ? summary_.notes : summary_.faults);
+    lines_.push_back(fmt::format("{}: <{}> {}{}", names_[table], escaped(key),
+                                 finding.is_note ? "note: " : "", finding.what));
   }
 
   Result<void> resolve_all() {
@@ -105,7 +120,8 @@ class DatabaseCheck final : private Resolver::Client {
       if (key.has_mailbox && key.has_alias &&
           settings_.alias_expansion == AliasExpansion::automatic) {
         say(key.table, address,
-            "has a mailbox and an alias: alias_expansion = auto follows the mailbox only");
+            {.what = "has a mailbox and an alias: alias_expansion = auto follows the mailbox only",
+             .is_note = true});
       }
       start(resolver, address, key);
       while (asked_.size() >= kMostUnderWay && !failure_) event_base_loop(base.get(), EVLOOP_ONCE);
@@ -120,9 +136,9 @@ class DatabaseCheck final : private Resolver::Client {
   }
 
   void start(Resolver& resolver, const std::string& text, const Key& key) {
-    const auto address =
-        Address::parse(text.starts_with('@') ? std::string(kAnybody) + text : text);
-    if (!address) return;  // found in its internal form only, which no client can send
+    const std::optional<Address> address =
+        address_of_key(text.starts_with('@') ? std::string(kAnybody) + text : text);
+    if (!address) return;  // a catch-all of what is no domain
     const std::uint64_t id = next_id_++;
     asked_.emplace(id, std::pair(text, key.table));
     if (const auto known = resolver.resolve(*address, *this, id)) on_outcome(id, *known);
@@ -132,7 +148,7 @@ class DatabaseCheck final : private Resolver::Client {
     const auto asked = asked_.extract(id);
     const auto& [key, table] = asked.mapped();
     if (resolution.mailboxes) {
-      for (const std::string& note : resolution.notes) say(table, key, note);
+      for (const std::string& note : resolution.notes) say(table, key, {note});
       return;
     }
     const Error& error = resolution.mailboxes.error();
@@ -147,7 +163,13 @@ class DatabaseCheck final : private Resolver::Client {
       failure_ = error;
       return;
     }
-    say(table, key, "leads to no mailbox: " + error.text);
+    // Where Postfix expands aliases, no mail for it comes here. A target that has got $myorigin was
+    // a word, a command or a file.
+    const bool is_elsewhere = error.reason == Reason::remote_target &&
+                              error.text.find("@" + settings_.myorigin + ">") == std::string::npos;
+    say(table, key,
+        {.what = "leads to no mailbox: " + error.text,
+         .is_note = is_elsewhere && settings_.alias_expansion != AliasExpansion::full});
   }
 
   const Settings& settings_;

@@ -18,12 +18,14 @@ namespace lmtpd::lookup {
 struct CheckSummary {
   std::uint64_t rows = 0;
   std::uint64_t faults = 0;
+  std::uint64_t notes = 0;
   // Tables in a database whose rows cannot be listed.
   std::vector<std::string> unlisted{};
 };
 
-// `report` is given a line for each fault: "TABLE: <KEY> WHAT". Fails with lookup_failed where a
-// file is wrong or a database cannot be reached or fails.
+// `report` is given a line for each fault, "TABLE: <KEY> WHAT", and for each note, which is of what
+// is right at some sites: "TABLE: <KEY> note: WHAT". Fails with lookup_failed where a file is wrong
+// or a database cannot be reached or fails.
 [[nodiscard]] Result<CheckSummary> check_databases(
     const Settings& settings, const FileReader& read_file,
     const std::function<void(const std::string& line)>& report);

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "lmtpd/base/address.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/utf8.h"
+#include "lookup/address_keys.h"
 #include "lookup/fold.h"
 
 namespace lmtpd::lookup {
@@ -14,21 +14,33 @@ namespace {
 
 bool is_bare(std::string_view key) { return key.find('@') == std::string_view::npos; }
 
-// The local part's quotes, where it needs none or others.
-std::string quoting_fault(std::string_view key) {
-  const std::size_t at = key.rfind('@');
-  if (at == std::string_view::npos || at == 0) return {};
+// Of a key that has a local part: aliases are asked for in the quoted form only.
+std::string form_fault(TableRole role, std::string_view key) {
   if (key.ends_with("@")) return "never matches: no domain behind the @";
-  if (!key.starts_with('"')) return {};
-  const Result<Address> address = Address::parse(key);
-  if (!address) return "never matches: its quotes are not balanced";
+  if (key.starts_with('"') && !Address::parse(key)) {
+    return "never matches: its quotes are not balanced";
+  }
+  const std::optional<Address> address = address_of_key(key);
+  if (!address) return "never matches: no address is like that";
   if (address->external() == key) return {};
+  if (role != TableRole::alias && !key.starts_with('"')) return {};
   return fmt::format("never matches: the key is asked for as <{}>", escaped(address->external()));
 }
 
 }  // namespace
 
-std::string key_fault(std::string_view key) {
+std::optional<Address> address_of_key(std::string_view key) {
+  Result<Address> address = Address::parse(key);
+  if (!address) {
+    const std::size_t at = std::min(key.rfind('@'), key.size());
+    const PlainAddress internal{std::string(key.substr(0, at)),
+                                std::string(key.substr(std::min(at + 1, key.size())))};
+    address = Address::parse(internal.external());
+  }
+  return address ? std::optional(*std::move(address)) : std::nullopt;
+}
+
+std::string key_fault(TableRole role, std::string_view key) {
   if (key.empty()) return "never matches: no key is empty";
   if (!valid_utf8(key)) return "never matches: it is not valid UTF-8";
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
@@ -43,35 +55,40 @@ std::string key_fault(std::string_view key) {
   if (key.find('@') != std::string_view::npos && key.ends_with('.')) {
     return "never matches: a domain is asked for without its final dot";
   }
-  return quoting_fault(key);
+  return is_bare(key) || key.starts_with('@') ? std::string() : form_fault(role, key);
 }
 
-std::vector<std::string> row_faults(TableRole role, const Row& row) {
-  std::vector<std::string> faults;
+std::vector<Finding> row_findings(TableRole role, const Row& row) {
+  std::vector<Finding> findings;
   for (const std::optional<std::string>& value : row.values) {
     if (!value) {
-      faults.emplace_back("has a NULL, which counts as no row");
+      findings.push_back({"has a NULL, which counts as no row"});
     } else if (value->empty()) {
-      faults.emplace_back("has an empty value, which counts as no row");
+      findings.push_back({"has an empty value, which counts as no row"});
     } else if (role == TableRole::mailbox && *value == "dummy" && !is_bare(row.key)) {
-      faults.emplace_back(
-          "has a dummy row (a row of the transport table for an address?), which is no mailbox: "
-          "Postfix defers mail for it, lmtpd unless there is a real row, too");
+      findings.push_back(
+          {"has a dummy row (a row of the transport table for an address?), which is no mailbox: "
+           "Postfix defers mail for it, lmtpd unless there is a real row, too"});
     }
   }
   if (role == TableRole::transport && !is_bare(row.key)) {
-    faults.emplace_back(
-        "is a transport row for an address: in the view of mailboxes it is a dummy");
+    findings.push_back(
+        {"is a transport row for an address: in the view of mailboxes it is a dummy"});
   }
-  if (role == TableRole::alias && is_bare(row.key)) {
-    faults.emplace_back(
-        row.key.find('.') != std::string::npos
-            ? "is a bare domain in an alias table: Postfix takes it for an alias domain and "
-              "refuses "
-              "its mailboxes"
-            : "has no domain: it is asked for in domains of mydestination and myorigin only");
+  const bool may_be_domain = row.key.find('.') != std::string::npos;
+  if (role == TableRole::alias && is_bare(row.key) && may_be_domain) {
+    findings.push_back({.what =
+                            "is a bare domain in an alias table: where virtual_alias_domains is "
+                            "not set, Postfix takes it for an alias domain and refuses its "
+                            "mailboxes",
+                        .is_note = true});
   }
-  return faults;
+  if ((role == TableRole::alias || role == TableRole::mailbox) && is_bare(row.key) &&
+      !may_be_domain) {
+    findings.push_back(
+        {"has no domain: it is asked for in domains of mydestination and myorigin only"});
+  }
+  return findings;
 }
 
 }  // namespace lmtpd::lookup

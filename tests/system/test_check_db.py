@@ -33,7 +33,7 @@ FAULTS = """\
 mailboxes: <@trap.org> has a dummy row
 mailboxes: <Mixed.Org> never matches: keys are folded, it is asked for as <mixed.org>
 mailboxes: <Mixed@Domain.Org> never matches: keys are folded, it is asked for as <mixed@domain.org>
-mailboxes: <both@domain.org> has a mailbox and an alias
+mailboxes: <both@domain.org> note: has a mailbox and an alias
 mailboxes: <dotdot2@domain.org> leads to no mailbox: <dotdot2@domain.org> mailbox path
 mailboxes: <dotdot@domain.org> leads to no mailbox: <dotdot@domain.org> mailbox path
 mailboxes: <emptyhome@domain.org> leads to no mailbox: <emptyhome@domain.org> mailbox path "/" is
@@ -49,7 +49,8 @@ mailboxes: <uid0@domain.org> leads to no mailbox: <uid0@domain.org> has an owner
 mailboxes: <uid99@domain.org> leads to no mailbox: <uid99@domain.org> has an owner that is refused
 virtual: <UPPERKEY@domain.org> never matches: keys are folded, it is asked for as <upperkey@domain.org>
 virtual: <abuse> has no domain
-virtual: <aldom.org> is a bare domain in an alias table
+virtual: <aldom.org> note: is a bare domain in an alias table
+virtual: <back\\slash@domain.org> never matches: the key is asked for as <"back\\\\slash"@domain.org>
 virtual: <bare@domain.org> leads to no mailbox: alias target <user@
 virtual: <blank@domain.org> leads to no mailbox: alias <blank@domain.org> leads to no address
 virtual: <cmd@domain.org> leads to no mailbox: alias target <|/bin/cat
@@ -62,14 +63,15 @@ virtual: <ghost@domain.org> leads to no mailbox: unknown user: "nobody@domain.or
 virtual: <grow2@loop.org> leads to no mailbox: alias expansion of <grow2@loop.org>
 virtual: <grow@loop.org> alias <grow@loop.org>: dead target beside living ones
 virtual: <incl@domain.org> leads to no mailbox: alias target <":include:
+virtual: <jane doe@domain.org> never matches: the key is asked for as <"jane doe"@domain.org>
 virtual: <junk@domain.org> leads to no mailbox: alias <junk@domain.org> leads to no address
-virtual: <long@domain.org> leads to no mailbox: alias target <yyy
+virtual: <long@domain.org> note: leads to no mailbox: alias target <yyy
 virtual: <loopa@loop.org> leads to no mailbox: alias expansion of <loopa@loop.org>: <loopa@loop.org> leads back
 virtual: <loopb@loop.org> leads to no mailbox: alias expansion of <loopb@loop.org>: <loopb@loop.org> leads back
-virtual: <mixlocalremote@domain.org> leads to no mailbox: alias target <someone@remote.example>
+virtual: <mixlocalremote@domain.org> note: leads to no mailbox: alias target <someone@remote.example>
 virtual: <p8@domain.org> leads to no mailbox: unknown user
 virtual: <p9@domain.org> alias <p9@domain.org>: dead target beside living ones
-virtual: <remote@domain.org> leads to no mailbox: alias target <someone@remote.example>
+virtual: <remote@domain.org> note: leads to no mailbox: alias target <someone@remote.example>
 """.splitlines()
 
 
@@ -79,7 +81,8 @@ def assert_faults(done, tables, kind):
              for line in lines]
     assert [line[:len(fault)] for line, fault in zip(shown, FAULTS)] == FAULTS
     assert len(shown) == len(FAULTS), shown
-    assert total.endswith(f" rows, {len(FAULTS)} faults")
+    notes = sum("> note: " in fault for fault in FAULTS)
+    assert total.endswith(f" rows, {len(FAULTS) - notes} faults, {notes} notes")
     assert (done.returncode, done.stderr) == (1, "")
 
 
@@ -90,7 +93,36 @@ def test_it_finds_every_row_that_is_wrong(make_daemon, tricky):
 def test_a_clean_database_is_silent(make_daemon, tables):
     done = check(make_daemon, tables)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith(" rows, 0 faults\n") and done.stdout.count("\n") == 1
+    assert done.stdout.endswith(" rows, 0 faults, 0 notes\n") and done.stdout.count("\n") == 1
+
+
+def test_keys_in_the_wrong_form_and_domain_lists(make_daemon, site, tables):
+    folder = site.make("forms")
+    with sqlite3.connect(folder / "mail.db") as database:
+        database.executescript("""
+            CREATE TABLE mailboxes (userid TEXT, mailbox TEXT);
+            INSERT INTO mailboxes VALUES ('jane doe@b.org', 'b.org/jane/'), ('up up@b.org', '../up/'),
+                ('u@ b.org', 'b.org/u/');
+            CREATE TABLE aliases (address TEXT, target TEXT);
+            INSERT INTO aliases VALUES ('in ner@b.org', 'user@domain.org');
+            CREATE TABLE domains (name TEXT);
+            INSERT INTO domains VALUES ('b.org'), ('Mixed.org');""")
+    for name, query in (("mailboxes", "SELECT mailbox FROM mailboxes WHERE userid = '%s'"),
+                        ("aliases", "SELECT target FROM aliases WHERE address = '%s'"),
+                        ("domains", "SELECT 1 FROM domains WHERE name = '%s'")):
+        (folder / f"{name}.cf").write_text(f"dbpath = {folder}/mail.db\nquery = {query}\n")
+    done = check(make_daemon, tables, virtual_mailbox_maps=f"sqlite:{folder}/mailboxes.cf",
+                 virtual_mailbox_domains=f"sqlite:{folder}/domains.cf",
+                 virtual_uid_maps="static:1001", virtual_gid_maps="static:1001",
+                 virtual_maps=f"sqlite:{folder}/aliases.cf")
+    assert [line.removeprefix(f"sqlite:{folder}/")[:60] for line in done.stdout.splitlines()] == [
+        line[:60] for line in (
+            'aliases.cf: <in ner@b.org> never matches: the key is asked for as <"in ner"@b.org>',
+            "domains.cf: <Mixed.org> never matches: keys are folded, it is asked for as <mixed.org>",
+            "mailboxes.cf: <u@ b.org> never matches: no address is like that",
+            "mailboxes.cf: <up up@b.org> leads to no mailbox: <\"up up\"@b.org> mailbox path",
+            "6 rows, 4 faults, 0 notes")]
+    assert done.returncode == 1
 
 
 def test_transport_rows_for_addresses(make_daemon, tricky):
@@ -174,5 +206,5 @@ def test_sqlite_rows_are_listed_too(make_daemon, site, tables):
         " as <upper@b.org>",
         f"sqlite:{folder}/mailboxes.cf: <null@b.org> has a NULL, which counts as no row",
         f'sqlite:{folder}/mailboxes.cf: <null@b.org> leads to no mailbox: unknown user: "null@b.org"',
-        "4 rows, 3 faults"]
+        "4 rows, 3 faults, 0 notes"]
     assert done.returncode == 1
