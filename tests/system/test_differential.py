@@ -33,7 +33,7 @@ DUMMY_BESIDE = "A dummy row beside a mailbox"
 DUMMY_ALONE = "A dummy row alone"
 DUMMY_DOMAIN = "A dummy row for a whole domain"
 RULES = (NOBODY, DEAD, REMOTE, ONE_COPY, DUMMY_BESIDE, DUMMY_ALONE, DUMMY_DOMAIN)
-CIRCLE_FIRST = "A circle beside what is no address"  # rare: not in every run
+CIRCLE_FIRST = "A circle, or too many addresses, beside what is no address"  # rare: not in every run
 
 
 @pytest.fixture(scope="module", params=RUNS)
@@ -232,7 +232,8 @@ def expected(reply, finals):
 
 def found_circle_first(reply, answer):
     return (reply.startswith("451 4.3.0") and answer.reply == "451 4.6.0"
-            and "leads back to itself" in answer.error)
+            and any(text in answer.error for text in ("leads back to itself",
+                                                      "more than virtual_alias_expansion_limit")))
 
 
 def agree(answer, wanted, finals):

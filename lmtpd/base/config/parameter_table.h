@@ -40,7 +40,7 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
     {"remote_alias_target", Owner::lmtpd, "defer", "What an alias to an address that is not ours gets: defer or reject."},
     {"postmaster_address", Owner::lmtpd, "", "Who gets mail for postmaster where no table knows that address."},
     {"transport_errors", Owner::lmtpd, "no", "Whether error: and retry: rows of transport_maps refuse a recipient."},
-    {"transport_maps", Owner::postfix, "", "Tables from an address or domain to a transport; read only for transport_errors."},
+    {"transport_maps", Owner::postfix, "", "Tables from an address or domain to a transport."},
     {"recipient_delimiter", Owner::postfix, "+", "The characters that part a user from an address extension."},
     {"propagate_unmatched_extensions", Owner::postfix, "canonical, virtual", "Where an address extension is carried over to what a table answers."},
     {"owner_request_special", Owner::postfix, "yes", "Whether owner-list and list-request are never split at a \"-\"."},
