@@ -168,6 +168,14 @@ void Connection::progress() {
     reading_ = true;
   }
   arm_timer();
+  free_buffers();
+}
+
+// Of a handshake, or of a group of commands that waited: this client may be idle for hours, and one
+// of thousands.
+void Connection::free_buffers() {
+  if (unread_.empty()) unread_.shrink_to_fit();
+  if (unsent_.empty()) unsent_.shrink_to_fit();
 }
 
 void Connection::feed() {

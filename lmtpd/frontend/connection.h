@@ -97,6 +97,7 @@ class Connection final : private session::Backend {
   void take_protected(std::string_view octets);
   [[nodiscard]] std::string take_output();
   void progress();
+  void free_buffers();
   void feed();
   void write();
   [[nodiscard]] bool takes_input() const;
