@@ -1,5 +1,6 @@
 #include "lmtpd/frontend/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -79,7 +80,12 @@ void Connection::read() {
     reading_ = false;
     return;
   }
-  // One turn reads one buffer: no client keeps the others waiting.
+  receive();
+  progress();
+}
+
+// One turn reads one buffer: no client keeps the others waiting.
+void Connection::receive() {
   static std::array<char, kReadSize> buffer;
   const ssize_t received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
   if (received < 0) {
@@ -89,6 +95,21 @@ void Connection::read() {
     end_of_input_ = true;
   } else {
     take({buffer.data(), static_cast<std::size_t>(received)});
+  }
+}
+
+// The socket of a client whose session waits may hold octets and is not waited for, so that its end
+// shows on no event. (libevent's EV_CLOSED by itself turns in circles at EPOLLERR: a client that
+// leaves a reply unread on a unix socket.)
+void Connection::on_tick() {
+  if (finished_ || reading_ || client_gone_) return;
+  pollfd client{socket_.get(), POLLRDHUP, 0};
+  if (::poll(&client, 1, 0) <= 0) return;
+  if ((client.revents & (POLLHUP | POLLERR)) != 0) {
+    lose_client();
+  } else if (!session_.wants_input() && unread_.empty() && !end_of_input_) {
+    // It sends nothing more, but still takes replies: is what it has sent enough for one?
+    receive();
   }
   progress();
 }
@@ -158,8 +179,7 @@ void Connection::progress() {
   if (session_.wants_tls() && end_of_input_) session_.on_tls_failed("the client left");
   write();
 
-  const bool settled = under_way_ == 0 && unsent_.empty() && answers_.empty();
-  if (settled && (session_.closing() || (end_of_input_ && session_.wants_input()))) {
+  if (is_over()) {
     finish();
     return;
   }
@@ -169,6 +189,14 @@ void Connection::progress() {
   }
   arm_timer();
   free_buffers();
+}
+
+// What was handed over is waited for in any case, and logged.
+bool Connection::is_over() const {
+  if (delivering_ > 0) return false;
+  if (client_gone_) return true;
+  if (resolving_ > 0 || !unsent_.empty() || !answers_.empty()) return false;
+  return session_.closing() || (end_of_input_ && unread_.empty() && session_.needs_input());
 }
 
 // Of a handshake, or of a group of commands that waited: this client may be idle for hours, and one
@@ -225,8 +253,9 @@ void Connection::finish() {
   services_.on_finished(name_);
 }
 
-// The client is gone, or takes no reply. What was handed over is still delivered, and logged.
+// The client is gone, or takes no reply.
 void Connection::lose_client() {
+  client_gone_ = true;
   end_of_input_ = true;
   unread_.clear();
   unsent_.clear();
@@ -253,13 +282,13 @@ std::time_t Connection::wall_clock() { return std::time(nullptr); }
 bool Connection::may_send_mail() { return place_.hold(); }
 
 void Connection::start_resolve(std::uint64_t id, const Address& recipient) {
-  ++under_way_;
+  ++resolving_;
   services_.resolve(name_, id, recipient.external());
 }
 
 void Connection::on_resolved(std::uint64_t request,
                              Result<std::vector<session::Mailbox>> mailboxes) {
-  --under_way_;
+  --resolving_;
   session_.on_resolved(request, std::move(mailboxes));
   schedule();
 }
@@ -326,14 +355,14 @@ void Connection::start_delivery(std::uint64_t id, std::vector<session::Copy> cop
   const auto found = bodies_.find(id);
   Body octets = std::move(found->second.octets);
   bodies_.erase(found);
-  under_way_ += copies.size();
+  delivering_ += copies.size();
   // An unsealed body is refused by the worker that gets it, and so answered 451.
   if (const Result<void> sealed = octets.seal(); !sealed) log_error("{}", sealed.error().text);
   services_.deliver({name_, id}, std::move(octets), std::move(copies));
 }
 
 void Connection::on_copy_done(std::uint64_t body, std::size_t copy, Result<void> outcome) {
-  --under_way_;
+  --delivering_;
   session_.on_copy_done(body, copy, std::move(outcome));
   schedule();
 }

@@ -36,7 +36,8 @@ class Services {
                        std::vector<session::Copy> copies) = 0;
   // A line of the log.
   virtual void log(std::string_view line) = 0;
-  // Nothing is under way: destroy the connection, but not from within this call.
+  // Nothing that was handed over is under way: destroy the connection, but not from within this
+  // call. Recipients may still be looked up.
   virtual void on_finished(std::uint64_t connection) = 0;
 
  protected:
@@ -62,6 +63,8 @@ class Connection final : private session::Backend {
   void on_booking_refused(std::uint64_t body);
   void on_copy_done(std::uint64_t body, std::size_t copy, Result<void> outcome);
   void shut_down();
+  // Once a second: ends a session that waits, for room or for an answer, and whose client is gone.
+  void on_tick();
 
  private:
   struct Receiving {
@@ -92,6 +95,7 @@ class Connection final : private session::Backend {
   static void on_progress(evutil_socket_t, short, void* self) noexcept;
   static void on_timer(evutil_socket_t, short, void* self) noexcept;
   void read();
+  void receive();
   void take(std::string_view octets);
   void begin_tls();
   void take_protected(std::string_view octets);
@@ -101,6 +105,7 @@ class Connection final : private session::Backend {
   void feed();
   void write();
   [[nodiscard]] bool takes_input() const;
+  [[nodiscard]] bool is_over() const;
   void finish();
   void schedule();
   void arm_timer();
@@ -119,9 +124,11 @@ class Connection final : private session::Backend {
   std::string unsent_;    // taken from the session, protected where there is TLS, and not yet sent
   bool reading_ = false;  // readable_ is waited for
   bool end_of_input_ = false;
+  bool client_gone_ = false;  // takes no reply either
   bool finished_ = false;
   bool authenticating_ = false;  // an exchange is not over
-  std::size_t under_way_ = 0;    // recipients being resolved and copies being delivered
+  std::size_t resolving_ = 0;    // recipients
+  std::size_t delivering_ = 0;   // copies
   std::unordered_map<std::uint64_t, Receiving> bodies_;
   std::vector<BodyAnswer> answers_;   // owed to the session
   const std::uint64_t largest_body_;  // octets

@@ -235,6 +235,7 @@ void Frontend::tick() {
   spool_.expire(now);
   lookup_.expire(now);
   deliveries_.expire(now);
+  for (const auto& [name, connection] : connections_) connection->on_tick();
   warn_of_limits();
   if (!accepting_ && !stopping_) {
     for (const auto& door : doors_) event_add(door->readable.get(), nullptr);

@@ -86,6 +86,11 @@ bool Session::Impl::wants_input() const {
   }
 }
 
+bool Session::Impl::needs_input() const {
+  if (state_ != State::booking && state_ != State::body_full) return wants_input();
+  return !transaction_->reader->ended() && !transaction_->reader->chunk_ended();
+}
+
 bool Session::Impl::idle() const {
   return (state_ == State::start || state_ == State::ready) && reader_.empty() &&
          refused_octets_ == 0;
@@ -297,6 +302,7 @@ std::size_t Session::consume(std::string_view octets) { return impl_->consume(oc
 bool Session::replies_may_wait() const { return impl_->replies_may_wait(); }
 std::string Session::take_output() { return impl_->take_output(); }
 bool Session::wants_input() const { return impl_->wants_input(); }
+bool Session::needs_input() const { return impl_->needs_input(); }
 bool Session::wants_tls() const { return impl_->wants_tls(); }
 void Session::on_tls(TlsFacts facts) { impl_->on_tls(std::move(facts)); }
 void Session::on_tls_failed(std::string_view why) { impl_->on_tls_failed(why); }

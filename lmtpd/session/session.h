@@ -151,6 +151,9 @@ class Session {
   [[nodiscard]] std::string take_output();
   // As consume() says: would it take octets now?
   [[nodiscard]] bool wants_input() const;
+  // What it is at comes to nothing without more octets, whether it would take them now or waits for
+  // room for them.
+  [[nodiscard]] bool needs_input() const;
   // 220 was said to STARTTLS, or TLS comes first (inets): send the output, throw away what the
   // client has sent so far, shake hands, and say on_tls() or on_tls_failed(). Until then the
   // session takes no input.

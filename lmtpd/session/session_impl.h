@@ -52,6 +52,7 @@ class Session::Impl {
   [[nodiscard]] bool replies_may_wait() const { return held_.has_value(); }
   std::string take_output() { return std::exchange(output_, {}); }
   [[nodiscard]] bool wants_input() const;
+  [[nodiscard]] bool needs_input() const;
   [[nodiscard]] bool closing() const { return state_ == State::closed; }
   [[nodiscard]] bool idle() const;
   [[nodiscard]] Clock::time_point deadline() const;

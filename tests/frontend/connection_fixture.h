@@ -41,8 +41,11 @@ class ConnectionFixture : public testing::Test, public Services {
     auth_.emplace_back(response);
   }
   void end_auth(std::uint64_t) override { auth_.emplace_back("end"); }
-  bool book(const MessageName&, std::uint64_t) override { return true; }
-  void release(const MessageName&) override {}
+  bool book(const MessageName& message, std::uint64_t) override {
+    booked_ = message.body;
+    return has_room_;
+  }
+  void release(const MessageName& message) override { released_.push_back(message.body); }
   void deliver(const MessageName& message, Body, std::vector<session::Copy>) override {
     delivering_ = message.body;
   }
@@ -75,6 +78,9 @@ class ConnectionFixture : public testing::Test, public Services {
   std::optional<Connection> connection_;
   std::vector<std::pair<std::uint64_t, std::string>> asked_;
   std::vector<std::string> auth_;
+  bool has_room_ = true;
+  std::uint64_t booked_ = 0;
+  std::vector<std::uint64_t> released_;
   std::uint64_t delivering_ = 0;
   std::vector<std::string> lines_;
   bool finished_ = false;

@@ -82,5 +82,108 @@ TEST_F(ConnectionTest, EndsWhenItsClientLeavesWhileTheSessionWaits) {
   EXPECT_TRUE(finished_);
 }
 
+class Hangup : public ConnectionTest {
+ protected:
+  void wait_for_room() {
+    has_room_ = false;
+    send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+    answer_oldest();
+    EXPECT_EQ(receive(), "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n");
+  }
+  void give_room() {
+    has_room_ = true;
+    connection_->on_booked(booked_);
+    run();
+  }
+  // The client sends nothing more, and waits for replies.
+  void close_half() { ASSERT_EQ(::shutdown(client_.get(), SHUT_WR), 0); }
+  void tick() {
+    run();
+    connection_->on_tick();
+    run();
+  }
+};
+
+TEST_F(Hangup, GivesUpTheWaitForRoom) {
+  wait_for_room();
+  send("text\r\n.\r\n");  // out of turn, and now of no use
+  tick();
+  EXPECT_FALSE(finished_);
+  client_.reset();
+  tick();
+  EXPECT_TRUE(finished_);
+  connection_.reset();
+  EXPECT_EQ(released_, (std::vector{booked_}));
+}
+
+TEST_F(Hangup, GivesUpTheWaitForALookup) {
+  send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+  client_.reset();
+  tick();
+  EXPECT_TRUE(finished_);
+}
+
+TEST_F(Hangup, LeavesADeliveryToItsEnd) {
+  send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+  answer_oldest();
+  send("text\r\n.\r\n");
+  ASSERT_NE(delivering_, 0U);
+  client_.reset();
+  tick();
+  EXPECT_FALSE(finished_);
+  connection_->on_copy_done(delivering_, 0, {});
+  run();
+  EXPECT_TRUE(finished_);
+  ASSERT_EQ(lines_.size(), 1U);
+  EXPECT_NE(lines_[0].find("status=sent"), std::string::npos) << lines_[0];
+}
+
+TEST_F(Hangup, OfOneHalfWithTheWholeMessageSentIsNone) {
+  wait_for_room();
+  send("text\r\n.\r\n");
+  close_half();
+  tick();
+  tick();
+  EXPECT_FALSE(finished_);
+  give_room();
+  EXPECT_TRUE(receive().starts_with("354 "));
+  ASSERT_NE(delivering_, 0U);
+  tick();
+  EXPECT_FALSE(finished_);
+  connection_->on_copy_done(delivering_, 0, {});
+  run();
+  EXPECT_TRUE(receive().starts_with("250 2.0.0 Stored"));
+  EXPECT_TRUE(finished_);
+}
+
+TEST_F(Hangup, OfOneHalfBeforeTheMessageGivesUpTheWaitForRoom) {
+  wait_for_room();
+  close_half();
+  tick();
+  EXPECT_TRUE(finished_);
+}
+
+TEST_F(Hangup, OfOneHalfLeavesTheClientTheRepliesToItsRecipients) {
+  send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+  close_half();
+  tick();
+  EXPECT_FALSE(finished_);
+  has_room_ = false;
+  answer_oldest();
+  EXPECT_EQ(receive(), "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n");
+  EXPECT_TRUE(finished_);
+}
+
+TEST_F(Hangup, OfOneHalfBehindAnEmptyChunkIsNone) {
+  has_room_ = false;
+  send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nBDAT 0 LAST\r\n");
+  answer_oldest();
+  close_half();
+  tick();
+  EXPECT_FALSE(finished_);
+  give_room();
+  EXPECT_NE(delivering_, 0U);
+}
+
 }  // namespace
 }  // namespace lmtpd::frontend

@@ -101,6 +101,23 @@ TEST_F(ConnectionTlsTest, EndsWhenItsClientLeavesDuringTheHandshake) {
   EXPECT_TRUE(finished_);
 }
 
+TEST_F(ConnectionTlsTest, GivesUpTheWaitForRoomOfAClientThatSaysThatNothingFollows) {
+  connect({.hostname = "mx.test", .tls_first = true}, &*context_);
+  shake_hands();
+  has_room_ = false;
+  ask("LHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+  answer_oldest();
+  send(tls_.close());
+  connection_->on_tick();
+  run();
+  EXPECT_FALSE(finished_);
+  ASSERT_EQ(::shutdown(client_.get(), SHUT_WR), 0);
+  run();
+  connection_->on_tick();
+  run();
+  EXPECT_TRUE(finished_);
+}
+
 class CutShort : public ConnectionTlsTest {
  protected:
   // All up to the dot; then the record of the dot itself.

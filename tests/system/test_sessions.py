@@ -104,6 +104,23 @@ def test_the_largest_message_needs_no_declared_size(make_daemon, mail_base, proc
         assert (refused.final[0].code, refused.final[0].enhanced) == (552, "5.3.4")
 
 
+def test_who_hangs_up_while_he_waits_for_room_keeps_nobody_behind_him_waiting(make_daemon):
+    daemon = make_daemon(spool_limit="1048576")  # half of it is kept back for the oldest
+
+    def send_data(client, size):
+        client.send(b"MAIL FROM:<> SIZE=%d\r\nRCPT TO:<user@domain.org>\r\nDATA\r\n" % size)
+        assert [client.reply().code for _ in range(2)] == [250, 250]
+
+    # The wait itself ends after 60 s.
+    with daemon.client() as first, daemon.client() as second, daemon.client(timeout=30) as third:
+        send_data(first, 300_000)
+        assert first.reply().code == 354
+        send_data(second, 400_000)
+        send_data(third, 1000)
+        second.close()
+        assert third.reply().code == 354
+
+
 def test_recipients_of_mixed_fate(daemon, mail_base):
     before = len(stored(mail_base / "foo.org/mails/user"))
     with daemon.client() as client:
