@@ -184,6 +184,10 @@ void Deliveries::expire(Clock::time_point now) {
     }
     pump(worker);
   }
+  // A site may have a million of them.
+  std::erase_if(workers_, [](const auto& item) {
+    return !item.second.channel && item.second.waiting.empty();
+  });
 }
 
 void Deliveries::done(MessageId message, std::size_t copy, Result<void> outcome) {

@@ -53,11 +53,13 @@ class Deliveries final : public EventChannel::Owner {
   // Lookup is gone, and with it what it was asked for.
   void forget_wanted();
 
-  // Answers the copies whose deadline has passed, and asks again for workers that were not to be
-  // had.
+  // Once a second: answers the copies whose deadline has passed, asks again for workers that were
+  // not to be had, and forgets the owners that there is nothing of.
   void expire(Clock::time_point now);
 
   [[nodiscard]] bool none() const { return messages_.empty(); }
+  // Owners who have a channel, or had something for one since the last expire().
+  [[nodiscard]] std::size_t owners() const { return workers_.size(); }
 
   // From start() to the outcome.
   static constexpr std::chrono::seconds kDeadline{120};

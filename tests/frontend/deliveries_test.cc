@@ -247,6 +247,23 @@ TEST_F(DeliveriesTest, AnswerAtTheDeadlineAndTakeTheLateOutcomeForNoFault) {
   EXPECT_TRUE(expelled_.empty());
 }
 
+TEST_F(DeliveriesTest, ForgetAnOwnerWithoutAWorkerAndWithoutMail) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne), copy_for(kTwo)});
+  run();
+  deliveries_.expire(Clock::now());
+  EXPECT_EQ(deliveries_.owners(), 2U);
+  deliveries_.refuse(kTwo, {Reason::overload, "too many workers"});
+  deliveries_.expire(Clock::now());
+  EXPECT_EQ(deliveries_.owners(), 1U) << "the other has a worker, whose word is still to come";
+  worker_.close();
+  run();
+  deliveries_.expire(Clock::now());
+  EXPECT_EQ(deliveries_.owners(), 0U);
+  start(2, {copy_for(kOne)});
+  EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kTwo, kOne}));
+}
+
 TEST_F(DeliveriesTest, AskAgainForWorkersWhenLookupComesBack) {
   lookup_is_there_ = false;
   start(1, {copy_for(kOne)});
