@@ -54,6 +54,7 @@ void EventChannel::flush() {
   if (closing_) return;
   switch (channel_.flush()) {
     case Channel::Status::ok:
+      owner_.on_drained(*this);
       return;
     case Channel::Status::would_block:
       event_add(writable_.get(), nullptr);

@@ -20,6 +20,8 @@ class EventChannel {
     // The peer is gone, broke the framing, or close() was called. Called once, from the loop;
     // nothing follows.
     virtual void on_closed(EventChannel& channel) = 0;
+    // All that was sent so far has left.
+    virtual void on_drained(EventChannel&) {}
 
    protected:
     ~Owner() = default;

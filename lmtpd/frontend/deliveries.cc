@@ -41,12 +41,13 @@ void Deliveries::pump(Worker& worker) {
 }
 
 // Sends the message that stands first, with those of its copies that follow and fit. False: the
-// window is full.
+// window or the channel is full.
 bool Deliveries::send_front(Worker& worker) {
   const MessageId id = worker.waiting.front().message;
   const Body& body = messages_.at(id).body;
   std::vector<UniqueFd> descriptors;
   if (worker.sent.size() >= kDeliveryWindow) return false;
+  if (worker.channel->unsent_packets() >= kMostUnsentPackets) return false;
   if (!body.is_inline()) {
     if (worker.files >= kDescriptorWindow) return false;
     descriptors.push_back(body.duplicate_file());
@@ -155,6 +156,8 @@ bool Deliveries::on_frame(Worker& worker, const Frame& frame) {
       return false;
   }
 }
+
+void Deliveries::on_drained(EventChannel& channel) { pump(worker_of(channel)); }
 
 void Deliveries::on_closed(EventChannel& channel) {
   Worker& worker = worker_of(channel);

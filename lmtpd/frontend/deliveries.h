@@ -3,7 +3,8 @@
 //
 // A message crosses to a worker once, with as many of its copies as are that worker's and fit into
 // the window. What does not fit waits here, in order, and so does everything for an owner that has
-// no worker yet.
+// no worker yet. A message that waits holds its body once, whatever the number of its copies; on
+// its way it is in each worker's channel, which takes no more than two packets at a time.
 #pragma once
 
 #include <cstdint>
@@ -63,6 +64,8 @@ class Deliveries final : public EventChannel::Owner {
 
   // From start() to the outcome.
   static constexpr std::chrono::seconds kDeadline{120};
+  // In a worker's channel, when no more is put into it.
+  static constexpr std::size_t kMostUnsentPackets = 2;
 
  private:
   struct Message {
@@ -97,6 +100,7 @@ class Deliveries final : public EventChannel::Owner {
 
   void on_packet(EventChannel& channel, Packet& packet) override;
   void on_closed(EventChannel& channel) override;
+  void on_drained(EventChannel& channel) override;
   Worker& worker_of(const EventChannel& channel);
   [[nodiscard]] bool on_frame(Worker& worker, const Frame& frame);
   void pump(Worker& worker);

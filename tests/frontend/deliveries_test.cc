@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/frontend/far_end.h"
 
 namespace lmtpd::frontend {
@@ -163,6 +165,31 @@ TEST_F(DeliveriesTest, SplitWhatAMessageOfTheChannelCannotHold) {
     for (const Deliver& sent : worker_.receive<Deliver>()) copies += sent.deliveries.size();
   }
   EXPECT_EQ(copies, 20U);
+}
+
+TEST_F(DeliveriesTest, KeepBodiesOutOfTheChannelOfAWorkerThatDoesNotRead) {
+  deliveries_.introduce(kOne, worker_.open());
+  for (std::uint64_t i = 0; i < kDeliveryWindow; ++i) {
+    start(i, {copy_for(kOne)}, std::string(kInlineBody, 'x'));
+  }
+  run();
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  const auto waited = std::ranges::count_if(
+      done_, [](const Done& one) { return one.outcome.error().reason == Reason::overload; });
+  EXPECT_GT(waited, 0) << "all were put into the channel";
+}
+
+TEST_F(DeliveriesTest, GoOnWhenTheChannelHasRoomAgain) {
+  deliveries_.introduce(kOne, worker_.open());
+  for (std::uint64_t i = 0; i < kDeliveryWindow; ++i) {
+    start(i, {copy_for(kOne)}, std::string(kInlineBody, 'x'));
+  }
+  std::size_t received = 0;
+  for (std::size_t i = 0; i < kDeliveryWindow; ++i) {
+    run();
+    received += worker_.receive<Deliver>().size();
+  }
+  EXPECT_EQ(received, kDeliveryWindow) << "without an outcome";
 }
 
 TEST_F(DeliveriesTest, FailWhatADeadWorkerHadAndSendTheRestToTheNext) {
