@@ -59,7 +59,7 @@ class PromptBackend final : public Backend {
   void start_auth(const AuthStart&) override {}
   void continue_auth(std::string_view) override {}
   void end_auth() override {}
-  void start_body(std::uint64_t id, std::uint64_t) override { ready_ = id; }
+  void start_body(std::uint64_t id, std::uint64_t, std::size_t) override { ready_ = id; }
   bool append_body(std::uint64_t, std::string_view octets) override {
     body_ += octets;
     return true;

@@ -10,6 +10,7 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
+#include "lmtpd/frontend/spool.h"
 
 namespace lmtpd::frontend {
 namespace {
@@ -315,10 +316,10 @@ void Connection::on_auth_step(session::AuthStep step) {
   schedule();
 }
 
-void Connection::start_body(std::uint64_t id, std::uint64_t octets) {
+void Connection::start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) {
   Receiving& body = bodies_[id];
   body.booked = std::max(octets, std::min(kFirstBooking, largest_body_));
-  if (services_.book({name_, id}, body.booked)) answer_body(id, {});
+  if (services_.book({name_, id}, body.booked + copies * Spool::kCopy)) answer_body(id, {});
 }
 
 bool Connection::append_body(std::uint64_t id, std::string_view octets) {

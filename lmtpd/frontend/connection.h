@@ -69,7 +69,7 @@ class Connection final : private session::Backend {
  private:
   struct Receiving {
     Body octets;
-    std::uint64_t booked = 0;
+    std::uint64_t booked = 0;  // of them; the copies' room is beside it
   };
   // on_body_ready(), or on_body_refused() where there is an error.
   struct BodyAnswer {
@@ -85,7 +85,7 @@ class Connection final : private session::Backend {
   void start_auth(const session::AuthStart& start) override;
   void continue_auth(std::string_view response) override;
   void end_auth() override;
-  void start_body(std::uint64_t id, std::uint64_t octets) override;
+  void start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) override;
   bool append_body(std::uint64_t id, std::string_view octets) override;
   void drop_body(std::uint64_t id) override;
   void start_delivery(std::uint64_t id, std::vector<session::Copy> copies) override;

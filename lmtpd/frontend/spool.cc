@@ -8,6 +8,8 @@ Spool::Spool(std::uint64_t share, std::uint64_t largest, Waiter& waiter)
     : share_(share), kept_back_(std::min(largest, share / 2)), waiter_(waiter) {}
 
 bool Spool::fits(const Booking& booking, std::uint64_t octets) const {
+  // The largest body is as large as the share, and has copies.
+  if (booked_ == booking.octets) return true;
   const bool oldest = &booking == &unfinished_.front();
   return booked_ + octets <= (oldest ? share_ : share_ - kept_back_);
 }

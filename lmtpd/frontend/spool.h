@@ -2,9 +2,10 @@
 //
 // Each frontend has an equal share of spool_limit. Octets are booked before they are asked for: the
 // declared SIZE, or else the first 64 KiB, before 354 or before a BDAT's chunk, which may be
-// larger, is read; growing beyond may wait. One message can always finish: a part of the share is
-// kept back for the oldest booking, and only the oldest, once it has room for its first octets,
-// waits without a time limit, while all others give up and free what they hold.
+// larger, is read, and with them what the message's copies will take: a small one to a thousand
+// mailboxes is mostly that. Growing beyond may wait. One message can always finish: a part of the
+// share is kept back for the oldest booking, and only the oldest, once it has room for its first
+// octets, waits without a time limit, while all others give up and free what they hold.
 #pragma once
 
 #include <chrono>
@@ -30,7 +31,7 @@ class Spool {
     ~Waiter() = default;
   };
 
-  // `largest`: the largest message that is taken, in octets.
+  // `largest`: the largest message that is taken, in octets, with its copies.
   Spool(std::uint64_t share, std::uint64_t largest, Waiter& waiter);
 
   // Adds `octets` to what `id` has booked, opening the booking where there is none. True: booked.
@@ -50,6 +51,9 @@ class Spool {
   [[nodiscard]] std::uint64_t booked() const { return booked_; }
 
   static constexpr std::chrono::seconds kWait{60};
+  // Octets of a copy, whose body is the message's: its ticket, its headers, what is known of its
+  // recipient. Addresses of the longest kind take twice that, most take half.
+  static constexpr std::uint64_t kCopy = 2048;
 
  private:
   struct Booking {

@@ -18,7 +18,9 @@ void Session::Impl::start_body(std::uint64_t octets) {
   transaction_->body = ++last_id_;
   transaction_->body_is_ours = true;
   state_ = State::booking;
-  backend_.start_body(transaction_->body, octets);
+  std::size_t copies = 0;
+  for (const Recipient& recipient : transaction_->recipients) copies += recipient.mailboxes.size();
+  backend_.start_body(transaction_->body, octets, copies);
 }
 
 void Session::Impl::on_body_ready(std::uint64_t id) {

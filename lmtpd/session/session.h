@@ -114,8 +114,9 @@ class Backend {
   // It is over; an on_auth_step() that is still due is withdrawn.
   virtual void end_auth() = 0;
 
-  // A place for a body of about `octets` (0: not known). -> on_body_ready() or on_body_refused().
-  virtual void start_body(std::uint64_t id, std::uint64_t octets) = 0;
+  // A place for a body of about `octets` (0: not known), and for so many copies at most. ->
+  // on_body_ready() or on_body_refused().
+  virtual void start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) = 0;
   // Adds to the body. False: it was taken, but no more until on_body_ready() (or on_body_refused():
   // the body is gone and takes nothing more).
   [[nodiscard]] virtual bool append_body(std::uint64_t id, std::string_view octets) = 0;

@@ -41,8 +41,9 @@ class ConnectionFixture : public testing::Test, public Services {
     auth_.emplace_back(response);
   }
   void end_auth(std::uint64_t) override { auth_.emplace_back("end"); }
-  bool book(const MessageName& message, std::uint64_t) override {
+  bool book(const MessageName& message, std::uint64_t octets) override {
     booked_ = message.body;
+    octets_booked_ += octets;
     return has_room_;
   }
   void release(const MessageName& message) override { released_.push_back(message.body); }
@@ -80,6 +81,7 @@ class ConnectionFixture : public testing::Test, public Services {
   std::vector<std::string> auth_;
   bool has_room_ = true;
   std::uint64_t booked_ = 0;
+  std::uint64_t octets_booked_ = 0;
   std::vector<std::uint64_t> released_;
   std::uint64_t delivering_ = 0;
   std::vector<std::string> lines_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lmtpd/frontend/spool.h"
 #include "tests/frontend/connection_fixture.h"
 
 namespace lmtpd::frontend {
@@ -11,6 +12,7 @@ class ConnectionTest : public ConnectionFixture {
  protected:
   ConnectionTest() {
     connect({.hostname = "mx.test",
+             .size_announced = 1'000'000,
              .auth_mechanisms = {"SCRAM-SHA-256"},
              .auth = session::AuthUse::offered},
             nullptr);
@@ -80,6 +82,13 @@ TEST_F(ConnectionTest, EndsWhenItsClientLeavesWhileTheSessionWaits) {
   EXPECT_FALSE(finished_);  // a recipient is being resolved
   answer_oldest();
   EXPECT_TRUE(finished_);
+}
+
+TEST_F(ConnectionTest, BooksRoomForTheCopiesOfItsMessage) {
+  send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n");
+  answer_oldest();
+  answer_oldest();
+  EXPECT_EQ(octets_booked_, kInlineBody + 2 * Spool::kCopy);
 }
 
 class Hangup : public ConnectionTest {

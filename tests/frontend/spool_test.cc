@@ -97,6 +97,15 @@ TEST_F(Spools, ForgetAWaiterThatIsReleased) {
   EXPECT_EQ(spool_.booked(), 0U);
 }
 
+TEST_F(Spools, HaveRoomForAnythingThatIsAlone) {
+  EXPECT_TRUE(spool_.book(message(1), kShare + 100, start_));
+  EXPECT_FALSE(spool_.book(message(2), 1, start_));
+  EXPECT_TRUE(spool_.book(message(1), 1, start_)) << "who waits has nothing";
+  spool_.release(message(1));
+  spool_.run_waiting();
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{2}));
+}
+
 TEST(SpoolKeptBack, IsAtMostHalf) {
   struct Nobody : Spool::Waiter {
     void on_booked(const MessageName&) override {}

@@ -100,9 +100,10 @@ void ScriptedBackend::owe_auth_step() {
   owe(Duration(0), {{}, Kind::auth_step, ++auth_turn_, 0, {}});
 }
 
-void ScriptedBackend::start_body(std::uint64_t id, std::uint64_t octets) {
+void ScriptedBackend::start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) {
   if (!bodies_.empty()) breach("a second body");
   body_sizes.push_back(octets);
+  body_copies.push_back(copies);
   bodies_[id] = {};
   owe(body_after, {{}, refuse_body ? Kind::body_refused : Kind::body_ready, id, 0, {}});
 }

@@ -57,6 +57,7 @@ class ScriptedBackend final : public Backend {
   };
   std::vector<std::string> resolves;      // addresses asked for
   std::vector<std::uint64_t> body_sizes;  // as start_body() was told
+  std::vector<std::size_t> body_copies;   // likewise
   std::vector<std::size_t> appended;      // octets of each append_body()
   std::vector<Stored> stored;             // that were to be delivered, whatever the outcome
   std::size_t bodies_dropped = 0;
@@ -85,7 +86,7 @@ class ScriptedBackend final : public Backend {
   void start_auth(const AuthStart& start) override;
   void continue_auth(std::string_view response) override;
   void end_auth() override;
-  void start_body(std::uint64_t id, std::uint64_t octets) override;
+  void start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) override;
   bool append_body(std::uint64_t id, std::string_view octets) override;
   void drop_body(std::uint64_t id) override;
   void start_delivery(std::uint64_t id, std::vector<Copy> copies) override;

@@ -127,6 +127,15 @@ TEST_F(SessionTest, DeclaredSizeIsBookedBefore354) {
   EXPECT_TRUE(session_->wants_input());
 }
 
+TEST_F(SessionTest, RoomIsAskedForForEachCopy) {
+  backend_.add_mailbox("many@x.org", {"x.org/a", "x.org/b", "x.org/c"});
+  start();
+  client_->send("MAIL FROM:<>\r\nRCPT TO:<many@x.org>\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+  while (backend_.answer_next(*session_)) {
+  }
+  EXPECT_EQ(backend_.body_copies, std::vector<std::size_t>{4});
+}
+
 TEST_F(SessionTest, AChunksOctetsWaitForTheirRoom) {
   start();
   client_->send("MAIL FROM:<> SIZE=100\r\nRCPT TO:<a@x.org>\r\nBDAT 4321\r\nQUIT\r\n");
