@@ -1,6 +1,5 @@
 // lookup/main.cc -- lmtpd-lookup: executed by master as root, serves as lookup_user.
 
-#include <sys/stat.h>
 #include <sysexits.h>
 
 #include <cstdlib>
@@ -43,10 +42,7 @@ Role::Listeners listeners_of(RoleStart& start) {
 }
 
 int run_lookup() {
-  leave_signals_to_master();
-  ::umask(0077);
-  open_log("lookup", LogTarget::standard_error);
-  Channel control{UniqueFd(kControlFd)};
+  Channel control = begin_role("lookup");
   RoleStart start = must(receive_role_start(control));
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
   open_log("lookup", settings.log);

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
@@ -47,6 +49,16 @@ Progress take(RoleStart& start, Frame& frame) {
 
 }  // namespace
 
+Channel begin_role(const char* role) {
+  for (const int number : {SIGPIPE, SIGXFSZ, SIGHUP, SIGINT, SIGTERM}) {
+    std::signal(number, SIG_IGN);
+  }
+  ::umask(0077);
+  ::tzset();
+  open_log(role, LogTarget::standard_error);
+  return Channel(UniqueFd(kControlFd));
+}
+
 Result<RoleStart> receive_role_start(Channel& control) {
   RoleStart start;
   Packet packet;
@@ -75,12 +87,6 @@ Result<RoleStart> receive_role_start(Channel& control) {
       started = progress == Progress::started;
     }
     if (started) return start;
-  }
-}
-
-void leave_signals_to_master() {
-  for (const int number : {SIGPIPE, SIGXFSZ, SIGHUP, SIGINT, SIGTERM}) {
-    std::signal(number, SIG_IGN);
   }
 }
 

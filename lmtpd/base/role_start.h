@@ -35,6 +35,15 @@ struct RoleStart {
   std::vector<Listening> listeners;
 };
 
+// How every role begins, as root: it logs to standard error as `role` until it knows better, leaves
+// signals to master, makes files for its user alone, and reads the time zone, whose file is out of
+// reach later. Returns the control channel.
+//
+// The signals are those that the whole unit or process group gets, of which master alone makes
+// something (Stop); SIGPIPE, as a broken channel is seen where it is written; SIGXFSZ, as a limit
+// of file sizes is EFBIG.
+[[nodiscard]] Channel begin_role(const char* role);
+
 // Reads Configure, File..., Listener..., Start (messages.h), waiting for each. Messages that stand
 // in Start's own packet behind it are an error: master sends nothing more until Ready.
 [[nodiscard]] Result<RoleStart> receive_role_start(Channel& control);
@@ -50,9 +59,5 @@ T must(Result<T> result, int status = EXIT_FAILURE) {
   }
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
-
-// Signals that are sent to the whole process group or unit: the end in order is master's to say
-// (Stop). A broken channel is seen where it is written, a file size limit is EFBIG.
-void leave_signals_to_master();
 
 }  // namespace lmtpd

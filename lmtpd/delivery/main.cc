@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,10 +52,7 @@ std::size_t take_all_descriptors() {
 }
 
 [[noreturn]] void run_worker() {
-  leave_signals_to_master();
-  ::umask(0077);
-  ::tzset();  // reads /etc/localtime, which is out of reach later
-  Channel control{UniqueFd(kControlFd)};
+  Channel control = begin_role("worker");
   const RoleStart start = must(receive_role_start(control));
   const Settings settings = settings_of(start);
   open_log("worker", settings.log);

@@ -4,7 +4,6 @@
 #include <sysexits.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <optional>
 #include <utility>
 
@@ -48,15 +47,13 @@ Result<std::optional<frontend::TlsContext>> tls_context(const Settings& settings
 }  // namespace
 
 int main() {
-  open_log("frontend", LogTarget::standard_error);
-  Channel control{UniqueFd(kControlFd)};
+  Channel control = begin_role("frontend");
   RoleStart start = must(receive_role_start(control));
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
   open_log("frontend", settings.log);
 
   NetworkList trusted = must(trusted_clients(settings, start));
 
-  ::tzset();  // Received has local time; the zone's file is out of reach later
   must(become(start.owner));
   must(forbid_new_privileges());
   // Before: OpenSSL reads its configuration, the host's policy for TLS.

@@ -40,6 +40,17 @@ def test_sigterm_in_data_lets_the_message_be_finished(make_daemon, mail_base):  
     assert len(stored(mail_base / "domain.org/mails/user")) == before + 1
 
 
+def test_signals_to_all_of_the_unit_are_for_master(daemon):
+    daemon.deliver("user@domain.org", MESSAGE)
+    before = daemon.children()
+    assert set(before.values()) == {"lmtpd-frontend", "lmtpd-lookup", "lmtpd-worker"}
+    for pid in before:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+            os.kill(pid, number)
+    assert daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
+    assert daemon.children() == before
+
+
 @pytest.mark.parametrize("role", ["worker", "lookup", "frontend"])
 def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base):
     daemon = make_daemon()
