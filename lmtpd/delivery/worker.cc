@@ -135,10 +135,15 @@ bool Worker::on_control(Frame& frame) {
 }
 
 void Worker::introduce(const Introduce& message, UniqueFd socket) {
-  // The frontend was restarted: its old sessions are gone, and nobody waits for their outcomes.
-  std::erase_if(links_, [&](const auto& link) {
-    return link.second.frontend.instance() == message.instance;
-  });
+  // Of a frontend that was restarted the old channel is at its end, which is read in its turn. One
+  // that asked twice uses the first until all is answered, and then the last: of one between it has
+  // let go.
+  std::optional<LinkNumber> first;
+  std::optional<LinkNumber> between;
+  for (const auto& [number, link] : links_) {
+    if (link.frontend.instance() == message.instance) (first ? between : first) = number;
+  }
+  if (between) links_.erase(*between);
   const auto added =
       links_.try_emplace(++last_link_, FrontendLink(message.instance, std::move(socket))).first;
   if (leaving_) added->second.frontend.take_leave();

@@ -31,7 +31,7 @@ void Deliveries::start(const MessageName& name, Body body, std::vector<session::
 }
 
 void Deliveries::pump(Worker& worker) {
-  if (worker.channel && !worker.leaving) {
+  if (worker.channel && !worker.leaving && !worker.next) {
     while (!worker.waiting.empty() && send_front(worker)) {
     }
   } else if (!worker.waiting.empty() && !worker.wanted && !worker.channel) {
@@ -82,8 +82,13 @@ bool Deliveries::send_front(Worker& worker) {
 
 void Deliveries::introduce(MailboxOwner owner, UniqueFd socket) {
   Worker& worker = workers_.try_emplace(owner, Worker{.owner = owner}).first->second;
-  if (worker.channel) on_closed(*worker.channel);
   worker.wanted = false;
+  if (!worker.channel) return open(worker, std::move(socket));
+  worker.next = std::move(socket);
+  if (worker.sent.empty()) worker.channel->close();
+}
+
+void Deliveries::open(Worker& worker, UniqueFd socket) {
   worker.leaving = false;
   worker.channel = std::make_unique<EventChannel>(base_, Channel(std::move(socket)), *this);
   by_channel_[worker.channel.get()] = &worker;
@@ -123,6 +128,7 @@ void Deliveries::on_packet(EventChannel& channel, Packet& packet) {
       return;
     }
   }
+  if (worker.next && worker.sent.empty()) return channel.close();
   pump(worker);
 }
 
@@ -163,13 +169,16 @@ void Deliveries::on_closed(EventChannel& channel) {
   Worker& worker = worker_of(channel);
   by_channel_.erase(&channel);
   const std::unique_ptr<EventChannel> closed = std::move(worker.channel);
-  worker.leaving = false;
   worker.files = 0;
   for (const auto& [id, sent] : std::exchange(worker.sent, {})) {
     if (sent.expired) continue;
     done(sent.message, sent.copy, fail(Reason::io, "delivery process ended before it answered"));
   }
-  pump(worker);
+  if (worker.next) {
+    open(worker, std::move(worker.next));
+  } else {
+    pump(worker);
+  }
 }
 
 void Deliveries::expire(Clock::time_point now) {

@@ -47,7 +47,9 @@ class Deliveries final : public EventChannel::Owner {
   // `body` is sealed.
   void start(const MessageName& name, Body body, std::vector<session::Copy> copies);
 
-  // What master says: a channel to this owner's worker, or that there is none now.
+  // What master says: a channel to this owner's worker, or that there is none now. Where there is a
+  // channel, to a worker that has ended or to this same one, the new one is used as soon as all
+  // that was sent on the other is answered, or its end has been read: outcomes may stand before it.
   void introduce(MailboxOwner owner, UniqueFd socket);
   void refuse(MailboxOwner owner, const Error& error);
 
@@ -91,6 +93,7 @@ class Deliveries final : public EventChannel::Owner {
   struct Worker {
     MailboxOwner owner;
     std::unique_ptr<EventChannel> channel;
+    UniqueFd next;         // of the channel behind that one, which takes nothing more then
     bool leaving = false;  // it takes nothing more
     bool wanted = false;   // master was asked for one
     std::deque<Waiting> waiting;
@@ -103,6 +106,7 @@ class Deliveries final : public EventChannel::Owner {
   void on_drained(EventChannel& channel) override;
   Worker& worker_of(const EventChannel& channel);
   [[nodiscard]] bool on_frame(Worker& worker, const Frame& frame);
+  void open(Worker& worker, UniqueFd socket);
   void pump(Worker& worker);
   [[nodiscard]] bool send_front(Worker& worker);
   void fail_waiting(Worker& worker, const Error& error);

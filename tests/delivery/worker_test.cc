@@ -344,16 +344,31 @@ TEST_F(WorkerTest, TakesAFullWindow) {
 TEST_F(WorkerTest, LeavesTheOldChannelOfAFrontendThatWasRestarted) {
   make_maildir("bob", kBob);
   start();
-  Peer before = worker_->introduce(3);
-  deliver(before, 1, worker_->ticket("missing"));
+  std::optional<Peer> before = worker_->introduce(3);
+  deliver(*before, 1, worker_->ticket("missing"));
   EXPECT_EQ(worker_->master->hear(), "make 1");
+  before.reset();
   Peer after = worker_->introduce(3);
-  EXPECT_EQ(before.hear(), "closed");
   make_requested_mailbox(1);
   deliver(after, 1, worker_->ticket("bob"));
   EXPECT_EQ(after.hear(), "1 stored");
   finish_with(after);
   EXPECT_THAT(list("missing"), IsEmpty()) << "nobody waits for that one any more";
+}
+
+TEST_F(WorkerTest, AnswersOnItsChannelAFrontendThatAskedForItTwice) {
+  make_maildir("bob", kBob);
+  start();
+  Peer first = worker_->introduce(3);
+  deliver(first, 1, worker_->ticket("missing"));
+  EXPECT_EQ(worker_->master->hear(), "make 1");
+  Peer between = worker_->introduce(3);
+  Peer last = worker_->introduce(3);
+  EXPECT_EQ(between.hear(), "closed");
+  deliver(last, 1, worker_->ticket("bob"));
+  EXPECT_EQ(last.hear(), "1 stored");
+  make_requested_mailbox(1);
+  EXPECT_EQ(first.hear(), "1 stored");
 }
 
 // ---- the end

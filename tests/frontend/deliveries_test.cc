@@ -206,6 +206,52 @@ TEST_F(DeliveriesTest, FailWhatADeadWorkerHadAndSendTheRestToTheNext) {
   EXPECT_EQ(worker_.receive<Deliver>().at(0).deliveries.size(), 1U);
 }
 
+TEST_F(DeliveriesTest, AnswerWhatIsOnAChannelBeforeASecondOneIsUsed) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne)});
+  run();
+  const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
+  deliveries_.introduce(kOne, other_worker_.open());
+  start(2, {copy_for(kOne)});
+  run();
+  EXPECT_TRUE(done_.empty());
+  EXPECT_TRUE(worker_.receive<Deliver>().empty());
+  EXPECT_TRUE(other_worker_.receive<Deliver>().empty());
+  worker_.send(Outcome{.id = id, .stored = true});
+  run();
+  ASSERT_EQ(done_.size(), 1U);
+  EXPECT_TRUE(done_[0].outcome);
+  EXPECT_TRUE(worker_.closed());
+  EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
+  EXPECT_TRUE(wanted_.empty());
+}
+
+TEST_F(DeliveriesTest, HearAWorkerOutThatEndedBeforeItsSuccessorCame) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne), copy_for(kOne)});
+  run();
+  const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
+  worker_.send(Outcome{.id = id, .stored = true});
+  worker_.close();
+  deliveries_.introduce(kOne, other_worker_.open());
+  start(2, {copy_for(kOne)});
+  run();
+  ASSERT_EQ(done_.size(), 2U);
+  EXPECT_TRUE(done_[0].outcome);
+  EXPECT_EQ(done_[1].outcome.error().reason, Reason::io);
+  EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
+  EXPECT_TRUE(wanted_.empty());
+}
+
+TEST_F(DeliveriesTest, GoOverToASecondChannelAtOnceWhereNothingIsUnderWay) {
+  deliveries_.introduce(kOne, worker_.open());
+  deliveries_.introduce(kOne, other_worker_.open());
+  start(1, {copy_for(kOne)});
+  run();
+  EXPECT_TRUE(worker_.closed());
+  EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
+}
+
 TEST_F(DeliveriesTest, SendNothingAfterLeavingAndSayLeft) {
   deliveries_.introduce(kOne, worker_.open());
   start(1, {copy_for(kOne)});
