@@ -23,18 +23,16 @@ constexpr std::uint64_t kBookingStep = 256 * 1024;
 
 }  // namespace
 
-Connection::Connection(event_base* base, UniqueFd socket, std::uint64_t name,
-                       const session::Settings& settings, std::string session_id,
-                       session::Peer peer, const TlsContext* tls, ClientPlaces& places,
-                       std::string client, Services& services)
-    : socket_(std::move(socket)),
+Connection::Connection(event_base* base, std::uint64_t name, Client client, const Terms& terms,
+                       Services& services)
+    : socket_(std::move(client.socket)),
       name_(name),
       services_(services),
-      place_(places, std::move(client)),
-      tls_context_(tls),
-      session_(settings, std::move(session_id), std::move(peer), *this),
-      largest_body_(settings.size_announced),
-      write_timeout_(settings.session_timeout),
+      place_(terms.places, std::move(client.key)),
+      tls_context_(terms.tls),
+      session_(terms.settings, std::move(client.session_id), std::move(client.peer), *this),
+      largest_body_(terms.settings.size_announced),
+      write_timeout_(terms.settings.session_timeout),
       readable_(event_new(base, socket_.get(), EV_READ | EV_PERSIST, on_readable, this)),
       writable_(event_new(base, socket_.get(), EV_WRITE, on_progress, this)),
       progress_(event_new(base, -1, 0, on_progress, this)),

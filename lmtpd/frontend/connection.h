@@ -46,12 +46,21 @@ class Services {
 
 class Connection final : private session::Backend {
  public:
-  // `socket` is connected and non-blocking. `name` is unique among the frontend's connections.
-  // `tls`, which outlives this, is there if the settings have it. `client` is whose place among
-  // `places` it takes.
-  Connection(event_base* base, UniqueFd socket, std::uint64_t name,
-             const session::Settings& settings, std::string session_id, session::Peer peer,
-             const TlsContext* tls, ClientPlaces& places, std::string client, Services& services);
+  struct Client {
+    UniqueFd socket;  // connected and non-blocking
+    session::Peer peer;
+    std::string key;  // whose place it takes
+    std::string session_id;
+  };
+  // Of all who come by one door; what it refers to outlives them.
+  struct Terms {
+    const session::Settings& settings;
+    const TlsContext* tls;  // there if the settings have it
+    ClientPlaces& places;
+  };
+  // `name` is unique among the frontend's connections.
+  Connection(event_base* base, std::uint64_t name, Client client, const Terms& terms,
+             Services& services);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -177,8 +177,9 @@ void Frontend::admit(const Door& door, UniqueFd socket) {
 void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer, std::string client) {
   const std::uint64_t name = next_connection_++;
   auto connection = std::make_unique<Connection>(
-      base_.get(), std::move(socket), name, door.settings, next_session_id(), std::move(peer),
-      tls_ ? &*tls_ : nullptr, places_, std::move(client), *this);
+      base_.get(), name,
+      Connection::Client{std::move(socket), std::move(peer), std::move(client), next_session_id()},
+      Connection::Terms{door.settings, tls_ ? &*tls_ : nullptr, places_}, *this);
   if (stopping_) connection->shut_down();
   connections_.emplace(name, std::move(connection));
 }

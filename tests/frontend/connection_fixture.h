@@ -25,8 +25,8 @@ class ConnectionFixture : public testing::Test, public Services {
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
               0);
     client_.reset(ends[0]);
-    connection_.emplace(base_.get(), UniqueFd(ends[1]), 1, settings, "S1", session::Peer{}, tls,
-                        places_, "", *this);
+    connection_.emplace(base_.get(), 1, Connection::Client{UniqueFd(ends[1]), {}, "", "S1"},
+                        Connection::Terms{settings, tls, places_}, *this);
     run();
   }
 
