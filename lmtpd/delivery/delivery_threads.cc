@@ -1,26 +1,21 @@
 #include "lmtpd/delivery/delivery_threads.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <system_error>
 #include <utility>
 
-#include "lmtpd/base/disk_error.h"
 #include "lmtpd/base/log.h"
 
 namespace lmtpd::delivery {
 
 Result<std::unique_ptr<DeliveryThreads>> DeliveryThreads::open(const maildir::Deliverer& deliverer,
                                                                std::size_t most) {
-  UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event) return tl::unexpected(disk_error("eventfd", errno));
-  return std::unique_ptr<DeliveryThreads>(new DeliveryThreads(deliverer, most, std::move(event)));
+  auto finished = Finished<Delivered>::open();
+  if (!finished) return tl::unexpected(std::move(finished.error()));
+  return std::unique_ptr<DeliveryThreads>(
+      new DeliveryThreads(deliverer, most, std::move(*finished)));
 }
 
 DeliveryThreads::~DeliveryThreads() {
@@ -56,7 +51,7 @@ void DeliveryThreads::start(Jobs jobs) {
     const std::lock_guard lock(mutex_);
     jobs.swap(waiting_);
   }
-  if (!jobs.empty()) return finish(deliver(std::move(jobs)));
+  if (!jobs.empty()) return finished_->add(deliver(std::move(jobs)));
   for (; woken > 0; --woken) work_.notify_one();
 }
 
@@ -67,16 +62,8 @@ Delivered DeliveryThreads::deliver_here(Job job) const {
 }
 
 std::list<Delivered> DeliveryThreads::take_finished() {
-  std::list<Delivered> taken;
-  if (none()) return taken;
-  {
-    const std::lock_guard lock(mutex_);
-    taken.swap(finished_);
-    std::uint64_t count = 0;
-    if (!taken.empty()) {
-      [[maybe_unused]] const ssize_t got = ::read(finished_event_.get(), &count, sizeof count);
-    }
-  }
+  if (none()) return {};
+  std::list<Delivered> taken = finished_->take();
   under_way_ -= taken.size();
   return taken;
 }
@@ -90,7 +77,7 @@ void DeliveryThreads::run() {
     if (waiting_.empty()) return;
     Jobs share = take_share();
     lock.unlock();
-    finish(deliver(std::move(share)));
+    finished_->add(deliver(std::move(share)));
     lock.lock();
   }
 }
@@ -123,16 +110,6 @@ std::list<Delivered> DeliveryThreads::deliver(Jobs jobs) const {
   auto outcome = outcomes.begin();
   for (Job& job : jobs) delivered.push_back({std::move(job), std::move(*outcome++)});
   return delivered;
-}
-
-void DeliveryThreads::finish(std::list<Delivered> delivered) {
-  // The event changes with the list, or it could stay readable with nothing to take.
-  const std::lock_guard lock(mutex_);
-  const bool first = finished_.empty();
-  finished_.splice(finished_.end(), delivered);
-  if (!first) return;
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(finished_event_.get(), &one, sizeof one);
 }
 
 }  // namespace lmtpd::delivery

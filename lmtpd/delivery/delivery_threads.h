@@ -17,8 +17,8 @@
 #include <thread>
 #include <vector>
 
+#include "lmtpd/base/finished.h"
 #include "lmtpd/base/result.h"
-#include "lmtpd/base/unique_fd.h"
 #include "lmtpd/delivery/job.h"
 #include "maildir/delivery.h"
 
@@ -48,22 +48,22 @@ class DeliveryThreads {
   // What was finished since the last call, in no order.
   [[nodiscard]] std::list<Delivered> take_finished();
   // Readable while take_finished() has something, and only then.
-  [[nodiscard]] int fd() const { return finished_event_.get(); }
+  [[nodiscard]] int fd() const { return finished_->fd(); }
   // Nothing was started that take_finished() did not give back.
   [[nodiscard]] bool none() const { return under_way_ == 0; }
 
  private:
-  DeliveryThreads(const maildir::Deliverer& deliverer, std::size_t most, UniqueFd finished_event)
-      : deliverer_(deliverer), most_(most), finished_event_(std::move(finished_event)) {}
+  DeliveryThreads(const maildir::Deliverer& deliverer, std::size_t most,
+                  std::unique_ptr<Finished<Delivered>> finished)
+      : deliverer_(deliverer), most_(most), finished_(std::move(finished)) {}
 
   void run();
   [[nodiscard]] Jobs take_share();
   [[nodiscard]] std::list<Delivered> deliver(Jobs jobs) const;
-  void finish(std::list<Delivered> delivered);
 
   const maildir::Deliverer& deliverer_;
   const std::size_t most_;
-  UniqueFd finished_event_;
+  const std::unique_ptr<Finished<Delivered>> finished_;
   std::size_t under_way_ = 0;
   std::vector<std::thread> threads_;
 
@@ -71,7 +71,6 @@ class DeliveryThreads {
   std::condition_variable work_;
   Jobs waiting_;
   std::size_t idle_ = 0;  // threads that wait for work_
-  std::list<Delivered> finished_;
   bool ending_ = false;
 };
 

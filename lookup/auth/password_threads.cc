@@ -1,11 +1,8 @@
 #include "lookup/auth/password_threads.h"
 
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -19,9 +16,10 @@ std::size_t most_threads() { return std::max(1U, std::thread::hardware_concurren
 }  // namespace
 
 Result<std::unique_ptr<PasswordThreads>> PasswordThreads::open(Check check) {
-  UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!event) return fail(Reason::no_space, errno_text("eventfd", errno));
-  return std::unique_ptr<PasswordThreads>(new PasswordThreads(std::move(check), std::move(event)));
+  auto finished = Finished<Checked>::open();
+  if (!finished) return tl::unexpected(std::move(finished.error()));
+  return std::unique_ptr<PasswordThreads>(
+      new PasswordThreads(std::move(check), std::move(*finished)));
 }
 
 PasswordThreads::~PasswordThreads() {
@@ -57,14 +55,6 @@ bool PasswordThreads::start(std::uint64_t id, StoredPassword stored, std::string
   return true;
 }
 
-std::vector<PasswordThreads::Checked> PasswordThreads::take_finished() {
-  std::uint64_t count = 0;
-  // Before the list is taken: what is added behind it makes the event readable again.
-  [[maybe_unused]] const ssize_t got = ::read(finished_event_.get(), &count, sizeof count);
-  const std::lock_guard lock(mutex_);
-  return std::exchange(finished_, {});
-}
-
 void PasswordThreads::run() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -77,11 +67,8 @@ void PasswordThreads::run() {
     lock.unlock();
     const bool matches = check_(job.stored, job.password);
     ::explicit_bzero(job.password.data(), job.password.size());
+    finished_->add({{job.id, matches}});
     lock.lock();
-    finished_.push_back({job.id, matches});
-    if (finished_.size() > 1) continue;
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(finished_event_.get(), &one, sizeof one);
   }
 }
 

@@ -9,14 +9,15 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "lmtpd/base/finished.h"
 #include "lmtpd/base/result.h"
-#include "lmtpd/base/unique_fd.h"
 #include "lookup/auth/stored_password.h"
 
 namespace lmtpd::lookup {
@@ -41,9 +42,9 @@ class PasswordThreads {
   // False: too many wait, or there is no thread to be had; nothing was started.
   [[nodiscard]] bool start(std::uint64_t id, StoredPassword stored, std::string password);
   // What was finished since the last call.
-  [[nodiscard]] std::vector<Checked> take_finished();
+  [[nodiscard]] std::list<Checked> take_finished() { return finished_->take(); }
   // Readable while take_finished() has something.
-  [[nodiscard]] int fd() const { return finished_event_.get(); }
+  [[nodiscard]] int fd() const { return finished_->fd(); }
 
  private:
   struct Job {
@@ -52,19 +53,18 @@ class PasswordThreads {
     std::string password;
   };
 
-  PasswordThreads(Check check, UniqueFd event)
-      : check_(std::move(check)), finished_event_(std::move(event)) {}
+  PasswordThreads(Check check, std::unique_ptr<Finished<Checked>> finished)
+      : check_(std::move(check)), finished_(std::move(finished)) {}
   void run();
 
   const Check check_;
-  UniqueFd finished_event_;
+  const std::unique_ptr<Finished<Checked>> finished_;
   std::vector<std::thread> threads_;
 
   std::mutex mutex_;  // of what follows
   std::condition_variable work_;
   std::deque<Job> waiting_;
   std::size_t idle_ = 0;
-  std::vector<Checked> finished_;
   bool ending_ = false;
 };
 
