@@ -45,6 +45,7 @@ session::Settings session_settings(const Settings& settings, const ListenSpec& l
   out.size_announced = size_announced(settings);
   out.recipient_limit = settings.recipient_limit;
   out.error_limit = settings.error_limit;
+  out.junk_command_limit = settings.junk_command_limit;
   out.hopcount_limit = settings.hopcount_limit;
   out.session_timeout = settings.session_timeout;
   out.transaction_time_limit = settings.transaction_time_limit;

@@ -57,6 +57,8 @@ struct CommandRow {
   void (Session::*handler)(std::string_view argument);
   // Where it is not legal; none: 503 5.5.1 is all that is to be done.
   void (Session::*out_of_turn)(std::string_view argument) = nullptr;
+  // In its turn it leads to a message, and junk_command_limit counts from there anew.
+  bool leads_on = false;
 };
 
 }  // namespace lmtpd::session

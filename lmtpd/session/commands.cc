@@ -26,10 +26,10 @@ struct Session::Impl::Table {
       Row{"LHLO", kAny, Args::optional, true, true, &Impl::on_lhlo},
       Row{"MAIL", in(State::ready), Args::required, false, false, &Impl::on_mail},
       Row{"RCPT", in(State::mail, State::resolving, State::rcpt), Args::required, false, false,
-          &Impl::on_rcpt},
-      Row{"DATA", in(State::rcpt), Args::none, true, false, &Impl::on_data},
+          &Impl::on_rcpt, nullptr, true},
+      Row{"DATA", in(State::rcpt), Args::none, true, false, &Impl::on_data, nullptr, true},
       Row{"BDAT", in(State::rcpt, State::chunks), Args::optional, true, true, &Impl::on_bdat,
-          &Impl::on_bdat_out_of_turn},
+          &Impl::on_bdat_out_of_turn, true},
       Row{"AUTH", in(State::ready), Args::optional, true, false, &Impl::on_auth},
       Row{"RSET", kAny, Args::none, true, false, &Impl::on_rset},
       Row{"NOOP", kAny, Args::optional, true, true, &Impl::on_noop},
@@ -111,6 +111,7 @@ void Session::Impl::on_lhlo(std::string_view argument) {
 }
 
 void Session::Impl::on_mail(std::string_view argument) {
+  strays_ = 0;
   if (const auto refusal = refusal_of_stranger()) return answer(*refusal);
   const auto path = parse_path(argument, "FROM:", settings_.strict_rfc821_envelopes, kBadSender);
   if (!path) return answer(path.error());
@@ -127,7 +128,10 @@ void Session::Impl::on_mail(std::string_view argument) {
   if (settings_.size_announced > 0 && parameters->size > settings_.size_announced) {
     return answer(kTooBig);
   }
-  if (!backend_.may_send_mail()) return answer(kTooManyConnections);
+  if (!backend_.may_send_mail()) {
+    junk_commands_ = 0;  // it is no fault of the client's, who may try for long
+    return answer(kTooManyConnections);
+  }
   transaction_.emplace();
   transaction_->id = fmt::format("{}.{}", id_, ++transactions_);
   transaction_->started = last_activity_;

@@ -54,6 +54,7 @@ void Session::Impl::on_tls(TlsFacts facts) {
   lhlo_name_.clear();
   user_.reset();
   errors_ = 0;
+  junk_commands_ = 0;
   backend_.log(fmt::format("{}: client={}, {}", id_, client_, log_words(*tls_)));
   touch();
   if (settings_.tls_first) {
@@ -140,10 +141,25 @@ bool Session::Impl::must_wait(const Row& row) const {
          transaction_->recipients.size() + unanswered_.size() >= settings_.recipient_limit;
 }
 
+// A client that pipelines sends RCPTs and DATA before it knows that its MAIL was refused: they are
+// no sign of one that wants no message.
+bool Session::Impl::too_much_junk(const Row& row) {
+  if (row.leads_on) {
+    if (row.legal_in.has(state_)) {
+      junk_commands_ = 0;
+      return false;
+    }
+    if (++strays_ <= settings_.recipient_limit + 1) return false;
+  }
+  return ++junk_commands_ > settings_.junk_command_limit;
+}
+
 void Session::Impl::run(const Command& command) {
   const Row& row = *command.row;
   verb_ = command.verb.substr(0, kLongestVerb);
-  if (needs_tls() && !row.in_clear) {
+  if (too_much_junk(row)) {
+    answer_in_turn(kTooMuchJunk);
+  } else if (needs_tls() && !row.in_clear) {
     answer(kTlsFirst);
   } else if (!row.legal_in.has(state_)) {
     if (row.out_of_turn == nullptr) return answer(kBadSequence);
@@ -176,6 +192,10 @@ void Session::Impl::answer_in_turn(const Reply& reply) {
 void Session::Impl::send(const Reply& reply) {
   if (is_client_error(reply.code) && ++errors_ > settings_.error_limit) {
     close(kTooManyErrors);
+    return;
+  }
+  if (reply.code == kTooMuchJunk.code) {
+    close(kTooMuchJunk);
     return;
   }
   output_ += reply_line(reply);

@@ -36,6 +36,9 @@ struct Settings {
   // 500, 501, 502, 504 and 555 since the last message, then 421. What is said of a recipient, a
   // message or the daemon's state does not count.
   std::size_t error_limit = 20;
+  // Commands since the last RCPT, DATA or BDAT in its turn, then 421; not those that RFC 2920 has a
+  // client send behind a MAIL before it knows that MAIL was refused.
+  std::size_t junk_command_limit = 100;
   std::size_t hopcount_limit = 100;                             // Received headers
   std::chrono::milliseconds session_timeout{300'000};           // without a command or data
   std::chrono::milliseconds transaction_time_limit{1'800'000};  // MAIL to the dot

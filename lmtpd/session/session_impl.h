@@ -82,6 +82,7 @@ class Session::Impl {
   void begin(const CommandLine& line);
   void run(const Command& command);
   [[nodiscard]] bool must_wait(const Row& row) const;
+  [[nodiscard]] bool too_much_junk(const Row& row);
   void answer(const Reply& reply);
   void answer_in_turn(const Reply& reply);
   void send(const Reply& reply);
@@ -171,6 +172,8 @@ class Session::Impl {
   std::uint64_t transactions_ = 0;
   std::uint64_t last_id_ = 0;
   std::size_t errors_ = 0;
+  std::size_t junk_commands_ = 0;  // since one that leads on
+  std::size_t strays_ = 0;         // since MAIL, those that would lead on, out of turn
   Clock::time_point last_activity_;
   std::string verb_;  // of the command that runs, cut; for the log
 };

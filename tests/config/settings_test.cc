@@ -102,6 +102,7 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(client_connection_limit);
   EXPECT_DEFAULT(recipient_limit);
   EXPECT_DEFAULT(error_limit);
+  EXPECT_DEFAULT(junk_command_limit);
 #undef EXPECT_DEFAULT
   ASSERT_EQ(settings->listen.size(), 1U);
   EXPECT_EQ(settings->listen[0].path, "/var/spool/postfix/private/dovecot-lmtp");

@@ -243,6 +243,8 @@ class Performance {
       settings_.recipient_limit = number();
     } else if (name == "error_limit") {
       settings_.error_limit = number();
+    } else if (name == "junk_command_limit") {
+      settings_.junk_command_limit = number();
     } else if (name == "hopcount_limit") {
       settings_.hopcount_limit = number();
     } else if (name == "tls") {

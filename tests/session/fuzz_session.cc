@@ -27,6 +27,7 @@ class Run {
     settings_.size_announced = 2000;
     settings_.recipient_limit = 4;
     settings_.hopcount_limit = 3;
+    settings_.junk_command_limit = 10;
     settings_.strict_rfc821_envelopes = (flags & 1) != 0;
     settings_.reject_bare_newline = (flags & 2) != 0;
     if ((flags & 4) != 0) backend_.full_at = 20;

@@ -308,6 +308,7 @@ TEST_F(SessionTest, WireSizeIsThatOfTheStoredCopy) {
 }
 
 TEST_F(SessionTest, AClientThatNeverReadsStopsBeingRead) {  // E12
+  settings_.junk_command_limit = SIZE_MAX;
   start();
   std::string flood;
   for (int i = 0; i < 200'000; ++i) flood += "NOOP\r\n";
@@ -460,6 +461,26 @@ TEST_F(SessionTest, ErrorsAreForgottenWithAMessage) {
     for (const char* expected : {"250", "250", "354"}) {
       EXPECT_EQ(client_->read_line().value_or("none").substr(0, 3), expected);
     }
+  }
+}
+
+// What Postfix says on a session that it keeps, where its recipients are refused, its addresses
+// only verified, its messages refused, or there is no place: for hours on end.
+TEST_F(SessionTest, APostfixThatKeepsItsSessionIsNeverShownOut) {  // B43
+  settings_.junk_command_limit = 20;  // the least that can be configured
+  settings_.hopcount_limit = 1;
+  const std::string mail =
+      "RSET\r\nXFORWARD NAME=c ADDR=192.0.2.1\r\nXFORWARD PROTO=ESMTP HELO=c\r\n"
+      "MAIL FROM:<s@y.org>\r\n";
+  start();
+  for (int round = 0; round < 500; ++round) {
+    backend_.mails_refused = round % 3 == 0 ? 1 : 0;
+    client_->send(mail + "RCPT TO:<nobody@x.org>\r\nRCPT TO:<nobody2@x.org>\r\nDATA\r\nRSET\r\n");
+    client_->send(mail + "RCPT TO:<a@x.org>\r\nRSET\r\n");
+    client_->send(mail + "RCPT TO:<a@x.org>\r\nDATA\r\n");
+    client_->send("Received: loops\r\n\r\n.\r\n");
+    while (client_->read_line()) continue;
+    ASSERT_FALSE(session_->closing()) << "round " << round;
   }
 }
 

@@ -140,7 +140,7 @@ def test_large_messages_and_deep_pipelines(tls, mail_base):
         client.lhlo()
         outcome = client.deliver("", ["user@domain.org"] * 50, body)
         assert [reply.code for reply in outcome.final] == [250] * 50
-        client.send(b"NOOP\r\n" * 3000)
+        client.send(b"MAIL FROM:<>\r\nRCPT TO:<user@domain.org>\r\nRSET\r\n" * 1000)
         assert {client.reply().code for _ in range(3000)} == {250}
     assert newest(mail_base).octets.endswith(body.rstrip(b"\n") + b"\n")
 

@@ -204,6 +204,8 @@ void read_sessions(ParameterReader& reader, Settings& settings) {
   reader.number("client_connection_limit", settings.client_connection_limit, 1, 1'000'000);
   reader.number("recipient_limit", settings.recipient_limit, 1, 1'000'000);
   reader.number("error_limit", settings.error_limit);
+  // Below, a session with TLS, AUTH and XFORWARD would not come to its first recipient.
+  reader.number("junk_command_limit", settings.junk_command_limit, 20);
   reader.yes_no("strict_rfc821_envelopes", settings.strict_rfc821_envelopes);
   reader.size("message_size_limit", settings.message_size_limit, 0);
   reader.number("hopcount_limit", settings.hopcount_limit);

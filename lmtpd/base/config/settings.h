@@ -123,6 +123,7 @@ struct Settings {
   std::uint32_t client_connection_limit = 15'000;
   std::uint32_t recipient_limit = 1000;
   std::uint32_t error_limit = 20;
+  std::uint32_t junk_command_limit = 100;
   TableList auth_password_maps;  // empty: AUTH is not offered
   std::vector<std::string> auth_mechanisms = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
 };
