@@ -34,26 +34,26 @@ bool takes(const Command& command, std::string_view argument) {
   return command.argument.starts_with('[') || command.argument.empty() == argument.empty();
 }
 
-struct Counter {
+struct Statistic {
   std::string_view name;
   std::uint64_t LookupStatistics::* value;
 };
 
 // Names that scripts read: they stay.
-constexpr std::array kCounters = {
-    Counter{"cache_entries", &LookupStatistics::cache_entries},
-    Counter{"cache_octets", &LookupStatistics::cache_octets},
-    Counter{"cache_hits", &LookupStatistics::cache_hits},
-    Counter{"cache_misses", &LookupStatistics::cache_misses},
-    Counter{"cache_stale_hits", &LookupStatistics::cache_stale_hits},
-    Counter{"cache_driven_out", &LookupStatistics::cache_driven_out},
-    Counter{"cache_flushes", &LookupStatistics::cache_flushes},
-    Counter{"notices", &LookupStatistics::notices},
-    Counter{"notices_arrive", &LookupStatistics::notices_arrive},
-    Counter{"database_connections", &LookupStatistics::database_connections},
-    Counter{"database_queries", &LookupStatistics::database_queries},
-    Counter{"database_bursts", &LookupStatistics::database_bursts},
-    Counter{"database_failures", &LookupStatistics::database_failures},
+constexpr std::array kStatistics = {
+    Statistic{"cache_entries", &LookupStatistics::cache_entries},
+    Statistic{"cache_octets", &LookupStatistics::cache_octets},
+    Statistic{"cache_hits", &LookupStatistics::cache_hits},
+    Statistic{"cache_misses", &LookupStatistics::cache_misses},
+    Statistic{"cache_stale_hits", &LookupStatistics::cache_stale_hits},
+    Statistic{"cache_driven_out", &LookupStatistics::cache_driven_out},
+    Statistic{"cache_flushes", &LookupStatistics::cache_flushes},
+    Statistic{"notices", &LookupStatistics::notices},
+    Statistic{"notices_arrive", &LookupStatistics::notices_arrive},
+    Statistic{"database_connections", &LookupStatistics::database_connections},
+    Statistic{"database_queries", &LookupStatistics::database_queries},
+    Statistic{"database_bursts", &LookupStatistics::database_bursts},
+    Statistic{"database_failures", &LookupStatistics::database_failures},
 };
 
 std::string usage() {
@@ -144,8 +144,11 @@ void ControlConnection::flush(std::string_view what) {
 void ControlConnection::show_status(std::string_view) {
   const LookupStatistics statistics = service_.cache.statistics();
   std::string lines;
-  for (const Counter& counter : kCounters) {
-    lines += fmt::format("{} {}\n", counter.name, statistics.*counter.value);
+  for (const Statistic& statistic : kStatistics) {
+    lines += fmt::format("{} {}\n", statistic.name, statistics.*statistic.value);
+  }
+  for (const auto& [counter, name] : kCounterNames) {
+    lines += fmt::format("{} {}\n", name, service_.counters.value(counter));
   }
   answer(kControlOk, lines);
 }

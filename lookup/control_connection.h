@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/unique_fd.h"
 #include "lookup/cache_control.h"
 #include "lookup/explanation.h"
@@ -29,7 +30,8 @@ class ControlConnection final : private Explainer::Client {
   struct Service {
     Explainer& explainer;
     CacheControl& cache;
-    std::string mail_base;  // virtual_mailbox_base
+    const Counters& counters;  // the frontends'
+    std::string mail_base;     // virtual_mailbox_base
   };
 
   ControlConnection(event_base* base, UniqueFd socket, Service& service, Owner& owner);

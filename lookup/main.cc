@@ -7,6 +7,7 @@
 
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/privileges.h"
 #include "lmtpd/base/role_start.h"
@@ -47,6 +48,9 @@ int run_lookup() {
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
   open_log("lookup", settings.log);
 
+  const Counters counters = must(Counters::map(start.counters, Counters::Access::read));
+  start.counters.reset();
+
   must(become(start.owner));
   must(forbid_new_privileges());
 
@@ -65,7 +69,7 @@ int run_lookup() {
         return stored.matches(password);
       })));
   Role role(base.get(), std::move(control), settings, start.key, tables->resolver_settings(),
-            *tables, authenticator, listeners_of(start));
+            *tables, counters, authenticator, listeners_of(start));
   return role.run();
 }
 

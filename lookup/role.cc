@@ -14,8 +14,8 @@ constexpr std::size_t kMostSocketmapConnections = 500;  // each of Postfix's pro
 }  // namespace
 
 Role::Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-           const ResolverSettings& resolver, CacheControl& cache, Authenticator& authenticator,
-           Listeners listeners)
+           const ResolverSettings& resolver, CacheControl& cache, const Counters& counters,
+           Authenticator& authenticator, Listeners listeners)
     : base_(base),
       resolver_(resolver),
       authenticator_(authenticator),
@@ -23,7 +23,8 @@ Role::Role(event_base* base, Channel control, const Settings& settings, const Ke
       tickets_(ticket_key, settings.transaction_time_limit),
       notes_([](const std::string& note) { log_warning("{}", note); }),
       control_server_(base, std::move(listeners.control),
-                      {explainer_, cache, settings.virtual_mailbox_base}, kMostControlConnections),
+                      {explainer_, cache, counters, settings.virtual_mailbox_base},
+                      kMostControlConnections),
       master_(base, std::move(control), *this) {
   for (UniqueFd& listener : listeners.socketmap) {
     socketmap_servers_.push_back(std::make_unique<StreamServer<SocketmapConnection>>(

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/event/event_channel.h"
 #include "lookup/authenticator.h"
@@ -29,10 +30,10 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
   };
 
   // `control` is master's channel, read as far as Start. The base, the resolver's settings with
-  // their tables, the cache and the authenticator outlive the role.
+  // their tables, the cache, the frontends' counters and the authenticator outlive the role.
   Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-       const ResolverSettings& resolver, CacheControl& cache, Authenticator& authenticator,
-       Listeners listeners);
+       const ResolverSettings& resolver, CacheControl& cache, const Counters& counters,
+       Authenticator& authenticator, Listeners listeners);
 
   // Says Ready and serves until master says Stop (0) or is gone (1).
   [[nodiscard]] int run();

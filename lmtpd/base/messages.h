@@ -19,6 +19,7 @@ enum class MessageType : std::uint16_t {
   configure = 1,
   file,
   listener,
+  counter_page,
   start,
   introduce,
   stop,
@@ -48,7 +49,8 @@ enum class MessageType : std::uint16_t {
   leaving,
 };
 
-// ---- master -> any role: Configure, then File and Listener as often as needed, then Start.
+// ---- master -> any role: Configure, then File and Listener as often as needed, CounterPage where
+// the role counts or shows what is counted, then Start.
 
 struct Configure {
   static constexpr MessageType kType = MessageType::configure;
@@ -74,6 +76,12 @@ struct Listener {
   static constexpr MessageType kType = MessageType::listener;
   std::uint32_t index = 0;  // in the parameter's list
   static void fields(auto& self, auto&& field) { field(self.index); }
+};
+
+// The memory of counters.h; one descriptor, a frontend's for writing, lookup's for reading.
+struct CounterPage {
+  static constexpr MessageType kType = MessageType::counter_page;
+  static void fields(auto&, auto&&) {}
 };
 
 struct Start {

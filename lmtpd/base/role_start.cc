@@ -40,6 +40,12 @@ Progress take(RoleStart& start, Frame& frame) {
       start.listeners.push_back({message->index, std::move(frame.descriptors[0])});
       return Progress::more;
     }
+    case MessageType::counter_page:
+      if (!decode<CounterPage>(frame.payload) || frame.descriptors.size() != 1) {
+        return Progress::malformed;
+      }
+      start.counters = std::move(frame.descriptors[0]);
+      return Progress::more;
     case MessageType::start:
       return decode<Start>(frame.payload) ? Progress::started : Progress::malformed;
     default:

@@ -29,7 +29,7 @@ constexpr std::array kCommands = {
     Command{"check-db", DoneBy::lmtpctl, "", "",
             "rows that can never match or will misbehave; not the daemon's work"},
     Command{"status", DoneBy::lookup, "status", "",
-            "counters of the cache and the database, a name and a number a line"},
+            "counters of all processes, a name and a number a line"},
     Command{"reload", DoneBy::master, "", "",
             "has the daemon read its configuration anew; its log says how that went"},
 };

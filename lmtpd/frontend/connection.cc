@@ -58,7 +58,11 @@ void Connection::on_timer(evutil_socket_t, short, void* self) noexcept {
   connection.timer_due_ = Clock::time_point::max();
   const Clock::time_point now = Clock::now();
   if (now >= connection.session_.deadline()) connection.session_.on_deadline();
-  if (now >= connection.write_deadline()) connection.lose_client();
+  if (now >= connection.write_deadline()) {
+    // Once: a session that ended for its own deadline has counted it.
+    if (!connection.session_.closing()) connection.count(Counter::session_timeout_hits);
+    connection.lose_client();
+  }
   connection.progress();
 }
 

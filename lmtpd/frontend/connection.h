@@ -34,6 +34,8 @@ class Services {
   // The booking goes along, and is released when all copies are done.
   virtual void deliver(const MessageName& message, Body octets,
                        std::vector<session::Copy> copies) = 0;
+  // It happened once more.
+  virtual void count(Counter counter) = 0;
   // A line of the log.
   virtual void log(std::string_view line) = 0;
   // Nothing that was handed over is under way: destroy the connection, but not from within this
@@ -98,6 +100,7 @@ class Connection final : private session::Backend {
   bool append_body(std::uint64_t id, std::string_view octets) override;
   void drop_body(std::uint64_t id) override;
   void start_delivery(std::uint64_t id, std::vector<session::Copy> copies) override;
+  void count(Counter counter) override { services_.count(counter); }
   void log(std::string_view line) override;
 
   static void on_readable(evutil_socket_t, short, void* self) noexcept;

@@ -186,11 +186,13 @@ void Deliveries::expire(Clock::time_point now) {
     for (auto& [id, sent] : worker.sent) {
       if (now < sent.deadline) break;
       if (std::exchange(sent.expired, true)) continue;
+      sender_.count(Counter::delivery_timeouts);
       done(sent.message, sent.copy, fail(Reason::io, "delivery was not confirmed in time"));
     }
     while (!worker.waiting.empty() && now >= worker.waiting.front().deadline) {
       const Waiting copy = std::move(worker.waiting.front());
       worker.waiting.pop_front();
+      sender_.count(Counter::delivery_timeouts);
       done(copy.message, copy.copy, fail(Reason::overload, "no delivery process was free in time"));
       worker.wanted = false;
     }

@@ -37,6 +37,8 @@ class Deliveries final : public EventChannel::Owner {
     [[nodiscard]] virtual bool want_worker(std::string_view ticket) = 0;
     // This worker broke the rules of its channel.
     virtual void expel_worker(MailboxOwner owner) = 0;
+    // It happened once more.
+    virtual void count(Counter counter) = 0;
 
    protected:
     ~Sender() = default;

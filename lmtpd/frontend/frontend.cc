@@ -82,9 +82,10 @@ std::string client_key(const UniqueFd& socket, const session::Peer& peer) {
 }  // namespace
 
 Frontend::Frontend(const Settings& settings, NetworkList trusted_clients,
-                   std::optional<TlsContext> tls, std::uint32_t instance, Channel control,
-                   std::vector<RoleStart::Listening> listening)
+                   std::optional<TlsContext> tls, std::uint32_t instance, Counters counters,
+                   Channel control, std::vector<RoleStart::Listening> listening)
     : base_(event_base_new()),
+      counters_(std::move(counters)),
       instance_(instance),
       trusted_clients_(std::move(trusted_clients)),
       tls_(std::move(tls)),
@@ -114,6 +115,7 @@ Frontend::Frontend(const Settings& settings, NetworkList trusted_clients,
 void Frontend::run() {
   control_.send(Ready{});
   event_base_dispatch(base_.get());
+  tell_refused_connections();
   write_gathered_log();
 }
 
@@ -136,6 +138,7 @@ void Frontend::accept(const Door& door) {
   for (int i = 0; i < kAcceptsATurn; ++i) {
     UniqueFd socket(::accept4(door.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
+      count(Counter::connections);
       admit(door, std::move(socket));
       continue;
     }
@@ -144,6 +147,7 @@ void Frontend::accept(const Door& door) {
       // tick.
       log_warning("{}; {} connections are open", errno_text("accept", errno),
                   connections_.size() + arrivals_.size());
+      count(Counter::accept_failures);
       for (const auto& each : doors_) event_del(each->readable.get());
       accepting_ = false;
     }
@@ -168,6 +172,7 @@ void Frontend::admit(const Door& door, UniqueFd socket) {
   } else if (trusted) {
     await_proxy_header(door, std::move(socket), address);
   } else {
+    count(Counter::connections_refused);
     log_warning(
         "client={}, closed without a greeting, PROXY headers of others than "
         "trusted_clients are not believed",
@@ -201,6 +206,7 @@ void Frontend::on_proxy_header(std::uint64_t name,
     std::string client = peer.address;
     serve(door, awaited->take_socket(), std::move(peer), std::move(client));
   } else if (!header.error().empty()) {
+    count(Counter::connections_refused);
     log_warning("client={}, closed without a greeting, bad PROXY header ({})",
                 session::log_name(describe(awaited->proxy(), true)), header.error());
   }
@@ -239,7 +245,7 @@ void Frontend::tick() {
   lookup_.expire(now);
   deliveries_.expire(now);
   for (const auto& [name, connection] : connections_) connection->on_tick();
-  warn_of_limits();
+  tell_refused_connections();
   if (!accepting_ && !stopping_) {
     for (const auto& door : doors_) event_add(door->readable.get(), nullptr);
     accepting_ = true;
@@ -247,10 +253,12 @@ void Frontend::tick() {
 }
 
 // Once in a tick: each refusal has its own line, which does not name the parameter.
-void Frontend::warn_of_limits() {
+void Frontend::tell_refused_connections() {
   const ClientPlaces::Refused& refused = places_.refused();
-  if (refused == warned_of_) return;
-  warned_of_ = refused;
+  if (refused == told_) return;
+  counters_.add(Counter::connection_limit_hits, refused.in_all - told_.in_all);
+  counters_.add(Counter::client_connection_limit_hits, refused.each - told_.each);
+  told_ = refused;
   log_warning(
       "too many connections, {} hold a place; MAILs refused since the start: connection_limit {}, "
       "client_connection_limit {}",
@@ -310,7 +318,9 @@ void Frontend::respond_auth(std::uint64_t connection, std::string_view response)
 void Frontend::end_auth(std::uint64_t connection) { lookup_.end_auth(connection); }
 
 bool Frontend::book(const MessageName& message, std::uint64_t octets) {
-  return spool_.book(message, octets, Clock::now());
+  const bool booked = spool_.book(message, octets, Clock::now());
+  if (!booked) count(Counter::spool_waits);
+  return booked;
 }
 
 void Frontend::release(const MessageName& message) {
@@ -355,6 +365,7 @@ void Frontend::on_booked(const MessageName& message) {
 }
 
 void Frontend::on_booking_refused(const MessageName& message) {
+  count(Counter::spool_limit_hits);
   if (Connection* found = find(message.connection)) found->on_booking_refused(message.body);
 }
 
@@ -387,6 +398,7 @@ bool Frontend::on_frame(Frame& frame) {
     case MessageType::worker_refused: {
       const std::optional<WorkerRefused> refusal = decode<WorkerRefused>(frame.payload);
       if (!refusal) return false;
+      if (refusal->reason == Reason::overload) count(Counter::worker_limit_hits);
       deliveries_.refuse(refusal->owner, {refusal->reason, std::string(refusal->text)});
       return true;
     }

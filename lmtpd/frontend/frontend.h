@@ -10,6 +10,7 @@
 
 #include "lmtpd/base/config/network_list.h"
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/event/event_channel.h"
 #include "lmtpd/frontend/connection.h"
@@ -31,7 +32,8 @@ class Frontend final : public Services,
   // `listening` are the sockets of settings.listen, by their index there.
   // `tls` is there if settings.uses_tls().
   Frontend(const Settings& settings, NetworkList trusted_clients, std::optional<TlsContext> tls,
-           std::uint32_t instance, Channel control, std::vector<RoleStart::Listening> listening);
+           std::uint32_t instance, Counters counters, Channel control,
+           std::vector<RoleStart::Listening> listening);
 
   // Serves until master says Stop and all is answered, or master is gone.
   void run();
@@ -62,7 +64,7 @@ class Frontend final : public Services,
   [[nodiscard]] session::Peer client_of(const ProxyHeader& header,
                                         const sockaddr_storage& proxy) const;
   void tick();
-  void warn_of_limits();
+  void tell_refused_connections();
   void reap();
   void stop();
   [[nodiscard]] std::string next_session_id();
@@ -77,6 +79,8 @@ class Frontend final : public Services,
   [[nodiscard]] bool book(const MessageName& message, std::uint64_t octets) override;
   void release(const MessageName& message) override;
   void deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) override;
+  // Also LookupLink's Asker and Deliveries' Sender.
+  void count(Counter counter) override { counters_.add(counter); }
   void log(std::string_view line) override;
   void on_finished(std::uint64_t connection) override;
 
@@ -107,6 +111,7 @@ class Frontend final : public Services,
   [[nodiscard]] bool on_frame(Frame& frame);
 
   EventBasePtr base_;
+  Counters counters_;
   std::uint32_t instance_;
   NetworkList trusted_clients_;
   std::optional<TlsContext> tls_;
@@ -117,7 +122,7 @@ class Frontend final : public Services,
   LookupLink lookup_;
   Deliveries deliveries_;
   ClientPlaces places_;
-  ClientPlaces::Refused warned_of_;
+  ClientPlaces::Refused told_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t last_session_id_ = 0;
   std::unordered_map<std::uint64_t, Arrival> arrivals_;

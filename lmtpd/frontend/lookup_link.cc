@@ -104,6 +104,7 @@ void LookupLink::expire(Clock::time_point now) {
       if (now < found->second.deadline) break;
       const Request request = std::move(found->second);
       sent_.erase(found);
+      asker_.count(Counter::lookup_timeouts);
       answer(request, tl::unexpected<Error>(late));
     }
     sent_order_.pop_front();

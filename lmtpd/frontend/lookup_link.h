@@ -30,6 +30,8 @@ class LookupLink final : public EventChannel::Owner {
     virtual void on_lookup_window() = 0;
     // The channel is gone, and all that was asked on it.
     virtual void on_lookup_lost() = 0;
+    // It happened once more.
+    virtual void count(Counter counter) = 0;
 
    protected:
     ~Asker() = default;

@@ -10,6 +10,7 @@
 #include "lmtpd/base/config/network_list.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/privileges.h"
 #include "lmtpd/base/role_start.h"
@@ -53,6 +54,8 @@ int main() {
   open_log("frontend", settings.log);
 
   NetworkList trusted = must(trusted_clients(settings, start));
+  Counters counters = must(Counters::map(start.counters, Counters::Access::add));
+  start.counters.reset();
 
   must(become(start.owner));
   must(forbid_new_privileges());
@@ -64,7 +67,7 @@ int main() {
   }
 
   frontend::Frontend frontend(settings, std::move(trusted), std::move(tls), start.instance,
-                              std::move(control), std::move(start.listeners));
+                              std::move(counters), std::move(control), std::move(start.listeners));
   frontend.run();
   return EXIT_SUCCESS;
 }

@@ -11,7 +11,6 @@
 
 #include "lmtpd/base/accounts.h"
 #include "lmtpd/base/log.h"
-#include "lmtpd/master/generation.h"
 
 namespace lmtpd::master {
 namespace {
@@ -60,7 +59,7 @@ void turn(Generation& generation) {
   generation.turn(Clock::now());
 }
 
-StartResult<void> check_tables(Configuration configuration, const RolePrograms& programs) {
+StartResult<void> check_tables(Configuration configuration, const Generation::Shared& shared) {
   const ScratchDirectory scratch;
   if (!scratch.made()) return system_failure(errno_text(scratch.path(), errno));
   StartResult<UnixListener> control =
@@ -69,8 +68,7 @@ StartResult<void> check_tables(Configuration configuration, const RolePrograms& 
   // Without TLS there is nothing that only a frontend could find wrong.
   configuration.settings.frontend_processes = configuration.settings.uses_tls() ? 1 : 0;
   configuration.check_only = true;
-  Generation generation(std::move(configuration), {{}, std::move(*control)}, programs,
-                        make_ticket_key());
+  Generation generation(std::move(configuration), {{}, std::move(*control)}, shared);
   generation.start(Clock::now());
   while (!generation.ready() && !generation.failure()) turn(generation);
   const std::optional<StartFailure> failure = generation.failure();
@@ -82,7 +80,7 @@ StartResult<void> check_tables(Configuration configuration, const RolePrograms& 
 
 }  // namespace
 
-StartResult<void> check(Configuration configuration, const RolePrograms& programs) {
+StartResult<void> check(Configuration configuration, const Generation::Shared& shared) {
   for (const std::string& warning : configuration.warnings) log_warning("{}", warning);
   const std::uint32_t floor = configuration.settings.virtual_minimum_uid;
   if (floor < first_human_uid()) {
@@ -92,7 +90,7 @@ StartResult<void> check(Configuration configuration, const RolePrograms& program
         floor, first_human_uid());
   }
   if (StartResult<void> checked = check_sockets(configuration.settings); !checked) return checked;
-  return check_tables(std::move(configuration), programs);
+  return check_tables(std::move(configuration), shared);
 }
 
 }  // namespace lmtpd::master

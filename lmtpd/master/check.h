@@ -2,13 +2,14 @@
 #pragma once
 
 #include "lmtpd/master/configuration.h"
-#include "lmtpd/master/role_program.h"
+#include "lmtpd/master/generation.h"
 #include "lmtpd/master/start_failure.h"
 
 namespace lmtpd::master {
 
 // The places of the sockets are looked at, not touched. The tables are read by lookup itself, under
 // its own user: it is started, has to become ready, and is ended; its complaints go to the log.
-[[nodiscard]] StartResult<void> check(Configuration configuration, const RolePrograms& programs);
+[[nodiscard]] StartResult<void> check(Configuration configuration,
+                                      const Generation::Shared& shared);
 
 }  // namespace lmtpd::master

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
 #include "lmtpd/master/mailbox_maker.h"
@@ -27,7 +28,8 @@ constexpr seconds kKillTime{10};
 
 bool exited_with(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
 
-// A descriptor of the same file with a position of its own, since roles read on their own.
+// A descriptor of the same file, for reading, with a position of its own, since roles read on their
+// own.
 UniqueFd reopen(int fd) {
   return UniqueFd(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
 }
@@ -49,21 +51,27 @@ Result<void> hand_files(RoleProcess& role, const std::vector<Configuration::Open
 
 }  // namespace
 
-Generation::Generation(Configuration configuration, Sockets sockets, const RolePrograms& programs,
-                       const Key& ticket_key)
+StartResult<Generation::Shared> Generation::Shared::make() {
+  StartResult<RolePrograms> programs = RolePrograms::open();
+  if (!programs) return tl::unexpected(std::move(programs.error()));
+  Result<UniqueFd> page = make_counter_page();
+  if (!page) return system_failure(page.error().text);
+  return Shared{std::move(*programs), make_ticket_key(), std::move(*page)};
+}
+
+Generation::Generation(Configuration configuration, Sockets sockets, const Shared& shared)
     : configuration_(std::move(configuration)),
       sockets_(std::move(sockets)),
-      programs_(&programs),
-      ticket_key_(ticket_key),
+      shared_(&shared),
       on_lookup_([this](RoleProcess& role, Frame& frame) { return on_lookup(role, frame); }),
       on_frontend_([this](RoleProcess& role, Frame& frame) { return on_frontend(role, frame); }),
       lookup_{.title = "lookup"},
       frontends_(configuration_.settings.frontend_processes),
       workers_(
-          {.program = &programs.worker,
+          {.program = &shared.programs.worker,
            .policy = &configuration_.owner_policy,
            .parameters = &configuration_.parameters,
-           .ticket_key = ticket_key,
+           .ticket_key = shared.ticket_key,
            .limit = configuration_.settings.worker_limit},
           [this](std::uint32_t number) { return find_frontend(number); },
           [this](RoleProcess& role, Frame& frame) { return on_worker(role, frame); }),
@@ -95,7 +103,7 @@ void Generation::restart_due(Clock::time_point now) {
 
 void Generation::start_lookup(Clock::time_point now) {
   Result<std::unique_ptr<RoleProcess>> process =
-      RoleProcess::launch(programs_->lookup, lookup_.title);
+      RoleProcess::launch(shared_->programs.lookup, lookup_.title);
   if (!process) return launch_failed(lookup_, process.error().text, now);
   if (Result<void> briefed = brief_lookup(**process); !briefed) {
     return launch_failed(lookup_, briefed.error().text, now);
@@ -107,13 +115,14 @@ void Generation::start_lookup(Clock::time_point now) {
 Result<void> Generation::brief_lookup(RoleProcess& lookup) {
   lookup.tell(Configure{.parameters = configuration_.parameters,
                         .owner = configuration_.lookup_user,
-                        .key = ticket_key_,
+                        .key = shared_->ticket_key,
                         .check_only = configuration_.check_only});
   if (Result<void> handed = hand_files(lookup, configuration_.files); !handed) return handed;
   UniqueFd control(::fcntl(sockets_.control.fd(), F_DUPFD_CLOEXEC, 0));
   if (!control) return fail(Reason::io, errno_text("control_socket: dup", errno));
   lookup.tell(Listener{.index = 0}, one(std::move(control)));
   if (Result<void> shared = share_listeners(lookup, false); !shared) return shared;
+  if (Result<void> handed = hand_counters(lookup, false); !handed) return handed;
   lookup.tell(Start{});
   return {};
 }
@@ -121,7 +130,7 @@ Result<void> Generation::brief_lookup(RoleProcess& lookup) {
 void Generation::start_frontend(std::uint32_t number, Clock::time_point now) {
   Slot& slot = frontends_[number];
   Result<std::unique_ptr<RoleProcess>> process =
-      RoleProcess::launch(programs_->frontend, slot.title);
+      RoleProcess::launch(shared_->programs.frontend, slot.title);
   if (!process) return launch_failed(slot, process.error().text, now);
   if (Result<void> briefed = brief_frontend(**process, number); !briefed) {
     return launch_failed(slot, briefed.error().text, now);
@@ -138,6 +147,7 @@ Result<void> Generation::brief_frontend(RoleProcess& frontend, std::uint32_t num
     return handed;
   }
   if (Result<void> shared = share_listeners(frontend, true); !shared) return shared;
+  if (Result<void> handed = hand_counters(frontend, true); !handed) return handed;
   frontend.tell(Start{});
   return {};
 }
@@ -152,6 +162,15 @@ Result<void> Generation::share_listeners(RoleProcess& role, bool is_frontend) {
     role.tell(Listener{.index = is_frontend ? share.index : share.index - first + 1},
               one(std::move(fd)));
   }
+  return {};
+}
+
+// To add to, or to read.
+Result<void> Generation::hand_counters(RoleProcess& role, bool is_frontend) {
+  const int page = shared_->counter_page.get();
+  UniqueFd fd = is_frontend ? UniqueFd(::fcntl(page, F_DUPFD_CLOEXEC, 0)) : reopen(page);
+  if (!fd) return fail(Reason::io, errno_text("the counters' memory", errno));
+  role.tell(CounterPage{}, one(std::move(fd)));
   return {};
 }
 
@@ -270,7 +289,8 @@ bool Generation::on_make_mailbox(RoleProcess& role, Frame& frame) {
   const std::optional<MailboxOwner> owner = workers_.owner_of(role);
   if (!message || !owner || mailboxes_.open_of(role.pid()) >= kDeliveryWindow) return false;
   const Clock::time_point now = Clock::now();
-  const std::optional<Ticket> ticket = open_ticket_as_maker(ticket_key_, message->ticket, now);
+  const std::optional<Ticket> ticket =
+      open_ticket_as_maker(shared_->ticket_key, message->ticket, now);
   if (!ticket || ticket->owner != *owner) {
     log_error("{} (pid {}): mailbox not made: the ticket is forged, another's, or expired",
               role.title(), role.pid());

@@ -4,7 +4,7 @@
 // ask, and ends them in order: frontends, which answer the transactions under way and need the
 // others for it, then workers, then lookup. A role that says what it may not say is killed, as its
 // death is survived anyway. Two generations run beside each other during a reload; they share the
-// listening sockets and the ticket key, which stand outside.
+// listening sockets, the ticket key and the counters, which stand outside.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +34,18 @@ class Generation {
     UnixListener control;                     // lookup's
   };
 
-  // `programs` outlive it.
-  Generation(Configuration configuration, Sockets sockets, const RolePrograms& programs,
-             const Key& ticket_key);
+  // What generations have in common beside sockets and the disk.
+  struct Shared {
+    // Opens the programs, and makes the rest anew.
+    [[nodiscard]] static StartResult<Shared> make();
+
+    RolePrograms programs;
+    Key ticket_key;
+    UniqueFd counter_page;  // as counters.h's
+  };
+
+  // `shared` outlives it.
+  Generation(Configuration configuration, Sockets sockets, const Shared& shared);
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
@@ -81,6 +90,7 @@ class Generation {
   [[nodiscard]] Result<void> brief_lookup(RoleProcess& lookup);
   [[nodiscard]] Result<void> brief_frontend(RoleProcess& frontend, std::uint32_t number);
   [[nodiscard]] Result<void> share_listeners(RoleProcess& role, bool is_frontend);
+  [[nodiscard]] Result<void> hand_counters(RoleProcess& role, bool is_frontend);
   void acquaint(std::uint32_t frontend);
   void launch_failed(Slot& slot, const std::string& why, Clock::time_point now);
   void reap(Slot& slot, Clock::time_point now);
@@ -107,8 +117,7 @@ class Generation {
 
   Configuration configuration_;
   Sockets sockets_;
-  const RolePrograms* programs_;
-  Key ticket_key_;
+  const Shared* shared_;
 
   Phase phase_ = Phase::starting;
   Clock::time_point deadline_{};  // of the phase, but for serving

@@ -79,9 +79,9 @@ int print_changed(const std::string& file) {
 int run_check(const std::string& file) {
   StartResult<Configuration> configuration = Configuration::load(file);
   if (!configuration) return fail_with(configuration.error());
-  const StartResult<RolePrograms> programs = RolePrograms::open();
-  if (!programs) return fail_with(programs.error());
-  if (StartResult<void> checked = check(std::move(*configuration), *programs); !checked) {
+  const StartResult<Generation::Shared> shared = Generation::Shared::make();
+  if (!shared) return fail_with(shared.error());
+  if (StartResult<void> checked = check(std::move(*configuration), *shared); !checked) {
     return fail_with(checked.error());
   }
   log_info("{}: in order", file);
@@ -96,8 +96,8 @@ int run_daemon(const std::string& file) {
   if (!configuration) return fail_with(configuration.error());
   open_log("master", configuration->settings.log);
   for (const std::string& warning : configuration->warnings) log_warning("{}", warning);
-  StartResult<RolePrograms> programs = RolePrograms::open();
-  if (!programs) return fail_with(programs.error());
+  StartResult<Generation::Shared> shared = Generation::Shared::make();
+  if (!shared) return fail_with(shared.error());
   const std::string& control = configuration->settings.control_socket;
   if (is_served(control)) {
     return fail_with(
@@ -105,7 +105,7 @@ int run_daemon(const std::string& file) {
   }
   raise_descriptor_limit();
   if (::chdir("/") != 0) return EXIT_FAILURE;
-  Supervisor supervisor(file, std::move(*programs), Listeners(std::move(*activated)), notifier);
+  Supervisor supervisor(file, std::move(*shared), Listeners(std::move(*activated)), notifier);
   return supervisor.run(std::move(*configuration));
 }
 

@@ -66,7 +66,7 @@ StartResult<void> Supervisor::begin(Configuration configuration) {
   next_.plan = std::move(*plan);
   next_.generation = std::make_unique<Generation>(
       std::move(configuration), Generation::Sockets{std::move(*shares), std::move(*control)},
-      programs_, ticket_key_);
+      shared_);
   next_.generation->start(Clock::now());
   return {};
 }

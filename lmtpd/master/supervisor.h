@@ -9,11 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "lmtpd/base/ticket.h"
 #include "lmtpd/master/generation.h"
 #include "lmtpd/master/listeners.h"
 #include "lmtpd/master/poll_set.h"
-#include "lmtpd/master/role_program.h"
 #include "lmtpd/master/service_notifier.h"
 #include "lmtpd/master/start_failure.h"
 
@@ -22,12 +20,12 @@ namespace lmtpd::master {
 class Supervisor {
  public:
   // `file` is the configuration's absolute path.
-  Supervisor(std::string file, RolePrograms programs, Listeners listeners, ServiceNotifier notifier)
+  Supervisor(std::string file, Generation::Shared shared, Listeners listeners,
+             ServiceNotifier notifier)
       : file_(std::move(file)),
-        programs_(std::move(programs)),
+        shared_(std::move(shared)),
         listeners_(std::move(listeners)),
-        notifier_(std::move(notifier)),
-        ticket_key_(make_ticket_key()) {}
+        notifier_(std::move(notifier)) {}
 
   // Runs until it is told to stop; the exit status.
   [[nodiscard]] int run(Configuration configuration);
@@ -53,10 +51,9 @@ class Supervisor {
   void turn();
 
   std::string file_;
-  RolePrograms programs_;
+  Generation::Shared shared_;
   Listeners listeners_;
   ServiceNotifier notifier_;
-  Key ticket_key_;
   UniqueFd signals_;
 
   std::unique_ptr<Generation> current_;           // the one that serves

@@ -104,9 +104,14 @@ void Session::Impl::on_auth_step(AuthStep step) {
   state_ = State::ready;
   if (step.kind == AuthStep::Kind::accepted) {
     user_ = std::move(step.text);
+    backend_.count(Counter::auth_successes);
     answer(kAuthenticated);
+  } else if (step.kind == AuthStep::Kind::refused) {
+    backend_.count(Counter::auth_failures);
+    answer(kWrongPassword);
   } else {
-    answer(step.kind == AuthStep::Kind::refused ? kWrongPassword : kCannotAuthenticate);
+    backend_.count(Counter::auth_unavailable);
+    answer(kCannotAuthenticate);
   }
   if (state_ == State::ready) enter_ready();
 }

@@ -126,6 +126,7 @@ void Session::Impl::on_mail(std::string_view argument) {
     sender = *std::move(address);
   }
   if (settings_.size_announced > 0 && parameters->size > settings_.size_announced) {
+    backend_.count(Counter::message_size_limit_hits);
     return answer(kTooBig);
   }
   if (!backend_.may_send_mail()) {
@@ -153,6 +154,7 @@ void Session::Impl::on_rcpt(std::string_view argument) {
     answer_in_turn(reply);
   };
   if (transaction_->recipients.size() + unanswered_.size() >= settings_.recipient_limit) {
+    backend_.count(Counter::recipient_limit_hits);
     return refuse(kTooManyRecipients);
   }
   const auto path = parse_path(argument, "TO:", settings_.strict_rfc821_envelopes, kBadRecipient);
@@ -175,6 +177,7 @@ void Session::Impl::on_rcpt(std::string_view argument) {
 }
 
 void Session::Impl::refuse_recipient(const Recipient& recipient, const Reply& reply) {
+  backend_.count(reply.permanent() ? Counter::recipients_refused : Counter::recipients_deferred);
   log_recipient(recipient, recipient.address, {}, {}, reply);
 }
 

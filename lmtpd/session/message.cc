@@ -12,6 +12,16 @@ namespace {
 
 constexpr std::size_t kLargestPiece = 64 * 1024;  // octets decoded at a time
 
+Counter counter_of_message(bool deferred, bool refused) {
+  if (deferred) return Counter::messages_deferred;
+  return refused ? Counter::messages_refused : Counter::messages_stored;
+}
+
+Counter counter_of_delivery(const Reply& outcome) {
+  if (outcome.positive()) return Counter::deliveries_stored;
+  return outcome.permanent() ? Counter::deliveries_refused : Counter::deliveries_deferred;
+}
+
 }  // namespace
 
 void Session::Impl::start_body(std::uint64_t octets) {
@@ -128,6 +138,8 @@ void Session::Impl::end_chunk() {
 void Session::Impl::end_message() {
   transaction_->dot = backend_.now();
   if (const auto failure = failure_of_message()) {
+    if (failure->enhanced == kTooBig.enhanced) backend_.count(Counter::message_size_limit_hits);
+    if (failure->enhanced == kTooManyHops.enhanced) backend_.count(Counter::hopcount_limit_hits);
     answer_failed_message(*failure);
   } else {
     start_delivery();
@@ -135,6 +147,7 @@ void Session::Impl::end_message() {
 }
 
 void Session::Impl::answer_failed_message(const Reply& reply) {
+  backend_.count(counter_of_message(!reply.permanent(), reply.permanent()));
   for (const Recipient& recipient : transaction_->recipients) {
     for (const Mailbox& mailbox : recipient.mailboxes) {
       log_recipient(recipient, mailbox.delivered_to, mailbox.path, transaction_->dot, reply);
@@ -201,7 +214,9 @@ void Session::Impl::answer_settled_recipients() {
        ++transaction.answered) {
     const Recipient& recipient = transaction.recipients[transaction.answered];
     const std::vector<std::size_t>& copies = delivery.copies_of(transaction.answered);
-    send(delivery.reply(transaction.answered, stored, settings_.defer_over_quota));
+    const Reply reply = delivery.reply(transaction.answered, stored, settings_.defer_over_quota);
+    send(reply);
+    if (!reply.positive()) (reply.permanent() ? transaction.refused : transaction.deferred) = true;
     for (const std::size_t copy : copies) {
       const Error* error = delivery.failure(copy);
       const Reply outcome = error == nullptr     ? stored
@@ -212,10 +227,12 @@ void Session::Impl::answer_settled_recipients() {
     }
   }
   if (transaction.answered < transaction.recipients.size()) return;
+  backend_.count(counter_of_message(transaction.deferred, transaction.refused));
   errors_ = 0;
   enter_ready();
 }
 
+// And counts it.
 void Session::Impl::log_recipient(const Recipient& recipient, std::string_view to,
                                   std::string_view mailbox, Clock::time_point stored,
                                   const Reply& reply) const {
@@ -230,6 +247,7 @@ void Session::Impl::log_recipient(const Recipient& recipient, std::string_view t
   line.until_rcpt = recipient.asked - transaction.started;
   line.until_resolved = recipient.resolved - recipient.asked;
   if (!mailbox.empty()) {
+    backend_.count(counter_of_delivery(reply));
     line.until_dot = transaction.dot - recipient.resolved;
     line.until_stored = stored - transaction.dot;
     line.message = {transaction.reader->received_octets(), transaction.reader->message_id()};

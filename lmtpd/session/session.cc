@@ -55,6 +55,7 @@ void Session::Impl::on_tls(TlsFacts facts) {
   user_.reset();
   errors_ = 0;
   junk_commands_ = 0;
+  backend_.count(Counter::tls_sessions);
   backend_.log(fmt::format("{}: client={}, {}", id_, client_, log_words(*tls_)));
   touch();
   if (settings_.tls_first) {
@@ -67,6 +68,7 @@ void Session::Impl::on_tls(TlsFacts facts) {
 
 void Session::Impl::on_tls_failed(std::string_view why) {
   const bool begun = state_ != State::handshake;
+  backend_.count(Counter::tls_failures);
   backend_.log(fmt::format("{}: client={}, TLS {}failed ({})", id_, client_,
                            begun ? "" : "handshake ", escaped(why)));
   if (!begun) abandon();
@@ -190,11 +192,16 @@ void Session::Impl::answer_in_turn(const Reply& reply) {
 }
 
 void Session::Impl::send(const Reply& reply) {
-  if (is_client_error(reply.code) && ++errors_ > settings_.error_limit) {
-    close(kTooManyErrors);
-    return;
+  if (is_client_error(reply.code)) {
+    if (reply.code != kWrongPassword.code) backend_.count(Counter::protocol_errors);
+    if (++errors_ > settings_.error_limit) {
+      backend_.count(Counter::error_limit_hits);
+      close(kTooManyErrors);
+      return;
+    }
   }
   if (reply.code == kTooMuchJunk.code) {
+    backend_.count(Counter::junk_command_limit_hits);
     close(kTooMuchJunk);
     return;
   }
@@ -212,6 +219,7 @@ void Session::Impl::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> m
   if (mailboxes) {
     found->recipient.mailboxes = *std::move(mailboxes);
     found->reply = kRecipientOk;
+    backend_.count(Counter::recipients_accepted);
   } else {
     found->reply = reply_to(mailboxes.error(), settings_.defer_over_quota);
     refuse_recipient(found->recipient, *found->reply);
@@ -300,10 +308,15 @@ Clock::time_point Session::Impl::deadline() const {
 void Session::Impl::on_deadline() {
   if (backend_.now() < deadline()) return;
   if (state_ == State::handshake) {
+    backend_.count(Counter::starttls_timeout_hits);
     on_tls_failed("timeout");
-  } else {
-    close(kTimeout);
+    return;
   }
+  const bool is_transaction_late =
+      transaction_ && backend_.now() >= transaction_->started + settings_.transaction_time_limit;
+  backend_.count(is_transaction_late ? Counter::transaction_time_limit_hits
+                                     : Counter::session_timeout_hits);
+  close(kTimeout);
 }
 
 void Session::Impl::shut_down() {

@@ -15,6 +15,7 @@
 
 #include "lmtpd/base/address.h"
 #include "lmtpd/base/config/listen_spec.h"
+#include "lmtpd/base/counter.h"
 #include "lmtpd/base/result.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/session/peer.h"
@@ -130,6 +131,8 @@ class Backend {
   // any order; `id` is the body's.
   virtual void start_delivery(std::uint64_t id, std::vector<Copy> copies) = 0;
 
+  // It happened once more.
+  virtual void count(Counter counter) = 0;
   // One line of the log, without ident and process id.
   virtual void log(std::string_view line) = 0;
 };

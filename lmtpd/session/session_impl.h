@@ -42,6 +42,8 @@ struct Transaction {
   Clock::time_point dot;             // or the end of the last chunk
   std::optional<Delivery> delivery;
   std::size_t answered = 0;  // recipients, from the first on
+  bool deferred = false;     // one of them, with 4xx
+  bool refused = false;      // one of them, with 5xx
 };
 
 class Session::Impl {

@@ -1,4 +1,5 @@
-// docs/configuration.md and contrib/lmtpd.cf say what parameter_table.h says.
+// docs/configuration.md and contrib/lmtpd.cf say what parameter_table.h says, docs/status.md what
+// counter.h says.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +12,7 @@
 
 #include "lmtpd/base/config/parameter_table.h"
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/counter.h"
 #include "tests/config/memory_files.h"
 
 namespace lmtpd {
@@ -95,6 +97,21 @@ TEST(Documents, TheSamplesCommentedLinesAreAccepted) {
       EXPECT_THAT(once, Contains(setting(row))) << "the sample shows another default";
     }
   }
+}
+
+// Each counter of a frontend is a row of its chapter: | `name` | meaning |
+TEST(Documents, EachCounterHasItsMeaning) {
+  std::multiset<std::string> documented;
+  bool in_chapter = false;
+  for (const std::string& line : lines_of(read("docs/status.md"))) {
+    if (line.starts_with("## ")) in_chapter = line == "## Frontends";
+    if (in_chapter && line.starts_with("| `")) {
+      documented.insert(line.substr(3, line.find('`', 3) - 3));
+    }
+  }
+  std::multiset<std::string> counted;
+  for (const CounterName& row : kCounterNames) counted.emplace(row.name);
+  EXPECT_EQ(documented, counted);
 }
 
 }  // namespace

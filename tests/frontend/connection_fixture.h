@@ -50,6 +50,7 @@ class ConnectionFixture : public testing::Test, public Services {
   void deliver(const MessageName& message, Body, std::vector<session::Copy>) override {
     delivering_ = message.body;
   }
+  void count(Counter counter) override { counted_.push_back(counter); }
   void log(std::string_view line) override { lines_.emplace_back(line); }
   void on_finished(std::uint64_t) override { finished_ = true; }
 
@@ -84,6 +85,7 @@ class ConnectionFixture : public testing::Test, public Services {
   std::uint64_t octets_booked_ = 0;
   std::vector<std::uint64_t> released_;
   std::uint64_t delivering_ = 0;
+  std::vector<Counter> counted_;
   std::vector<std::string> lines_;
   bool finished_ = false;
 };

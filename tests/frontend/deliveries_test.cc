@@ -35,6 +35,7 @@ class DeliveriesTest : public testing::Test, public Deliveries::Sender {
     return lookup_is_there_;
   }
   void expel_worker(MailboxOwner owner) override { expelled_.push_back(owner); }
+  void count(Counter counter) override { counted_.push_back(counter); }
 
   void start(std::uint64_t connection, std::vector<session::Copy> copies,
              std::string_view octets = "body\n") {
@@ -54,6 +55,7 @@ class DeliveriesTest : public testing::Test, public Deliveries::Sender {
   bool lookup_is_there_ = true;
   std::vector<MailboxOwner> wanted_;
   std::vector<MailboxOwner> expelled_;
+  std::vector<Counter> counted_;
 };
 
 TEST_F(DeliveriesTest, AskOnceForAWorkerAndSendWhenItIsIntroduced) {
@@ -314,6 +316,7 @@ TEST_F(DeliveriesTest, AnswerAtTheDeadlineAndTakeTheLateOutcomeForNoFault) {
   ASSERT_EQ(done_.size(), 2U);
   EXPECT_EQ(done_[0].outcome.error().reason, Reason::io);
   EXPECT_EQ(done_[1].outcome.error().reason, Reason::overload);
+  EXPECT_EQ(counted_, std::vector(2, Counter::delivery_timeouts));
   worker_.send(Outcome{.id = id, .stored = true});
   run();
   EXPECT_EQ(done_.size(), 2U);

@@ -23,6 +23,7 @@ class LookupLinks : public testing::Test, public LookupLink::Asker {
   }
   void on_lookup_window() override { ++windows_; }
   void on_lookup_lost() override { ++lost_; }
+  void count(Counter counter) override { counted_.push_back(counter); }
 
   const EventBasePtr base_{event_base_new()};
   LookupLink link_{base_.get(), *this};
@@ -31,6 +32,7 @@ class LookupLinks : public testing::Test, public LookupLink::Asker {
   std::vector<std::pair<std::uint64_t, session::AuthStep>> steps_;
   int windows_ = 0;
   int lost_ = 0;
+  std::vector<Counter> counted_;
 };
 
 TEST_F(LookupLinks, SendAllOfOneTurnInOnePacketAndAnswerById) {
@@ -90,6 +92,7 @@ TEST_F(LookupLinks, AnswerAtTheDeadlineAndTakeTheLateWordForNoFault) {
   link_.expire(Clock::now() + LookupLink::kDeadline);
   ASSERT_EQ(answers_.size(), 1U);
   EXPECT_EQ(answers_[0].mailboxes.error().reason, Reason::lookup_failed);
+  EXPECT_EQ(counted_, std::vector{Counter::lookup_timeouts});
   lookup_.send(Resolved{.id = id, .reason = Reason::unknown_user});
   run_loop(base_.get());
   EXPECT_EQ(answers_.size(), 1U);

@@ -20,6 +20,7 @@
 #include "lmtpd/base/channel.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/messages.h"
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/base/whole_file.h"
@@ -117,6 +118,7 @@ control_socket = {0}/control
       master_->send(File{path}, one(UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC))));
     }
     master_->send(Listener{}, one(listening_socket()));
+    master_->send(CounterPage{}, one(UniqueFd(::fcntl(counter_page_.get(), F_DUPFD_CLOEXEC, 0))));
     master_->send(Start{});
     ASSERT_EQ(master_->flush(), Channel::Status::ok);
   }
@@ -185,6 +187,7 @@ control_socket = {0}/control
 
   static constexpr MailboxOwner kNobody{Uid(65534), Gid(65534)};  // Debian's nobody, nogroup
   const Key key_ = make_ticket_key();
+  const UniqueFd counter_page_ = *make_counter_page();
   std::string folder_;
   std::unique_ptr<Channel> master_;
   pid_t pid_ = -1;

@@ -30,7 +30,7 @@ class LookupRole : public testing::Test {
     auto pair = make_channel_pair();
     master_ = std::make_unique<Channel>(std::move(pair->first));
     role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, key_,
-                                   resolver_, cache_, authenticator_, Role::Listeners());
+                                   resolver_, cache_, counters_, authenticator_, Role::Listeners());
   }
 
   // The test's end of a channel of that frontend's.
@@ -109,6 +109,7 @@ class LookupRole : public testing::Test {
   };
   Settings settings_;
   NoCache cache_;
+  const Counters counters_ = *Counters::map(*make_counter_page(), Counters::Access::read);
   ResolverSettings resolver_;
   FakeTable mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
   EventBasePtr base_{event_base_new()};

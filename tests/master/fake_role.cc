@@ -5,6 +5,7 @@
 // that come back. By itself it does nothing: it neither says Ready nor ends at Stop; it ends when
 // its control channel does.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -136,6 +137,10 @@ class FakeRole {
         return report(fmt::format("listener\tindex={}\tbound={}",
                                   decode<Listener>(frame.payload).value().index,
                                   bound_to(listeners_.back().get())));
+      case MessageType::counter_page:
+        return report(
+            fmt::format("counter_page\twritable={}",
+                        (::fcntl(frame.descriptors[0].get(), F_GETFL) & O_ACCMODE) == O_RDWR));
       case MessageType::start:
         return report("start");
       case MessageType::stop:

@@ -26,6 +26,7 @@ def test_lookup_gets_key_files_and_control_socket_and_frontends_get_listeners(ma
     assert bytes.fromhex(lookup.all("file")[0]["contents"]) == b"user@domain.org domain.org/user/\n"
     assert [e["index"] for e in lookup.all("listener")] == ["0"]
     assert lookup.all("listener")[0]["bound"].startswith(f"unix:{master.control}")
+    assert [e["writable"] for e in lookup.all("counter_page")] == ["false"]
     for number in (0, 1):
         frontend = master.wait_role(f"frontend {number}")
         assert frontend.all("configure")[0]["instance"] == str(number)
@@ -33,6 +34,7 @@ def test_lookup_gets_key_files_and_control_socket_and_frontends_get_listeners(ma
         assert frontend.all("configure")[0]["uid"] == str(pwd.getpwnam(FRONTEND_USER).pw_uid)
         assert not frontend.all("file")
         assert len(frontend.all("listener")) == 1
+        assert [e["writable"] for e in frontend.all("counter_page")] == ["true"]
         assert master.wait_event(frontend, "introduce", kind=KIND_LOOKUP)
         assert master.wait_event(lookup, "introduce", kind=KIND_FRONTEND, instance=number)
 

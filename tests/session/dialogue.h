@@ -25,6 +25,7 @@
 //   nothing stored   nothing that has not been named
 //   log TEXT         some line of the log holds it
 //   last log TEXT    the last line of the log ends with it
+//   counted NAME N   the counter's number (counter.h)
 //   wait MS          the clock goes on; the deadline passes if it is due
 //   stop             shut_down()
 //   tls [verified]   what was sent and not taken is thrown away, and TLS is there

@@ -166,6 +166,13 @@ class Performance {
           [&](const std::string& line) { return line.find(part) != std::string::npos; }))
           << "not in the log:\n"
           << ::testing::PrintToString(backend_.log_lines);
+    } else if (what == "counted") {
+      std::string name;
+      std::uint64_t number = 0;
+      words >> name >> number;
+      const auto* const row = std::ranges::find(kCounterNames, name, &CounterName::name);
+      ASSERT_NE(row, kCounterNames.end()) << name;
+      EXPECT_EQ(backend_.counted[row->counter], number);
     } else if (what == "last") {
       ASSERT_FALSE(backend_.log_lines.empty());
       const std::string part = text.substr(std::string("last log ").size());

@@ -62,6 +62,7 @@ class ScriptedBackend final : public Backend {
   std::vector<Stored> stored;             // that were to be delivered, whatever the outcome
   std::size_t bodies_dropped = 0;
   std::vector<std::string> auth_messages;  // "MECHANISM", "MECHANISM:RESPONSE", ":RESPONSE", "end"
+  std::map<Counter, std::uint64_t> counted;
   std::vector<std::string> log_lines;
   [[nodiscard]] const std::vector<std::string>& breaches() const { return breaches_; }
 
@@ -90,6 +91,7 @@ class ScriptedBackend final : public Backend {
   bool append_body(std::uint64_t id, std::string_view octets) override;
   void drop_body(std::uint64_t id) override;
   void start_delivery(std::uint64_t id, std::vector<Copy> copies) override;
+  void count(Counter counter) override { ++counted[counter]; }
   void log(std::string_view line) override { log_lines.emplace_back(line); }
 
  private:

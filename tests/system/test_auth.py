@@ -117,6 +117,8 @@ def test_who_has_the_password_delivers(auth, mail_base, mechanism, user, tls, pr
     newest = max(stored(mail_base / "domain.org/mails/user"), key=lambda message: message.mtime_ns)
     assert f" with {protocol} " in newest.header("Received")[0]
     auth.daemon.wait_log(rf"client=127.0.0.1:\d+, sasl_method=\S+, sasl_username={user}")
+    counters = auth.daemon.counters()
+    assert (counters["auth_successes"], counters["tls_sessions"]) == (1, int(tls))
 
 
 def test_what_is_wrong_is_one_reply_and_a_line_each(auth):

@@ -67,7 +67,7 @@ def test_a_bulk_load_does_not_leave_an_old_answer(postgres, triggers, make_daemo
         postgres.sql("INSERT INTO users (userid, uid, gid, home) SELECT 'bulk' || n || '@domain.org',"
                      " 1001, 1001, 'domain.org/mails/bulk' || n FROM generate_series(1, 100000) n")
         in_effect_within(client, "bulk99999@domain.org", 250, 1)
-        assert status(daemon)["notices"] < 5
+        assert daemon.counters()["notices"] < 5
         postgres.sql("DELETE FROM users WHERE userid LIKE 'bulk%'")
         in_effect_within(client, "bulk99999@domain.org", 550, 1)
 
@@ -85,12 +85,6 @@ def test_without_triggers_it_is_seen_after_the_ttl(postgres, make_daemon):
             postgres.sql("DELETE FROM users WHERE userid = 'late@domain.org'")
 
 
-def status(daemon):
-    ran = daemon.ctl("status")
-    assert ran.returncode == 0, ran.stdout
-    return {name: int(value) for name, value in map(str.split, ran.stdout.splitlines())}
-
-
 def test_flush_and_status(postgres, make_daemon):
     daemon = make_daemon(cache_ttl="1h", cache_negative_ttl="1h", notify_hosts="none")
     with daemon.client() as client:
@@ -101,14 +95,14 @@ def test_flush_and_status(postgres, make_daemon):
                          " 1001, 1001, 'domain.org/mails/flushed')")
             assert rcpt(client, "flushed@domain.org") == 550
             assert daemon.ctl("flush", *([what] if what else [])).returncode == 0
-            queries = status(daemon)["database_queries"]
+            queries = daemon.counters()["database_queries"]
             assert rcpt(client, "user@foo.org") == 250
-            assert (status(daemon)["database_queries"] == queries) == bool(what), what
+            assert (daemon.counters()["database_queries"] == queries) == bool(what), what
             assert rcpt(client, "flushed@domain.org") == 250
             postgres.sql("DELETE FROM users WHERE userid = 'flushed@domain.org'")
             assert daemon.ctl("flush").returncode == 0
         assert rcpt(client, "user@foo.org") == 250
-    counters = status(daemon)
+    counters = daemon.counters()
     assert counters["cache_flushes"] == 5
     assert counters["notices_arrive"] == 0
     assert counters["cache_entries"] > 0 and counters["cache_octets"] > 0

@@ -131,3 +131,24 @@ def test_postfix_defers_while_lmtpd_is_away_and_delivers_when_it_is_back(
     postfix.wait_log(r"status=sent \(250 2\.0\.0", sent_before + 1, timeout=60)
     assert len(stored(mail_base / "domain.org/mails/user")) == before + 1
 
+
+def test_a_kept_session_of_refused_recipients_is_no_junk(postfix, postgres, make_daemon):
+    """Postfix says RSET behind each message that came to nothing, and before the next (B43)."""
+    messages = 60
+    postfix.parameters.update(transport_maps=None, virtual_transport=LMTP,
+                              lmtp_destination_concurrency_limit="1")
+    postfix.write()
+    postfix.restart()
+    bounced_before = postfix.log_text().count("status=bounced")
+    with postfix.smtp() as client:
+        for number in range(messages):  # while nobody delivers them
+            client.sendmail("", ["user2@domain.org"], f"Subject: refused {number}\r\n\r\n")
+    daemon = make_daemon(queue_directory=postfix.queue_directory, junk_command_limit="20",
+                         virtual_mailbox_maps="inline:{user@domain.org=user/}")
+    postfix.flush()
+    postfix.wait_log("status=bounced", bounced_before + messages, timeout=60)
+    counters = daemon.counters()
+    assert counters["recipients_refused"] == messages
+    # On some session far more was said than the limit would have allowed.
+    assert counters["connections"] <= messages / 10
+    assert counters["junk_command_limit_hits"] == counters["error_limit_hits"] == 0

@@ -84,6 +84,7 @@ def test_the_client_may_speak_at_once(daemon, port):
     (SIGNATURE + struct.pack(">BBH", PROXY, TCP4, 0xFFFF), "too long"),
 ])
 def test_a_bad_header_gets_no_greeting(daemon, port, octets, words):
+    refused = daemon.counters()["connections_refused"]
     with socket.create_connection(("127.0.0.1", port), 20) as client:
         client.sendall(octets)
         own = client.getsockname()[1]
@@ -93,10 +94,12 @@ def test_a_bad_header_gets_no_greeting(daemon, port, octets, words):
             pass  # closed with octets unread
     daemon.wait_log(rf"client=127\.0\.0\.1:{own}, closed without a greeting, "
                     rf"bad PROXY header \({words}\)$")
+    assert daemon.counters()["connections_refused"] == refused + 1
 
 
 def test_nobody_else_is_believed(daemon, port):
     """127.0.0.2 can reach the listener, and could call itself a trusted client."""
+    refused = daemon.counters()["connections_refused"]
     with socket.create_connection(("127.0.0.1", port), 20, ("127.0.0.2", 0)) as client:
         own = client.getsockname()[1]
         try:
@@ -105,6 +108,7 @@ def test_nobody_else_is_believed(daemon, port):
         except (ConnectionResetError, BrokenPipeError):
             pass
     daemon.wait_log(rf"client=127\.0\.0\.2:{own}, closed without a greeting, PROXY headers of others")
+    assert daemon.counters()["connections_refused"] == refused + 1
 
 
 def test_a_stranger_behind_a_trusted_proxy_has_to_authenticate(make_daemon):

@@ -109,6 +109,12 @@ class Lmtpd:
             [self.programs / "lmtpctl", "-c", self.configuration, *arguments], capture_output=True,
             text=True, timeout=60, check=False, env={**os.environ, **SANITIZER_OPTIONS})
 
+    def counters(self):
+        """{name: number} as lmtpctl status prints them."""
+        ran = self.ctl("status")
+        assert ran.returncode == 0, ran.stdout
+        return {name: int(value) for name, value in map(str.split, ran.stdout.splitlines())}
+
     def run(self, *arguments):
         """The program itself with `arguments` (-t, -n) and this configuration."""
         return subprocess.run(
