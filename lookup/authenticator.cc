@@ -21,19 +21,30 @@ constexpr std::size_t kFirstSalt = 16;            // octets; Dovecot's and Postg
 }  // namespace
 
 struct Authenticator::Exchange {
+  enum class Stage : std::uint8_t {
+    unqueued,
+    queued,   // others of its address come first
+    delayed,  // it is its turn, for when the time of the failures has passed
+    looked_at,
+  };
+
   Authenticator* owner;
   Name name;
   std::string method;
   std::string address;
   std::unique_ptr<Mechanism> mechanism;
   bool is_clients_turn = false;
+  bool has_verifier = false;  // the client's next message is its proof
   // Of the attempt under way:
   std::string user;
   std::string key;                      // his, in the tables
-  std::optional<std::string> password;  // none: a verifier is needed
-  bool is_waiting = false;              // for the time of its failures to pass
+  std::optional<std::string> password;  // what is to be checked
+  std::optional<std::string> proof;     // the same, of SCRAM
+  Stage stage = Stage::unqueued;
   std::size_t next_table = 0;
-  std::string fault;
+  bool is_found = false;                 // a table has the user
+  std::optional<StoredPassword> stored;  // what it has, if that can be used
+  std::string fault;                     // why not
   EventPtr timer;
 };
 
@@ -80,16 +91,28 @@ bool Authenticator::respond(Client& client, std::uint64_t id, std::string_view m
   Exchange* const exchange = find({&client, id});
   if (exchange == nullptr || !exchange->is_clients_turn) return false;
   exchange->is_clients_turn = false;
-  take(*exchange, exchange->mechanism->respond(message));
+  if (std::exchange(exchange->has_verifier, false)) {
+    exchange->proof = message;
+    enter_queue(*exchange);
+  } else {
+    take(*exchange, exchange->mechanism->respond(message));
+  }
   return true;
 }
 
 void Authenticator::end(Client& client, std::uint64_t id) {
-  const auto of_client = exchanges_.find(&client);
-  if (of_client != exchanges_.end()) of_client->second.erase(id);
+  Exchange* const exchange = find({&client, id});
+  if (exchange == nullptr) return;
+  leave_queue(*exchange);
+  exchanges_.at(&client).erase(id);
 }
 
-void Authenticator::abandon(Client& client) { exchanges_.erase(&client); }
+void Authenticator::abandon(Client& client) {
+  const auto of_client = exchanges_.find(&client);
+  if (of_client == exchanges_.end()) return;
+  for (const auto& [id, exchange] : of_client->second) leave_queue(*exchange);
+  exchanges_.erase(of_client);
+}
 
 Authenticator::Exchange* Authenticator::find(const Name& name) {
   const auto of_client = exchanges_.find(name.client);
@@ -100,13 +123,19 @@ Authenticator::Exchange* Authenticator::find(const Name& name) {
 
 void Authenticator::take(Exchange& exchange, MechanismStep step) {
   if (const auto* challenge = std::get_if<Challenge>(&step)) {
+    leave_queue(exchange);
     exchange.is_clients_turn = true;
     exchange.name.client->on_auth_step(exchange.name.id, AuthStep::Kind::challenge,
                                        challenge->text);
   } else if (auto* check = std::get_if<CheckPassword>(&step)) {
-    wait(exchange, std::move(check->user), std::move(check->password));
+    exchange.user = std::move(check->user);
+    exchange.key = fold(exchange.user);
+    exchange.password = std::move(check->password);
+    enter_queue(exchange);
   } else if (auto* need = std::get_if<NeedVerifier>(&step)) {
-    wait(exchange, std::move(need->user), std::nullopt);
+    exchange.user = std::move(need->user);
+    exchange.key = fold(exchange.user);
+    ask_tables(exchange);
   } else if (const auto* refused = std::get_if<Refused>(&step)) {
     refuse(attempt_of(exchange), refused->why);
   } else {
@@ -114,40 +143,81 @@ void Authenticator::take(Exchange& exchange, MechanismStep step) {
   }
 }
 
-void Authenticator::wait(Exchange& exchange, std::string user,
-                         std::optional<std::string> password) {
-  exchange.user = std::move(user);
-  exchange.key = fold(exchange.user);
-  exchange.password = std::move(password);
-  const Clock::time_point now = Clock::now();
-  const auto time =
-      std::max(addresses_.wait(exchange.address, now), users_.wait(exchange.key, now));
-  if (time.count() == 0) {
-    ask_next_table(exchange);
+// ---- an address's queue: the first is looked at, or is about to be
+
+void Authenticator::enter_queue(Exchange& exchange) {
+  std::deque<Name>& queue = queues_[exchange.address];
+  queue.push_back(exchange.name);
+  if (queue.size() > 1) {
+    exchange.stage = Exchange::Stage::queued;
+    const timeval span = to_timeval(kQueueTime);
+    event_add(exchange.timer.get(), &span);
     return;
   }
-  exchange.is_waiting = true;
+  const std::chrono::milliseconds time = delay(exchange);
+  if (time.count() == 0) {
+    look(exchange);
+  } else {
+    look_in(exchange, time);
+  }
+}
+
+void Authenticator::leave_queue(Exchange& exchange) {
+  if (exchange.stage == Exchange::Stage::unqueued) return;
+  exchange.stage = Exchange::Stage::unqueued;
+  const auto found = queues_.find(exchange.address);
+  std::deque<Name>& queue = found->second;
+  const bool was_first = queue.front() == exchange.name;
+  std::erase(queue, exchange.name);
+  if (queue.empty()) {
+    queues_.erase(found);
+  } else if (was_first) {
+    // From the loop, even where it has not to wait: whoever leaves may be in the midst of much.
+    Exchange& next = *find(queue.front());
+    look_in(next, delay(next));
+  }
+}
+
+std::chrono::milliseconds Authenticator::delay(const Exchange& exchange) const {
+  const Clock::time_point now = Clock::now();
+  return std::max(addresses_.wait(exchange.address, now), users_.wait(exchange.key, now));
+}
+
+void Authenticator::look_in(Exchange& exchange, std::chrono::milliseconds time) {
+  exchange.stage = Exchange::Stage::delayed;
   const timeval span = to_timeval(time);
   event_add(exchange.timer.get(), &span);
+}
+
+void Authenticator::look(Exchange& exchange) {
+  exchange.stage = Exchange::Stage::looked_at;
+  if (exchange.proof) {
+    const std::string proof = *std::exchange(exchange.proof, std::nullopt);
+    take(exchange, exchange.mechanism->respond(proof));
+  } else {
+    ask_tables(exchange);
+  }
 }
 
 void Authenticator::on_timer(evutil_socket_t, short, void* exchange) noexcept {
   auto& late = *static_cast<Exchange*>(exchange);
   Authenticator& self = *late.owner;
-  if (std::exchange(late.is_waiting, false)) {
-    self.ask_next_table(late);
-  } else {
-    log_warning("client={}: SASL {} authentication: no answer in time", escaped(late.address),
-                escaped(late.method));
-    self.tell(late.name, AuthStep::Kind::unavailable, {});
-  }
+  if (late.stage == Exchange::Stage::delayed) return self.look(late);
+  log_warning("client={}: SASL {} authentication: {}", escaped(late.address), escaped(late.method),
+              late.stage == Exchange::Stage::queued ? "too many attempts of this client before it"
+                                                    : "no answer in time");
+  self.tell(late.name, AuthStep::Kind::unavailable, {});
+}
+
+// ---- tables
+
+void Authenticator::ask_tables(Exchange& exchange) {
+  const timeval span = to_timeval(kDeadline);
+  event_add(exchange.timer.get(), &span);
+  ask_next_table(exchange);
 }
 
 void Authenticator::ask_next_table(Exchange& exchange) {
-  if (exchange.next_table == 0) {
-    const timeval span = to_timeval(kDeadline);
-    event_add(exchange.timer.get(), &span);
-  }
   while (exchange.next_table < policy_.passwords.size()) {
     Table& table = *policy_.passwords[exchange.next_table++];
     const std::uint64_t question = ++last_number_;
@@ -156,9 +226,9 @@ void Authenticator::ask_next_table(Exchange& exchange) {
       questions_.emplace(question, exchange.name);
       return;
     }
-    if (!std::holds_alternative<Absent>(*answer)) return use(exchange, *answer);
+    if (!use(exchange, *answer)) return;
   }
-  settle(exchange, std::nullopt, "no such user");
+  settle(exchange);
 }
 
 void Authenticator::on_answer(std::uint64_t id, const Answer& answer) {
@@ -167,37 +237,33 @@ void Authenticator::on_answer(std::uint64_t id, const Answer& answer) {
   const Name name = question->second;
   questions_.erase(question);
   Exchange* const exchange = find(name);
-  if (exchange == nullptr) return;
-  if (std::holds_alternative<Absent>(answer)) {
-    ask_next_table(*exchange);
-  } else {
-    use(*exchange, answer);
-  }
+  if (exchange != nullptr && use(*exchange, answer)) ask_next_table(*exchange);
 }
 
-void Authenticator::use(Exchange& exchange, const Answer& answer) {
+// False: the exchange is over.
+bool Authenticator::use(Exchange& exchange, const Answer& answer) {
   const Table& table = *policy_.passwords[exchange.next_table - 1];
   if (const auto* unavailable = std::get_if<Unavailable>(&answer)) {
     log_warning("client={}: SASL {} authentication: {}", escaped(exchange.address),
                 escaped(exchange.method), escaped(unavailable->why));
     tell(exchange.name, AuthStep::Kind::unavailable, {});
-    return;
+    return false;
   }
-  const std::vector<std::string>& values = std::get<Found>(answer).values;
-  if (values.size() != 1) {
-    return settle(exchange, std::nullopt, table.name() + ": several passwords of one user");
+  const auto* found = std::get_if<Found>(&answer);
+  if (found == nullptr || std::exchange(exchange.is_found, true)) return true;
+  if (found->values.size() != 1) {
+    exchange.fault = table.name() + ": several passwords of one user";
+  } else if (Result<StoredPassword> stored = StoredPassword::parse(found->values[0])) {
+    exchange.stored = *std::move(stored);
+  } else {
+    exchange.fault = table.name() + ": " + stored.error().text;
   }
-  Result<StoredPassword> stored = StoredPassword::parse(values[0]);
-  if (!stored) {
-    return settle(exchange, std::nullopt, table.name() + ": " + stored.error().text);
-  }
-  settle(exchange, *std::move(stored), {});
+  return true;
 }
 
-void Authenticator::settle(Exchange& exchange, std::optional<StoredPassword> stored,
-                           std::string fault) {
-  exchange.fault = std::move(fault);
-  if (stored) last_met_ = *stored;
+void Authenticator::settle(Exchange& exchange) {
+  if (!exchange.is_found) exchange.fault = "no such user";
+  if (exchange.stored) last_met_ = *exchange.stored;
   const ScramVerifier* const verifier = last_met_.scram();
   if (verifier != nullptr) last_scram_ = *verifier;
   if (exchange.password) {
@@ -212,9 +278,11 @@ void Authenticator::settle(Exchange& exchange, std::optional<StoredPassword> sto
     return;
   }
   event_del(exchange.timer.get());
-  if (stored && verifier == nullptr) exchange.fault = "the stored password is none for SCRAM";
-  take(exchange, exchange.mechanism->use_verifier(
-                     stored && verifier != nullptr ? *verifier : nobodys_verifier(exchange.key)));
+  exchange.has_verifier = true;
+  const bool is_his = exchange.stored && verifier != nullptr;
+  if (exchange.stored && !is_his) exchange.fault = "the stored password is none for SCRAM";
+  take(exchange,
+       exchange.mechanism->use_verifier(is_his ? *verifier : nobodys_verifier(exchange.key)));
 }
 
 // The salt is the same each time, as that of a user who is there is; the keys are nobody's.

@@ -2,18 +2,23 @@
 //
 // A stored password never leaves it: a frontend relays the client's messages and hears a challenge,
 // or how the exchange ended. Hashes are computed in threads. Whether a user exists shows neither in
-// a reply nor in the time that it takes: who is unknown, or whose stored password cannot be used,
-// is asked the same tables and costs a hash of the kind that was met last (for SCRAM: a salt that
-// stays the same, with as many iterations), and only the log says what was wrong.
+// a reply nor in the time that it takes: for everybody every table is asked, and has to answer
+// (where several have a user, the first of them counts); who is unknown, or whose stored password
+// cannot be used, costs a hash of the kind that was met last (for SCRAM: a salt that stays the
+// same, with as many iterations), and only the log says what was wrong.
 //
-// An attempt waits as FailureRecord says of its client's address and of its user, before any table
-// is asked. A client that leaves meanwhile ends that; what is being computed by then still counts.
-// Not thread-safe.
+// What a client sends to be checked, a password or a proof of SCRAM's, waits in its address's queue
+// until what came before it is answered, and then as FailureRecord says of the address and of the
+// user: so no burst of guesses is looked at before the first of them counts. A client that leaves
+// meanwhile ends that; what is being computed by then still counts. The queues are bounded by
+// kAuthWindow, and by kQueueTime. Not thread-safe.
 #pragma once
 
 #include <event2/event.h>
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,6 +57,8 @@ class Authenticator final : private Asker {
 
   // For one answer: tables and hash. Then the outcome is `unavailable`.
   static constexpr std::chrono::seconds kDeadline{60};
+  // Before it, in the queue. The same.
+  static constexpr std::chrono::seconds kQueueTime{20};
 
   // The base and the tables outlive it.
   Authenticator(event_base* base, Policy policy, std::unique_ptr<PasswordThreads> threads);
@@ -73,6 +80,7 @@ class Authenticator final : private Asker {
   struct Name {
     Client* client;
     std::uint64_t id;
+    bool operator==(const Name&) const = default;
   };
   // A hash that is being computed.
   struct Attempt {
@@ -89,10 +97,15 @@ class Authenticator final : private Asker {
 
   [[nodiscard]] Exchange* find(const Name& name);
   void take(Exchange& exchange, MechanismStep step);
-  void wait(Exchange& exchange, std::string user, std::optional<std::string> password);
+  void enter_queue(Exchange& exchange);
+  void leave_queue(Exchange& exchange);
+  [[nodiscard]] std::chrono::milliseconds delay(const Exchange& exchange) const;
+  void look_in(Exchange& exchange, std::chrono::milliseconds time);
+  void look(Exchange& exchange);
+  void ask_tables(Exchange& exchange);
   void ask_next_table(Exchange& exchange);
-  void use(Exchange& exchange, const Answer& answer);
-  void settle(Exchange& exchange, std::optional<StoredPassword> stored, std::string fault);
+  [[nodiscard]] bool use(Exchange& exchange, const Answer& answer);
+  void settle(Exchange& exchange);
   [[nodiscard]] ScramVerifier nobodys_verifier(const std::string& user) const;
   void take_checked();
   void accept(const Attempt& attempt);
@@ -105,9 +118,10 @@ class Authenticator final : private Asker {
   std::unique_ptr<PasswordThreads> threads_;
   std::unordered_map<Client*, std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>>>
       exchanges_;
-  std::uint64_t last_number_ = 0;                        // of questions and attempts
-  std::unordered_map<std::uint64_t, Name> questions_;    // to tables
-  std::unordered_map<std::uint64_t, Attempt> attempts_;  // by the threads
+  std::uint64_t last_number_ = 0;                             // of questions and attempts
+  std::unordered_map<std::uint64_t, Name> questions_;         // to tables
+  std::unordered_map<std::uint64_t, Attempt> attempts_;       // by the threads
+  std::unordered_map<std::string, std::deque<Name>> queues_;  // by address; none is empty
   FailureRecord addresses_;
   FailureRecord users_;
   StoredPassword last_met_;   // what an unknown user's password is compared with

@@ -25,7 +25,7 @@ class AuthLink {
     ~Asker() = default;
   };
 
-  // lookup's own deadline, after the longest wait for failures (lookup/authenticator.h), comes
+  // lookup's own, in the queue, for failures, and for an answer (lookup/authenticator.h), come
   // before it.
   static constexpr std::chrono::seconds kDeadline{90};
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -66,13 +67,29 @@ class AuthenticatorTest : public testing::Test, public Authenticator::Client {
     return text.substr(text.find(",s="));
   }
 
+  // What answers the challenge of a SCRAM exchange with this user's name, and a wrong proof.
+  std::string challenged(std::uint64_t id, const std::string& user) {
+    begin(id, "SCRAM-SHA-256", "n,,n=" + user + ",r=abc");
+    EXPECT_EQ(steps_.back().kind, Kind::challenge);
+    const std::string& text = steps_.back().text;
+    return "c=biws," + text.substr(0, text.find(',')) + ",p=" + to_base64(std::string(32, 'x'));
+  }
+  // The user's, of each table.
+  std::vector<int> asked_for(const std::string& user) {
+    const int first = table_.asked();
+    const int second = second_table_.asked();
+    EXPECT_EQ(outcome(user, "wrong"), Kind::refused);
+    return {table_.asked() - first, second_table_.asked() - second};
+  }
+
   EventBasePtr base_{event_base_new()};
   FakeTable table_{"fake:passwords", {{"tim", kDes}}};
+  FakeTable second_table_{"fake:more", {{"sue", kDes}, {"tim", "{CRYPT}*"}}};
   std::atomic<int> hashes_ = 0;
   std::atomic<int> verifiers_ = 0;
   Authenticator authenticator_{
       base_.get(),
-      {{&table_}, {"PLAIN", "LOGIN", "SCRAM-SHA-256"}, Key{}},
+      {{&table_, &second_table_}, {"PLAIN", "LOGIN", "SCRAM-SHA-256"}, Key{}},
       *PasswordThreads::open([this](const StoredPassword& stored, std::string_view password) {
         ++(stored.scram() != nullptr ? verifiers_ : hashes_);
         return stored.matches(password);
@@ -142,11 +159,8 @@ TEST_F(AuthenticatorTest, ScramShowsNoDifferenceEither) {
 }
 
 TEST_F(AuthenticatorTest, WhoIsNotThereIsRefusedAtTheProof) {
-  begin(1, "SCRAM-SHA-256", "n,,n=nobody,r=abc");
-  ASSERT_EQ(steps_.size(), 1U);
-  const std::string nonce = steps_[0].text.substr(0, steps_[0].text.find(','));
-  EXPECT_TRUE(authenticator_.respond(*this, 1,
-                                     "c=biws," + nonce + ",p=" + to_base64(std::string(32, 'x'))));
+  const std::string proof = challenged(1, "nobody");
+  EXPECT_TRUE(authenticator_.respond(*this, 1, proof));
   ASSERT_EQ(steps_.size(), 2U);
   EXPECT_EQ(steps_[1].kind, Kind::refused);
 }
@@ -194,6 +208,73 @@ TEST_F(AuthenticatorTest, AfterAFailureTheNextAttemptWaits) {
   const auto start = std::chrono::steady_clock::now();
   wait_for(4);
   EXPECT_GT(std::chrono::steady_clock::now() - start, FailureRecord::kFirstWait / 2);
+}
+
+// Of those that come at once, none is looked at before the one in front of it is known to be good.
+TEST_F(AuthenticatorTest, ABurstOfOneAddressIsLookedAtOneByOne) {
+  const int asked = table_.asked();
+  for (std::uint64_t id = 1; id <= 20; ++id) plain(id, "u" + std::to_string(id), "wrong");
+  EXPECT_EQ(table_.asked(), asked + 1);
+  plain(21, "tim", "pencil", "192.0.2.2");  // another address has a queue of its own
+  EXPECT_EQ(table_.asked(), asked + 2);
+  while (std::ranges::find(steps_, 1U, &Step::id) == steps_.end()) wait_for(steps_.size() + 1);
+  EXPECT_EQ(table_.asked(), asked + 2);  // the second waits for the time of that failure
+  authenticator_.abandon(*this);
+}
+
+TEST_F(AuthenticatorTest, WhoHasThePasswordHoldsUpNobodyBehindHim) {
+  for (std::uint64_t id = 1; id <= 20; ++id) plain(id, "tim", "pencil");
+  wait_for(20);
+  for (std::uint64_t id = 1; id <= 20; ++id) {
+    EXPECT_EQ(steps_[id - 1].id, id);
+    EXPECT_EQ(steps_[id - 1].kind, Kind::accepted);
+  }
+}
+
+TEST_F(AuthenticatorTest, ABurstOfProofsIsNoWayRound) {
+  const std::string first = challenged(1, "ann");
+  const std::string second = challenged(2, "bob");
+  EXPECT_TRUE(authenticator_.respond(*this, 1, first));
+  EXPECT_TRUE(authenticator_.respond(*this, 2, second));
+  ASSERT_EQ(steps_.size(), 3U);
+  EXPECT_EQ(steps_[2].id, 1U);
+  EXPECT_EQ(steps_[2].kind, Kind::refused);
+  wait_for(4);
+  EXPECT_EQ(steps_[3].kind, Kind::refused);
+}
+
+TEST_F(AuthenticatorTest, WhoLeavesTheQueueHoldsUpNobodyBehindHim) {
+  Rounds rounds;
+  table_.answer_in(&rounds);
+  for (std::uint64_t id = 1; id <= 4; ++id) plain(id, "tim", "pencil");
+  EXPECT_EQ(rounds.waiting(), 1U);
+  authenticator_.end(*this, 2);
+  authenticator_.end(*this, 1);
+  while (rounds.waiting() < 2) event_base_loop(base_.get(), EVLOOP_ONCE);
+  authenticator_.end(*this, 4);
+  rounds.play_all();
+  wait_for(1);
+  EXPECT_EQ(steps_[0].id, 3U);
+  EXPECT_EQ(steps_[0].kind, Kind::accepted);
+  EXPECT_EQ(hashes_, 1);
+}
+
+// L7: where there are several, it does not show which of them has the user.
+TEST_F(AuthenticatorTest, AsksEveryTableWhoeverTheUserIs) {
+  for (const char* user : {"tim", "sue", "nobody"}) {
+    EXPECT_EQ(asked_for(user), (std::vector{1, 1})) << user;
+  }
+  EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);  // the first that has him counts
+  EXPECT_EQ(outcome("sue", "pencil"), Kind::accepted);
+}
+
+// L8: nor while one of them is away.
+TEST_F(AuthenticatorTest, NeedsTheAnswerOfEveryTable) {
+  second_table_.fail();
+  for (const char* user : {"tim", "sue", "nobody"}) {
+    EXPECT_EQ(outcome(user, "pencil"), Kind::unavailable) << user;
+  }
+  EXPECT_EQ(hashes_, 0);
 }
 
 TEST_F(AuthenticatorTest, RefusesAMechanismThatIsNotAllowed) {
