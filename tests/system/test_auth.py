@@ -5,28 +5,21 @@ import hashlib
 import hmac
 import os
 import ssl
-import subprocess
 
 import pytest
 
-from testsite import Authority, Lmtp, free_port, stored
+from testsite import Authority, Lmtp, dovecot_hash, free_port, stored
 
 MESSAGE = b"Subject: authenticated\n\nbody\n"
 PASSWORD = "p\u00e4ss word"
-
-
-def made_by_dovecot(scheme):
-    done = subprocess.run(["doveadm", "pw", "-s", scheme, "-p", PASSWORD], capture_output=True,
-                          text=True, check=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def users(postgres):
     """user@domain.org with a hash, user@foo.org with a verifier, user2@domain.org in clear text."""
     postgres.sql("ALTER TABLE users ALTER password TYPE text")
-    for user, stored_password in (("user@domain.org", made_by_dovecot("SHA512-CRYPT")),
-                                  ("user@foo.org", made_by_dovecot("SCRAM-SHA-256")),
+    for user, stored_password in (("user@domain.org", dovecot_hash("SHA512-CRYPT", PASSWORD)),
+                                  ("user@foo.org", dovecot_hash("SCRAM-SHA-256", PASSWORD)),
                                   ("user2@domain.org", "{PLAIN}" + PASSWORD)):
         postgres.sql(f"UPDATE users SET password = '{stored_password}' WHERE userid = '{user}'")
 

@@ -34,9 +34,7 @@ def routed(request, postfix, postgres):
         postgres.sql("UPDATE transport SET transport = 'virtual:'")
         changed = {"transport_maps": None, "virtual_transport": LMTP}
     before = dict(postfix.parameters)
-    postfix.parameters.update(changed)
-    postfix.write()
-    postfix.restart()
+    postfix.change(changed)
     yield request.param
     postfix.parameters = before
 

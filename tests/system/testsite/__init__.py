@@ -9,7 +9,8 @@ from .certificates import Authority
 from .daemon import Lmtpd
 from .directory import REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port, wait_until
 from .distance import Distance
-from .dovecot import PrivateDovecot
+from .dovecot import PrivateDovecot, dovecot_hash
+from .exim import PrivateExim
 from .lmtp import Lmtp, Reply
 from .maildir import Stored, stored
 from .pgbouncer import PrivatePgbouncer
@@ -23,6 +24,7 @@ __all__ = [
     "Lmtp",
     "Lmtpd",
     "PrivateDovecot",
+    "PrivateExim",
     "PrivatePgbouncer",
     "PrivatePostfix",
     "PrivatePostgres",
@@ -32,6 +34,7 @@ __all__ = [
     "Stored",
     "Tables",
     "build_directory",
+    "dovecot_hash",
     "ensure_users",
     "free_port",
     "stored",

@@ -33,6 +33,12 @@ service pop3-login {{
 """
 
 
+def dovecot_hash(scheme, password):
+    """As a password table stores it, `{SCHEME}` included."""
+    return subprocess.run(["doveadm", "pw", "-s", scheme, "-p", password], capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
 class PrivateDovecot:
     """contrib/dovecot to the letter, but for host, paths and ports."""
 

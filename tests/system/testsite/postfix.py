@@ -16,6 +16,7 @@ pickup    unix  n       -       n       60      1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
 qmgr      unix  n       -       n       300     1       qmgr
 tlsmgr    unix  -       -       n       1000?   1       tlsmgr
+tlsproxy  unix  -       -       n       -       0       tlsproxy
 rewrite   unix  -       -       n       -       -       trivial-rewrite
 bounce    unix  -       -       n       -       0       bounce
 defer     unix  -       -       n       -       0       bounce
@@ -128,6 +129,12 @@ class PrivatePostfix:
     def restart(self):
         self.stop()
         self.start()
+
+    def change(self, parameters):
+        """Goes on with these; one that is None is left out."""
+        self.parameters.update(parameters)
+        self.write()
+        self.restart()
 
     def smtp(self):
         return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.test", timeout=60)
