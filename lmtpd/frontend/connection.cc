@@ -331,10 +331,12 @@ bool Connection::append_body(std::uint64_t id, std::string_view octets) {
     return false;
   }
   if (body.octets.size() <= body.booked) return true;
-  // Room beyond the largest message may not exist; the session ends what is larger.
-  const std::uint64_t more = std::max<std::uint64_t>(
-      body.octets.size() - body.booked,
-      std::min(kBookingStep, largest_body_ - std::min(largest_body_, body.booked)));
+  // As much again, so that one that comes slowly takes little. Room beyond the largest message may
+  // not exist; the session ends what is larger.
+  const std::uint64_t more =
+      std::max<std::uint64_t>(body.octets.size() - body.booked,
+                              std::min({kBookingStep, body.octets.size(),
+                                        largest_body_ - std::min(largest_body_, body.booked)}));
   body.booked += more;
   return services_.book({name_, id}, more);
 }
@@ -348,6 +350,12 @@ void Connection::on_booked(std::uint64_t body) { answer_body(body, {}); }
 
 void Connection::on_booking_refused(std::uint64_t body) {
   answer_body(body, fail(Reason::no_space, "no memory for the message within the time limit"));
+}
+
+std::uint64_t Connection::on_reclaim(std::uint64_t body) {
+  Receiving& receiving = bodies_.at(body);
+  const std::uint64_t held = receiving.octets.size();
+  return std::exchange(receiving.booked, held) - held;
 }
 
 void Connection::drop_body(std::uint64_t id) {

@@ -28,7 +28,8 @@ class Services {
   virtual void begin_auth(std::uint64_t connection, const session::AuthStart& start) = 0;
   virtual void respond_auth(std::uint64_t connection, std::string_view response) = 0;
   virtual void end_auth(std::uint64_t connection) = 0;
-  // As Spool's: where false, on_booked() or on_booking_refused() follows.
+  // As Spool's: where false, on_booked() or on_booking_refused() follows, or has been called
+  // within.
   [[nodiscard]] virtual bool book(const MessageName& message, std::uint64_t octets) = 0;
   virtual void release(const MessageName& message) = 0;
   // The booking goes along, and is released when all copies are done.
@@ -72,6 +73,7 @@ class Connection final : private session::Backend {
   void on_window();
   void on_booked(std::uint64_t body);
   void on_booking_refused(std::uint64_t body);
+  [[nodiscard]] std::uint64_t on_reclaim(std::uint64_t body);
   void on_copy_done(std::uint64_t body, std::size_t copy, Result<void> outcome);
   void shut_down();
   // Once a second: ends a session that waits, for room or for an answer, and whose client is gone.

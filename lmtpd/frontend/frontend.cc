@@ -318,14 +318,16 @@ void Frontend::respond_auth(std::uint64_t connection, std::string_view response)
 void Frontend::end_auth(std::uint64_t connection) { lookup_.end_auth(connection); }
 
 bool Frontend::book(const MessageName& message, std::uint64_t octets) {
-  const bool booked = spool_.book(message, octets, Clock::now());
-  if (!booked) count(Counter::spool_waits);
-  return booked;
+  const Clock::time_point now = Clock::now();
+  if (spool_.book(message, octets, now)) return true;
+  count(Counter::spool_waits);
+  spool_.run_waiting(now);  // what was taken back for it
+  return false;
 }
 
 void Frontend::release(const MessageName& message) {
   spool_.release(message);
-  spool_.run_waiting();
+  spool_.run_waiting(Clock::now());
 }
 
 void Frontend::deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) {
@@ -367,6 +369,11 @@ void Frontend::on_booked(const MessageName& message) {
 void Frontend::on_booking_refused(const MessageName& message) {
   count(Counter::spool_limit_hits);
   if (Connection* found = find(message.connection)) found->on_booking_refused(message.body);
+}
+
+std::uint64_t Frontend::on_reclaim(const MessageName& message) {
+  Connection* found = find(message.connection);
+  return found == nullptr ? 0 : found->on_reclaim(message.body);
 }
 
 void Frontend::on_packet(EventChannel& channel, Packet& packet) {

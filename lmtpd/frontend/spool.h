@@ -6,6 +6,10 @@
 // mailboxes is mostly that. Growing beyond may wait. One message can always finish: a part of the
 // share is kept back for the oldest booking, and only the oldest, once it has room for its first
 // octets, waits without a time limit, while all others give up and free what they hold.
+//
+// Nobody keeps room from others by being slow, or by declaring much: where room is short, what a
+// message has booked for a moment and not used is taken back, and it books again as its octets
+// come. A small message passes those that wait for much and have not begun.
 #pragma once
 
 #include <chrono>
@@ -26,6 +30,9 @@ class Spool {
    public:
     virtual void on_booked(const MessageName& id) = 0;
     virtual void on_booking_refused(const MessageName& id) = 0;
+    // Called from within book() and expire(): what `id` has booked and not used, which it has no
+    // more from here on, in octets.
+    virtual std::uint64_t on_reclaim(const MessageName& id) = 0;
 
    protected:
     ~Waiter() = default;
@@ -43,8 +50,9 @@ class Spool {
   void release(const MessageName& id);
 
   // Books for those who wait, in the order of their age, as far as octets are free.
-  void run_waiting();
-  // Refuses those whose 60 s have passed, save for the oldest booking where it grows.
+  void run_waiting(Clock::time_point now);
+  // Takes unused room back and books it for those who wait, as far as it goes. Refuses those whose
+  // 60 s have passed, save for the oldest booking where it grows.
   void expire(Clock::time_point now);
   [[nodiscard]] bool anyone_waits() const { return waiting_ > 0; }
 
@@ -54,6 +62,10 @@ class Spool {
   // Octets of a copy, whose body is the message's: its ticket, its headers, what is known of its
   // recipient. Addresses of the longest kind take twice that, most take half.
   static constexpr std::uint64_t kCopy = 2048;
+  // So long a booking is its message's, used or not: for its client to see the 354 and send.
+  static constexpr std::chrono::milliseconds kUse{250};
+  // What passes. Where no SIZE was declared, a message begins with half of it.
+  static constexpr std::uint64_t kSmall = 128 * 1024;
 
  private:
   struct Booking {
@@ -61,10 +73,19 @@ class Spool {
     std::uint64_t octets = 0;
     std::uint64_t wanted = 0;  // waits for these, where not 0
     Clock::time_point give_up{};
+    Clock::time_point booked_at{};  // the last of `octets`
     bool finished = false;
+
+    // Small messages may go before it.
+    [[nodiscard]] bool lets_pass() const { return octets == 0 && wanted > kSmall; }
   };
   using Bookings = std::list<Booking>;
   [[nodiscard]] bool fits(const Booking& booking, std::uint64_t octets) const;
+  [[nodiscard]] bool may_have(const Booking& booking, std::uint64_t octets) const;
+  void add(Booking& booking, std::uint64_t octets, Clock::time_point now);
+  void wait(Booking& booking, std::uint64_t octets, Clock::time_point now);
+  void end_wait(Booking& booking);
+  void reclaim(const Booking* asking, Clock::time_point now);
 
   void tell(const std::vector<MessageName>& ids, void (Waiter::*what)(const MessageName&));
 
@@ -76,6 +97,8 @@ class Spool {
   std::map<MessageName, Bookings::iterator> by_id_;
   std::uint64_t booked_ = 0;
   std::size_t waiting_ = 0;
+  std::size_t letting_pass_ = 0;  // of those who wait
+  Clock::time_point reclaimed_at_{};
 };
 
 }  // namespace lmtpd::frontend

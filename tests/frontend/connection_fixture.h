@@ -42,8 +42,7 @@ class ConnectionFixture : public testing::Test, public Services {
   }
   void end_auth(std::uint64_t) override { auth_.emplace_back("end"); }
   bool book(const MessageName& message, std::uint64_t octets) override {
-    booked_ = message.body;
-    octets_booked_ += octets;
+    bookings_.emplace_back(message.body, octets);
     return has_room_;
   }
   void release(const MessageName& message) override { released_.push_back(message.body); }
@@ -81,8 +80,7 @@ class ConnectionFixture : public testing::Test, public Services {
   std::vector<std::pair<std::uint64_t, std::string>> asked_;
   std::vector<std::string> auth_;
   bool has_room_ = true;
-  std::uint64_t booked_ = 0;
-  std::uint64_t octets_booked_ = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> bookings_;  // (body, octets)
   std::vector<std::uint64_t> released_;
   std::uint64_t delivering_ = 0;
   std::vector<Counter> counted_;

@@ -12,7 +12,7 @@ class ConnectionTest : public ConnectionFixture {
  protected:
   ConnectionTest() {
     connect({.hostname = "mx.test",
-             .size_announced = 1'000'000,
+             .size_announced = 1 << 20,
              .auth_mechanisms = {"SCRAM-SHA-256"},
              .auth = session::AuthUse::offered},
             nullptr);
@@ -75,6 +75,23 @@ TEST_F(ConnectionTest, ReadsOnWhereItStoppedWhileItsSessionWaited) {
   EXPECT_EQ(lines_.size(), 1U);
 }
 
+TEST_F(ConnectionTest, BooksLittleByLittleOnceItsRoomWasTakenBack) {
+  send("MAIL FROM:<> SIZE=100000\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
+  answer_oldest();
+  send("ten octet\r\n");
+  ASSERT_EQ(bookings_.size(), 1U);
+  const auto [body, octets] = bookings_[0];
+  EXPECT_EQ(octets, 100000U);
+  EXPECT_EQ(connection_->on_reclaim(body), 99990U);
+  send("five\r\n");
+  send("five\r\n");
+  send("five\r\n");
+  bookings_.erase(bookings_.begin());
+  EXPECT_EQ(bookings_, (decltype(bookings_){{body, 15}}));
+  send("five\r\n");
+  EXPECT_EQ(bookings_.back(), (std::pair{body, std::uint64_t{30}}));
+}
+
 TEST_F(ConnectionTest, EndsWhenItsClientLeavesWhileTheSessionWaits) {
   send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");
   client_.reset();
@@ -88,7 +105,8 @@ TEST_F(ConnectionTest, BooksRoomForTheCopiesOfItsMessage) {
   send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n");
   answer_oldest();
   answer_oldest();
-  EXPECT_EQ(octets_booked_, kInlineBody + 2 * Spool::kCopy);
+  ASSERT_EQ(bookings_.size(), 1U);
+  EXPECT_EQ(bookings_[0].second, kInlineBody + 2 * Spool::kCopy);
 }
 
 class Hangup : public ConnectionTest {
@@ -101,7 +119,7 @@ class Hangup : public ConnectionTest {
   }
   void give_room() {
     has_room_ = true;
-    connection_->on_booked(booked_);
+    connection_->on_booked(bookings_.back().first);
     run();
   }
   // The client sends nothing more, and waits for replies.
@@ -122,7 +140,7 @@ TEST_F(Hangup, GivesUpTheWaitForRoom) {
   tick();
   EXPECT_TRUE(finished_);
   connection_.reset();
-  EXPECT_EQ(released_, (std::vector{booked_}));
+  EXPECT_EQ(released_, (std::vector{bookings_.back().first}));
 }
 
 TEST_F(Hangup, GivesUpTheWaitForALookup) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <utility>
+
 namespace lmtpd::frontend {
 namespace {
 
@@ -13,11 +16,15 @@ class Spools : public testing::Test, public Spool::Waiter {
   static MessageName message(std::uint64_t n) { return {n, 1}; }
   void on_booked(const MessageName& id) override { booked_.push_back(id.connection); }
   void on_booking_refused(const MessageName& id) override { refused_.push_back(id.connection); }
+  std::uint64_t on_reclaim(const MessageName& id) override {
+    return std::exchange(unused_[id.connection], 0);
+  }
 
   const Clock::time_point start_ = Clock::now();
   Spool spool_{kShare, kLargest, *this};
   std::vector<std::uint64_t> booked_;
   std::vector<std::uint64_t> refused_;
+  std::map<std::uint64_t, std::uint64_t> unused_;
 };
 
 TEST_F(Spools, BookUpToWhatIsNotKeptBack) {
@@ -39,10 +46,10 @@ TEST_F(Spools, ServeThoseWhoWaitByAgeWhenOctetsAreFreed) {
   ASSERT_TRUE(spool_.book(message(1), 700, start_));
   ASSERT_FALSE(spool_.book(message(2), 300, start_));
   ASSERT_FALSE(spool_.book(message(3), 100, start_));
-  spool_.run_waiting();
+  spool_.run_waiting(start_);
   EXPECT_TRUE(booked_.empty());
   spool_.release(message(1));
-  spool_.run_waiting();
+  spool_.run_waiting(start_);
   EXPECT_EQ(booked_, (std::vector<std::uint64_t>{2, 3}));
   EXPECT_EQ(spool_.booked(), 400U);
   EXPECT_FALSE(spool_.anyone_waits());
@@ -64,7 +71,7 @@ TEST_F(Spools, RefuseAfterTheWaitAllButTheOldest) {
   spool_.expire(start_ + Spool::kWait);
   EXPECT_EQ(refused_, (std::vector<std::uint64_t>{2}));
   spool_.release(message(2));
-  spool_.run_waiting();
+  spool_.run_waiting(start_);
   EXPECT_EQ(booked_, (std::vector<std::uint64_t>{1}));
 }
 
@@ -92,7 +99,7 @@ TEST_F(Spools, ForgetAWaiterThatIsReleased) {
   ASSERT_FALSE(spool_.book(message(2), 300, start_));
   spool_.release(message(2));
   spool_.release(message(1));
-  spool_.run_waiting();
+  spool_.run_waiting(start_);
   EXPECT_TRUE(booked_.empty());
   EXPECT_EQ(spool_.booked(), 0U);
 }
@@ -102,14 +109,84 @@ TEST_F(Spools, HaveRoomForAnythingThatIsAlone) {
   EXPECT_FALSE(spool_.book(message(2), 1, start_));
   EXPECT_TRUE(spool_.book(message(1), 1, start_)) << "who waits has nothing";
   spool_.release(message(1));
-  spool_.run_waiting();
+  spool_.run_waiting(start_);
   EXPECT_EQ(booked_, (std::vector<std::uint64_t>{2}));
+}
+
+TEST_F(Spools, TakeBackWhatAMessageBookedAndDidNotUse) {
+  unused_ = {{1, 490}};
+  ASSERT_TRUE(spool_.book(message(1), 500, start_));
+  ASSERT_TRUE(spool_.book(message(2), 100, start_));  // and uses it all
+  EXPECT_TRUE(spool_.book(message(3), 500, start_ + Spool::kUse));
+  EXPECT_EQ(spool_.booked(), 610U);
+}
+
+TEST_F(Spools, LeaveAMessageItsRoomForAMoment) {
+  unused_ = {{1, 350}, {2, 350}};
+  ASSERT_TRUE(spool_.book(message(1), 350, start_));
+  ASSERT_TRUE(spool_.book(message(2), 350, start_ + Spool::kUse / 2));
+  EXPECT_FALSE(spool_.book(message(3), 351, start_ + Spool::kUse));
+  EXPECT_EQ(spool_.booked(), 350U);
+}
+
+TEST_F(Spools, TakeNothingBackFromTheOneThatAsks) {
+  unused_ = {{1, 100}, {2, 500}};
+  ASSERT_TRUE(spool_.book(message(1), 100, start_));
+  ASSERT_TRUE(spool_.book(message(2), 500, start_));
+  EXPECT_FALSE(spool_.book(message(2), 300, start_ + Spool::kUse));
+  EXPECT_EQ(spool_.booked(), 500U);
+}
+
+TEST_F(Spools, TakeBackForThoseWhoWaitAlready) {
+  unused_ = {{1, 700}};
+  ASSERT_TRUE(spool_.book(message(1), 700, start_));
+  ASSERT_FALSE(spool_.book(message(2), 300, start_));
+  spool_.expire(start_ + Spool::kUse);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{2}));
+}
+
+TEST_F(Spools, CountTheMomentFromTheEndOfTheWait) {
+  unused_ = {{2, 300}};
+  ASSERT_TRUE(spool_.book(message(1), 700, start_));
+  ASSERT_FALSE(spool_.book(message(2), 300, start_));
+  spool_.release(message(1));
+  spool_.run_waiting(start_ + Spool::kUse);
+  ASSERT_EQ(booked_, (std::vector<std::uint64_t>{2}));
+  EXPECT_FALSE(spool_.book(message(3), 500, start_ + Spool::kUse));
+}
+
+class LargeSpool : public Spools {
+ protected:
+  static constexpr std::uint64_t kMuch = 4 * Spool::kSmall;
+  Spool large_{2 * kMuch, kMuch, *this};
+};
+
+TEST_F(LargeSpool, LetsSmallMessagesPassThoseThatWaitForMuch) {
+  ASSERT_TRUE(large_.book(message(1), Spool::kSmall, start_));
+  ASSERT_FALSE(large_.book(message(2), kMuch, start_));
+  EXPECT_TRUE(large_.book(message(3), Spool::kSmall, start_));
+  EXPECT_FALSE(large_.book(message(4), Spool::kSmall + 1, start_));
+  ASSERT_TRUE(large_.book(message(5), Spool::kSmall, start_));
+  ASSERT_TRUE(large_.book(message(6), Spool::kSmall, start_));
+  ASSERT_FALSE(large_.book(message(7), 1, start_));  // nothing is left
+  ASSERT_FALSE(large_.book(message(8), Spool::kSmall, start_));
+  large_.release(message(3));
+  large_.run_waiting(start_);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{7}));
+}
+
+TEST_F(LargeSpool, LetsNobodyPassOneThatHasBegun) {
+  ASSERT_TRUE(large_.book(message(1), Spool::kSmall, start_));
+  ASSERT_TRUE(large_.book(message(2), Spool::kSmall, start_));
+  ASSERT_FALSE(large_.book(message(2), kMuch, start_));
+  EXPECT_FALSE(large_.book(message(3), 1, start_));
 }
 
 TEST(SpoolKeptBack, IsAtMostHalf) {
   struct Nobody : Spool::Waiter {
     void on_booked(const MessageName&) override {}
     void on_booking_refused(const MessageName&) override {}
+    std::uint64_t on_reclaim(const MessageName&) override { return 0; }
   } nobody;
   Spool spool(1000, 1000, nobody);
   const Clock::time_point now = Clock::now();
