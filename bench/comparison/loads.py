@@ -8,14 +8,17 @@ import contextlib
 import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import threading
 
 from . import cpu, lookups
 from .floor import Floor
+from .mail_site import SlowClients
 from .run import Meter, blast, blast_report, figures, running, start_blast, verify
 
 LARGE = 50 << 20  # octets; of this and of the numbers of workloads.py, --small takes a share
+SLOW_TURNS = 5
 PREFILL = "1700000000.M{}P1.prefilled"
 
 
@@ -75,6 +78,40 @@ def among_large(bench, contender, connections):
         report = blast_report(contender, sender)
         verify(contender, mail_base, large)
     return {**result, "large_messages_per_second": report["messages_per_second"]}
+
+
+def beside_slow(bench, contender, connections, rate, clients):
+    """`rate` messages a second, in turn without and beside `clients` that send an octet a second.
+
+    Of each kind the medians of its turns.
+    """
+    bench.site.ensure_users(bench.options.users + 1)
+    slow_mailbox = f"{bench.options.users + 1}user@d1.example"
+    reports = {"without": [], "beside": []}
+    with running(contender, bench.site, bench.image) as mail_base:
+        ledgers = [warm(bench, contender)]
+        with Meter(contender, bench.site) as meter:
+            for turn in range(_share(bench, SLOW_TURNS)):
+                # Each is first in turn.
+                for kind in list(reports)[::-1 if turn % 2 else 1]:
+                    ledgers.append(_ledger(bench, f"{kind}-{turn}"))
+                    with (SlowClients(contender.target, _share(bench, clients), slow_mailbox)
+                          if kind == "beside" else contextlib.nullcontext()):
+                        reports[kind].append(blast(
+                            bench.options, contender, "--duration", bench.options.seconds,
+                            "-c", connections, "--rate", rate, "--ledger", ledgers[-1],
+                            "-t", bench.site.pattern(bench.options.users), "--seed", "1"))
+        verify(contender, mail_base, *ledgers)
+    every = reports["without"] + reports["beside"]
+    # From the time at which a message was due on, so that waiting for 354 counts.
+    latencies = {
+        f"{kind}_ms": {key: statistics.median(report["message_latency_ms"][key]
+                                              for report in reports[kind])
+                       for key in ("p50", "p99", "max")}
+        for kind in reports}
+    return figures(sum(report["deliveries"] for report in every),
+                   sum(report["seconds"] for report in every), meter,
+                   {"latency_ms": latencies["beside_ms"], **latencies})
 
 
 def large_to_many(bench, contender, recipients):

@@ -8,7 +8,8 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "system"))
 
 from testsite import Lmtpd as LmtpdDaemon  # noqa: E402,F401
-from testsite import PrivatePostfix, PrivatePostgres, SiteDirectory, Tables, wait_until  # noqa: E402,F401
+from testsite import (PrivatePostfix, PrivatePostgres, SiteDirectory, SlowClients, Tables,  # noqa: E402,F401
+                      wait_until)
 from testsite.directory import stop_process  # noqa: E402,F401
 
 FIRST_UID = 20000

@@ -129,6 +129,13 @@ WORKLOADS = {workload.name: workload for workload in (
     Workload("new-mailboxes-root", "the same in directories of root's, where only the helper can",
              ("lmtpd",), functools.partial(loads.new_mailboxes, connections=32, of_root=True),
              most_runs=3),
+    Workload("beside-slow", "300 messages a second over 8 connections, in turn without and beside "
+             "5,000 clients that send an octet a second", ("lmtpd",),
+             functools.partial(loads.beside_slow, connections=8, rate=300, clients=5000),
+             (Bound("p99 at most 1.5 x that without",
+                    Figure("beside-slow", "lmtpd", "beside_ms.p99"), 1.5,
+                    over=Figure("beside-slow", "lmtpd", "without_ms.p99"), at_most=True),),
+             most_runs=3),
     Workload("new-mailboxes-smtp-source", "smtp-source -s 32, into new mailboxes of ten domains at "
              "a time", ("lmtpd", "dovecot"), run.smtp_source_run),
     Workload("users-1000", "32 connections, 1,000 users in the tables and in the cache",

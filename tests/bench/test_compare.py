@@ -47,6 +47,17 @@ def test_lmtpd_beside_the_bare_loop(workdir):
     assert str(workdir) not in loops
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/loop-control"), reason="there are no loop devices")
+def test_beside_slow_clients(workdir):
+    done = compare("--small", "--workload", "beside-slow", "--users", "3", "--image", "64", "--workdir",
+                   workdir, "--json", workdir / "json")
+    assert done.returncode == 0, done.stderr
+    assert "| beside-slow | p99 at most 1.5 x that without | " in done.stdout
+    (run,) = json.loads((workdir / "json").read_text())["runs"]["beside-slow"]["lmtpd"]
+    assert 0 < run["without_ms"]["p50"] <= run["without_ms"]["p99"]
+    assert run["beside_ms"] == run["latency_ms"]
+
+
 @pytest.mark.parametrize("arguments, text", [
     (("--workload", "none-such"), "no workload none-such; there are connections-1"),
     (("--contenders", "none-such"), "no contender none-such; there are floor"),

@@ -81,7 +81,7 @@ TEST_F(ConnectionTest, BooksLittleByLittleOnceItsRoomWasTakenBack) {
   send("ten octet\r\n");
   ASSERT_EQ(bookings_.size(), 1U);
   const auto [body, octets] = bookings_[0];
-  EXPECT_EQ(octets, 100000U);
+  EXPECT_EQ(octets, 100000U + Spool::kCopy);
   EXPECT_EQ(connection_->on_reclaim(body), 99990U);
   send("five\r\n");
   send("five\r\n");

@@ -1,4 +1,4 @@
-"""Thousands of clients that are connected and say nothing cost memory only, and not much of it."""
+"""Thousands of clients that are connected and say nothing, or very little, cost memory only, and not much of it."""
 
 import re
 import resource
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testsite import Authority, Lmtp, free_port
+from testsite import Authority, Lmtp, SlowClients, free_port
 from testsite.daemon import descendants
 
 CONNECTIONS = 10_000
@@ -86,3 +86,15 @@ def test_idle_connections_over_tls(tls_daemon, tls_port, descriptors):
     assert each < 20 * KIBIBYTE
     for client in clients:
         client.close()
+
+
+def test_slow_connections(make_daemon):
+    """Half of them have begun a message, of which they have declared much."""
+    daemon = make_daemon()
+    with SlowClients(f"unix:{daemon.socket_path}", CONNECTIONS // 2, "user2@domain.org", declare=100_000) as slow:
+        assert [reply.code for reply in daemon.deliver("user@domain.org", MESSAGE).final] == [250]
+        octets = resident(daemon.master)
+        report = slow.stop()
+    print(f"{CONNECTIONS // 2} slow connections: {octets / MEBIBYTE:.1f} MiB in all processes")
+    assert sum(report["connected"].values()) == CONNECTIONS // 2
+    assert octets < 100 * MEBIBYTE

@@ -16,6 +16,7 @@ from .maildir import Stored, stored
 from .pgbouncer import PrivatePgbouncer
 from .postfix import PrivatePostfix
 from .postgres import PrivatePostgres
+from .slow_clients import SlowClients
 from .tables import Tables
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "REPOSITORY",
     "Reply",
     "SiteDirectory",
+    "SlowClients",
     "Stored",
     "Tables",
     "build_directory",

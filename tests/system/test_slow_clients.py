@@ -1,0 +1,84 @@
+"""Clients that send an octet now and then (slow loris): they hold up nobody, and they are ended.
+
+`bench/compare --workload beside-slow` measures what 5,000 of them cost; here the machine may be busy.
+"""
+
+import json
+import statistics
+import subprocess
+
+import pytest
+
+from testsite import Lmtp, SlowClients, free_port
+
+CLIENTS = 600
+TURNS = 3
+MESSAGE = b"Subject: beside them\n\nbody\n"
+SLOW = "user2@domain.org"
+
+
+def p99(daemon, build):
+    """Milliseconds from a message's due time to its reply; every reply was right."""
+    done = subprocess.run(
+        [build / "bench" / "blast", "--json", "-c", "8", "--rate", "100", "--duration", "1",
+         "-t", "user@domain.org", f"unix:{daemon.socket_path}"],
+        capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["message_latency_ms"]["p99"]
+
+
+@pytest.mark.parametrize("spool_limit, declared", [
+    (16 << 20, {}),                          # of bodies of 64 KiB there is room for 128, or for 256
+    (256 << 20, {"declare": 1_000_000}),     # for as many
+])
+def test_deliveries_beside_them(make_daemon, build, spool_limit, declared, capsys):
+    daemon = make_daemon(spool_limit=str(spool_limit), fsync="no")
+    p99(daemon, build)
+    without, beside = [], []
+    for _ in range(TURNS):
+        without.append(p99(daemon, build))
+        with SlowClients(f"unix:{daemon.socket_path}", CLIENTS, SLOW, **declared) as slow:
+            beside.append(p99(daemon, build))
+            report = slow.stop()
+        assert report["ended"] == {}
+        assert sum(report["connected"].values()) == CLIENTS
+        assert report["connected"]["message"] > CLIENTS / 4
+        assert report["connected"].keys() > {"message"}
+    with capsys.disabled():
+        print(f"\np99 of deliveries, ms: {without} without, {beside} beside {CLIENTS} slow clients")
+    # What waits for room waits for a minute; the rest is for a machine with other work.
+    assert statistics.median(beside) < 3 * statistics.median(without) + 500
+
+
+def test_time_limits_end_them(make_daemon):
+    """However often they send: a command has its time, and a message (B38)."""
+    daemon = make_daemon(session_timeout="2s", transaction_time_limit="4s")
+    with SlowClients(f"unix:{daemon.socket_path}", 60, SLOW, rate=4) as slow:
+        assert [reply.code for reply in daemon.deliver("user@domain.org", MESSAGE).final] == [250]
+        report = slow.wait()
+    assert report["connected"] == {}
+    assert sum(report["ended"].values()) == 60
+    assert {end.split(" to ")[0] for end in report["ended"]} == {"421"}, report
+    assert {"421 to LHLO", "421 to MAIL", "421 to RCPT", "421 to message"} <= report["ended"].keys()
+    daemon.wait_log(r"closing \(421 4\.4\.2 ", 60)
+
+
+@pytest.mark.parametrize("over", ["unix", "inet"])
+def test_too_many_of_one_client_leave_places_to_others(make_daemon, over):
+    port = free_port()
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} auth=no}}",
+                         connection_limit="60", client_connection_limit="50")
+    target, who, other = {
+        "unix": (f"unix:{daemon.socket_path}", {"user": "postfix"}, daemon.socket_path),
+        "inet": (f"inet:127.0.0.1:{port}", {"source": "127.0.0.2"}, ("127.0.0.1", port)),
+    }[over]
+    with SlowClients(target, 100, SLOW, **who) as slow:
+        for _ in range(5):
+            with Lmtp(other) as client:
+                client.lhlo()
+                outcome = client.deliver("sender@remote.example", ["user@domain.org"], MESSAGE)
+                assert [reply.code for reply in outcome.final] == [250], client.dialogue()
+        report = slow.stop()
+    assert report["replies"]["451 to MAIL"] > 0
+    assert sum(report["connected"].values()) == 100  # nobody was turned away
+    daemon.wait_log(r"too many connections, .*: connection_limit 0, client_connection_limit [1-9]")
