@@ -48,7 +48,7 @@ class ConnectionTlsTest : public ConnectionFixture {
   TlsClient tls_;
 };
 
-TEST_F(ConnectionTlsTest, ThrowsAwayWhatWasSentInPlainTextBehindStarttls) {  // K4 E13
+TEST_F(ConnectionTlsTest, ThrowsAwayWhatWasSentInPlainTextBehindStarttls) {  // K4, E13
   connect_with_starttls();
   send("STARTTLS\r\nMAIL FROM:<evil@x.org>\r\nLHLO evil\r\n");
   EXPECT_EQ(receive(), "220 2.0.0 Ready to start TLS\r\n");

@@ -7,6 +7,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <array>
 #include <map>
@@ -19,24 +20,47 @@
 
 namespace lmtpd::frontend {
 
-// PEM text of a key and of a certificate for it that signs itself.
+// PEM text of a key and of a certificate for it.
 struct KeyPair {
   std::string key;
   std::string certificate;
 
+  // It signs itself, and may sign others.
   static KeyPair make(const char* common_name) {
-    const KeyPtr key(EVP_EC_gen("P-256"));
-    const CertificatePtr certificate(X509_new());
+    const CertificatePtr certificate = for_an_hour(common_name);
+    const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> authority(
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_basic_constraints, "critical,CA:TRUE"),
+        X509_EXTENSION_free);
+    X509_add_ext(certificate.get(), authority.get(), -1);
+    return certified(certificate, X509_get_subject_name(certificate.get()), nullptr);
+  }
+  // This one signs it.
+  [[nodiscard]] KeyPair issue(const char* common_name) const {
+    const auto issuer = certificates_of(certificate);
+    return certified(for_an_hour(common_name), X509_get_subject_name(issuer->front().get()),
+                     key_of(key)->get());
+  }
+
+ private:
+  static CertificatePtr for_an_hour(const char* common_name) {
+    CertificatePtr certificate(X509_new());
     X509_set_version(certificate.get(), 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
     X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
     X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-    X509_set_pubkey(certificate.get(), key.get());
-    X509_NAME* name = X509_get_subject_name(certificate.get());
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_ASC,
                                reinterpret_cast<const unsigned char*>(common_name), -1, -1, 0);
-    X509_set_issuer_name(certificate.get(), name);
-    EXPECT_GT(X509_sign(certificate.get(), key.get(), EVP_sha256()), 0);
+    return certificate;
+  }
+  // With a key of its own, which signs it if there is no other for that.
+  static KeyPair certified(const CertificatePtr& certificate, const X509_NAME* issuer,
+                           EVP_PKEY* issuers_key) {
+    const KeyPtr key(EVP_EC_gen("P-256"));
+    X509_set_pubkey(certificate.get(), key.get());
+    X509_set_issuer_name(certificate.get(), issuer);
+    EXPECT_GT(X509_sign(certificate.get(), issuers_key == nullptr ? key.get() : issuers_key,
+                        EVP_sha256()),
+              0);
     return {written([&](BIO* bio) {
               return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr,
                                               nullptr);
@@ -44,7 +68,6 @@ struct KeyPair {
             written([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate.get()); })};
   }
 
- private:
   static std::string written(auto&& write) {
     const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), BIO_free);
     EXPECT_EQ(write(bio.get()), 1);
@@ -73,6 +96,14 @@ class TlsClient {
     SSL_set_bio(ssl_.get(), in_, out_);
     SSL_set_connect_state(ssl_.get());
   }
+
+  // Before the handshake: what it shows where it is asked for a certificate.
+  void present(const KeyPair& pair) {
+    EXPECT_EQ(SSL_use_certificate(ssl_.get(), certificates_of(pair.certificate)->front().get()), 1);
+    EXPECT_EQ(SSL_use_PrivateKey(ssl_.get(), key_of(pair.key)->get()), 1);
+  }
+  // Of its own part of the handshake nothing is missing.
+  [[nodiscard]] bool open() const { return SSL_is_init_finished(ssl_.get()) == 1; }
 
   void hear(std::string_view octets) {
     BIO_write(in_, octets.data(), static_cast<int>(octets.size()));

@@ -30,6 +30,9 @@ HEAD = """# Protocol, point by point
 What a conformance test of the server has to show, and the test that shows it. Behind a dash stands what lmtpd does where the
 standards leave a choice, contradict each other, or were not followed, and why. Made by `tests/protocol/table.py` from
 `tests/protocol/points.txt` and the tests that name a point; `ctest -R protocol.table` fails where a point has no test.
+
+The dialogues (`*.txt`) are performed with a bare session, and over a unix socket, TCP and TLS; each time a line when its turn comes,
+an octet at a time, and all at once. The transcript is the same; where one cannot be had so, a line `only` in it says why.
 """
 
 

@@ -1,17 +1,47 @@
 #include "tests/session/dialogue.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 
 namespace lmtpd::session {
+namespace {
+
+const std::map<std::string, Place> kPlaces{
+    {"session", Place::session}, {"clear", Place::clear}, {"tls", Place::tls}};
+
+[[noreturn]] void refuse(const std::filesystem::path& file, std::size_t line, const char* why) {
+  std::cerr << file.string() << ':' << line << ": " << why << '\n';
+  std::abort();
+}
+
+Place place_of(const std::filesystem::path& file, const DialogueLine& line) {
+  constexpr std::size_t kName = std::string_view("only ").size();
+  const auto found = kPlaces.find(line.text.substr(kName, line.text.find(':', kName) - kName));
+  if (found == kPlaces.end()) refuse(file, line.number, "no such place");
+  return found->second;
+}
+
+}  // namespace
 
 bool Dialogue::is_timed() const {
   return std::ranges::any_of(lines, [](const DialogueLine& line) {
     return line.text.starts_with("wait ") || line.text == "stop" || line.text.starts_with("tls");
   });
+}
+
+bool Dialogue::begins_tls() const {
+  return std::ranges::any_of(lines,
+                             [](const DialogueLine& line) { return line.text.starts_with("tls"); });
+}
+
+bool Dialogue::shows_certificate() const {
+  return std::ranges::any_of(lines,
+                             [](const DialogueLine& line) { return line.text == "tls verified"; });
 }
 
 std::vector<Dialogue> read_dialogues(const std::string& folder) {
@@ -28,11 +58,12 @@ std::vector<Dialogue> read_dialogues(const std::string& folder) {
       if (text.starts_with("== ")) {
         dialogues.push_back({file.filename().string(), text.substr(3), {}});
       } else if (!text.empty() && text[0] != '#') {
-        if (dialogues.empty()) {
-          std::cerr << file << ": a line before the first title\n";
-          std::abort();
+        if (dialogues.empty()) refuse(file, number, "a line before the first title");
+        if (text.starts_with("only ")) {
+          dialogues.back().place = place_of(file, {number, text});
+        } else {
+          dialogues.back().lines.push_back({number, text});
         }
-        dialogues.back().lines.push_back({number, text});
       }
     }
   }
@@ -70,6 +101,27 @@ std::string unescaped(std::string_view text) {
       default:
         out += text[i];
     }
+  }
+  return out;
+}
+
+std::size_t times(std::string_view line) {
+  std::size_t count = 1;
+  if (line.size() > 1 && line[1] == '[') {
+    std::from_chars(line.data() + 2, line.data() + line.size(), count);
+  }
+  return count;
+}
+
+std::string_view behind_colon(std::string_view line) {
+  return line.substr(std::min(line.size(), line.find(':') + 2));
+}
+
+std::string said(std::string_view line) {
+  if (line.starts_with("c: ") || line.starts_with("c!: ")) return unescaped(behind_colon(line));
+  std::string out;
+  if (line.starts_with("C: ") || line == "C:" || line.starts_with("C[")) {
+    for (std::size_t i = 0; i < times(line); ++i) out += unescaped(behind_colon(line)) + "\r\n";
   }
   return out;
 }

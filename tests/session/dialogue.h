@@ -4,11 +4,17 @@
 // A file holds dialogues; each begins with a line `== title`, the title naming points of the
 // checklist. Then, a line each:
 //   # comment
+//   only PLACE[: WHY]    performed there alone, beside the bare session:
+//                        session  what it tells cannot be had over a socket, such as the time
+//                        clear    not in TLS from the first octet
+//                        tls      in TLS from the first octet, which the bare session is told of
 //   set NAME VALUE                       a setting of the session, or of its peer
 //   mailbox ADDRESS PATH[,PATH] [final=ADDRESS] [after=MS]
 //   refuse ADDRESS REASON [text=WORDS_WITH_UNDERSCORES] [after=MS]
 //   deliver PATH REASON|ok [after=MS]    what becomes of a copy
 //   body refused | full-at=N | refused-at=N
+//                        the latter two with `set size 0`: where there is a limit, a Connection
+//                        asks for more room than it needs yet
 //   auth STEP [TEXT]                     what AUTH is answered next: challenge, accepted,
 //                                        refused or unavailable
 //   heard MESSAGE                        the backend's next of AUTH: MECHANISM, MECHANISM:RESPONSE,
@@ -16,6 +22,7 @@
 //   C: line          sent with CR LF; escapes \r \n \t \0 \\ \xHH
 //   C[N]: line       the same N times
 //   c: octets        sent as they stand
+//   c!: octets       the same, in one piece where others are cut
 //   S: text          the next reply line begins with it
 //   S[N]: text       the same N times
 //   S[*]: text       all lines of the next reply begin with it
@@ -44,20 +51,33 @@ struct DialogueLine {
   std::string text;
 };
 
+// Where it can be performed, as `only` says.
+enum class Place { anywhere, session, clear, tls };
+
 struct Dialogue {
   std::string file;
   std::string title;
   std::vector<DialogueLine> lines;
+  Place place = Place::anywhere;
 
   // It tells the time, stops the session, or has TLS begin, between two commands: what it says
   // cannot be sent at once.
   [[nodiscard]] bool is_timed() const;
+  // It says itself when the handshake is.
+  [[nodiscard]] bool begins_tls() const;
+  // The client shows a certificate then.
+  [[nodiscard]] bool shows_certificate() const;
 };
 
-// All of every *.txt in `folder`. Aborts if there is none.
+// All of every *.txt in `folder`. Aborts if there is none, or one is not as above.
 [[nodiscard]] std::vector<Dialogue> read_dialogues(const std::string& folder);
 
 // With escapes undone.
 [[nodiscard]] std::string unescaped(std::string_view text);
+// How often a line is to be taken: "S[3]: ..." three times.
+[[nodiscard]] std::size_t times(std::string_view line);
+[[nodiscard]] std::string_view behind_colon(std::string_view line);
+// What the client sends by this line; nothing where it is another's.
+[[nodiscard]] std::string said(std::string_view line);
 
 }  // namespace lmtpd::session

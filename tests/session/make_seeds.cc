@@ -37,10 +37,9 @@ int main(int argc, char** argv) {
     std::string all(1, static_cast<char>(number % 256));
     std::string commands;
     for (const DialogueLine& line : dialogue.lines) {
-      const bool raw = line.text.starts_with("c: ");
       if (line.text.starts_with("S:")) all += '\xF0';
-      if (!raw && !line.text.starts_with("C: ")) continue;
-      const std::string octets = unescaped(line.text.substr(3)) + (raw ? "" : "\r\n");
+      if (line.text.starts_with("C[")) continue;  // the same again and again
+      const std::string octets = said(line.text);
       all += quoted(octets);
       commands += octets;
     }

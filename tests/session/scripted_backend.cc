@@ -14,62 +14,17 @@ void ScriptedBackend::add_mailbox(std::string_view address, const std::vector<st
   recipients.insert_or_assign(std::string(address), Resolution{std::move(mailboxes), after});
 }
 
-bool ScriptedBackend::answer_next(Session& session) {
-  if (owed_.empty()) return false;
-  const Answer answer = std::move(owed_.front());
-  owed_.erase(owed_.begin());
-  now_ = std::max(now_, answer.due);
-  give(session, answer);
-  return true;
-}
-
-void ScriptedBackend::answer_due(Session& session) {
-  while (!owed_.empty() && owed_.front().due <= now_) answer_next(session);
-}
-
 void ScriptedBackend::owe(Duration after, Answer answer) {
   answer.due = now_ + after;
   const auto place = std::ranges::upper_bound(owed_, answer.due, {}, &Answer::due);
   owed_.insert(place, std::move(answer));
 }
 
-void ScriptedBackend::give(Session& session, const Answer& answer) {
-  switch (answer.kind) {
-    case Kind::resolved: {
-      const auto found = recipients.find(answer.key);
-      session.on_resolved(answer.id, found == recipients.end() ? fail(Reason::unknown_user, "")
-                                                               : found->second.mailboxes);
-      return;
-    }
-    case Kind::auth_step: {
-      if (exchange_ != Exchange::backends_turn || answer.id != auth_turn_) return;
-      const AuthStep step = auth_steps_taken_ < auth_steps.size()
-                                ? auth_steps[auth_steps_taken_++]
-                                : AuthStep{AuthStep::Kind::unavailable, {}};
-      exchange_ = step.kind == AuthStep::Kind::challenge ? Exchange::clients_turn : Exchange::none;
-      session.on_auth_step(step);
-      return;
-    }
-    case Kind::body_ready:
-      if (!bodies_.contains(answer.id)) return;
-      bodies_[answer.id].state = BodyState::open;
-      session.on_body_ready(answer.id);
-      return;
-    case Kind::body_refused:
-      if (bodies_.erase(answer.id) == 0) return;
-      session.on_body_refused(answer.id, refuse_body.value_or(Error{Reason::no_space, "no space"}));
-      return;
-    case Kind::copy_done: {
-      const auto found = outcomes.find(answer.key);
-      session.on_copy_done(answer.id, answer.copy,
-                           found == outcomes.end() ? Result<void>() : found->second.result);
-      return;
-    }
-  }
+void ScriptedBackend::start_resolve(std::uint64_t id, const Address& recipient) {
+  resolve(id, recipient.external());
 }
 
-void ScriptedBackend::start_resolve(std::uint64_t id, const Address& recipient) {
-  const std::string address = recipient.external();
+void ScriptedBackend::resolve(std::uint64_t id, const std::string& address) {
   resolves.push_back(address);
   const auto found = recipients.find(address);
   owe(found == recipients.end() ? Duration(0) : found->second.after,
@@ -109,6 +64,19 @@ void ScriptedBackend::start_body(std::uint64_t id, std::uint64_t octets, std::si
 }
 
 bool ScriptedBackend::append_body(std::uint64_t id, std::string_view octets) {
+  appended.push_back(octets.size());
+  if (const auto found = bodies_.find(id); found != bodies_.end()) found->second.octets += octets;
+  return grow_body(id, octets.size());
+}
+
+bool ScriptedBackend::book_body(std::uint64_t id, std::uint64_t octets) {
+  if (bodies_.contains(id)) return grow_body(id, octets);
+  start_body(id, octets);
+  bodies_[id].size = octets;
+  return false;
+}
+
+bool ScriptedBackend::grow_body(std::uint64_t id, std::size_t octets) {
   const auto found = bodies_.find(id);
   if (found == bodies_.end()) {
     breach("append_body() to no body");
@@ -116,10 +84,9 @@ bool ScriptedBackend::append_body(std::uint64_t id, std::string_view octets) {
   }
   Body& body = found->second;
   if (body.state != BodyState::open) breach("append_body() before on_body_ready()");
-  appended.push_back(octets.size());
-  body.octets += octets;
-  const bool refused = body.octets.size() >= refuse_at;
-  if (!refused && body.octets.size() < full_at) return true;
+  body.size += octets;
+  const bool refused = body.size >= refuse_at;
+  if (!refused && body.size < full_at) return true;
   body.state = BodyState::full;
   owe(body_after, {{}, refused ? Kind::body_refused : Kind::body_ready, id, 0, {}});
   full_at = SIZE_MAX;

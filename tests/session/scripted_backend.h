@@ -1,15 +1,18 @@
 // tests/session/scripted_backend.h -- a Backend that does as a test's script says, on a fake clock.
 //
 // Nothing is answered before answer_next() (or answer_due()) is called. A breach of the Backend's
-// contract by the session is kept in breaches().
+// contract by the session is kept in breaches(). Who asks, and is answered, is a Session or has a
+// Session's functions for that.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lmtpd/session/session.h"
@@ -70,10 +73,21 @@ class ScriptedBackend final : public Backend {
 
   void advance(Duration span) { now_ += span; }
   // Gives the answer that is due first, moving the clock to it. False: none is owed.
-  bool answer_next(Session& session);
+  template <class Asker>
+  bool answer_next(Asker& asker);
   // Gives all that are due by now.
-  void answer_due(Session& session);
+  template <class Asker>
+  void answer_due(Asker& asker);
   [[nodiscard]] std::size_t owed() const { return owed_.size(); }
+
+  // ---- what Backend's functions come to, for an owner of the bodies' octets who asks for room
+
+  void resolve(std::uint64_t id, const std::string& address);
+  [[nodiscard]] bool has_body(std::uint64_t id) const { return bodies_.contains(id); }
+  // Of a body that is new as start_body(), else as append_body() with so many octets beyond those
+  // that were booked before. False: it is answered later.
+  [[nodiscard]] bool book_body(std::uint64_t id, std::uint64_t octets);
+  void fill_body(std::uint64_t id, std::string octets) { bodies_[id].octets = std::move(octets); }
 
   // ---- Backend
   Clock::time_point now() override { return now_; }
@@ -107,12 +121,15 @@ class ScriptedBackend final : public Backend {
   enum class BodyState { booking, open, full };
   struct Body {
     BodyState state = BodyState::booking;
+    std::size_t size = 0;  // of the octets, or as booked
     std::string octets;
   };
 
   void owe_auth_step();
+  bool grow_body(std::uint64_t id, std::size_t octets);
   void owe(Duration after, Answer answer);
-  void give(Session& session, const Answer& answer);
+  template <class Asker>
+  void give(Asker& asker, const Answer& answer);
   void breach(std::string what) { breaches_.push_back(std::move(what)); }
 
   Clock::time_point now_{std::chrono::hours(1000)};
@@ -123,5 +140,56 @@ class ScriptedBackend final : public Backend {
   std::size_t auth_steps_taken_ = 0;
   std::vector<std::string> breaches_;
 };
+
+template <class Asker>
+bool ScriptedBackend::answer_next(Asker& asker) {
+  if (owed_.empty()) return false;
+  const Answer answer = std::move(owed_.front());
+  owed_.erase(owed_.begin());
+  now_ = std::max(now_, answer.due);
+  give(asker, answer);
+  return true;
+}
+
+template <class Asker>
+void ScriptedBackend::answer_due(Asker& asker) {
+  while (!owed_.empty() && owed_.front().due <= now_) answer_next(asker);
+}
+
+template <class Asker>
+void ScriptedBackend::give(Asker& asker, const Answer& answer) {
+  switch (answer.kind) {
+    case Kind::resolved: {
+      const auto found = recipients.find(answer.key);
+      asker.on_resolved(answer.id, found == recipients.end() ? fail(Reason::unknown_user, "")
+                                                             : found->second.mailboxes);
+      return;
+    }
+    case Kind::auth_step: {
+      if (exchange_ != Exchange::backends_turn || answer.id != auth_turn_) return;
+      const AuthStep step = auth_steps_taken_ < auth_steps.size()
+                                ? auth_steps[auth_steps_taken_++]
+                                : AuthStep{AuthStep::Kind::unavailable, {}};
+      exchange_ = step.kind == AuthStep::Kind::challenge ? Exchange::clients_turn : Exchange::none;
+      asker.on_auth_step(step);
+      return;
+    }
+    case Kind::body_ready:
+      if (!bodies_.contains(answer.id)) return;
+      bodies_[answer.id].state = BodyState::open;
+      asker.on_body_ready(answer.id);
+      return;
+    case Kind::body_refused:
+      if (bodies_.erase(answer.id) == 0) return;
+      asker.on_body_refused(answer.id, refuse_body.value_or(Error{Reason::no_space, "no space"}));
+      return;
+    case Kind::copy_done: {
+      const auto found = outcomes.find(answer.key);
+      asker.on_copy_done(answer.id, answer.copy,
+                         found == outcomes.end() ? Result<void>() : found->second.result);
+      return;
+    }
+  }
+}
 
 }  // namespace lmtpd::session

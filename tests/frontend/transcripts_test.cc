@@ -1,0 +1,73 @@
+// Performs every dialogue of tests/session/dialogues over a unix socket, over TCP, and in TLS over
+// TCP, as tests/session/dialogue_test.cc does with a bare session: the transcripts must be the
+// same.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "tests/frontend/socket_stage.h"
+
+namespace lmtpd::frontend {
+namespace {
+
+using session::Dialogue;
+using session::Manner;
+using session::Place;
+
+constexpr std::array kTransports{std::pair{Transport::unix_socket, "Unix"},
+                                 std::pair{Transport::tcp, "Tcp"},
+                                 std::pair{Transport::tls, "Tls"}};
+
+struct Case {
+  Dialogue dialogue;
+  Transport transport;
+  Manner manner;
+  std::string name;
+};
+
+// Named in a failure instead of its bytes.
+void PrintTo(const Case& value, std::ostream* out) { *out << value.dialogue.title; }
+
+bool suits(const Dialogue& dialogue, Transport transport) {
+  switch (dialogue.place) {
+    case Place::anywhere:
+      return true;
+    case Place::session:
+      return false;
+    case Place::clear:
+      return transport != Transport::tls;
+    case Place::tls:
+      break;
+  }
+  return transport == Transport::tls;
+}
+
+class Transcripts : public testing::TestWithParam<Case> {};
+
+TEST_P(Transcripts, AreTheSameOverASocket) {  // E2-E6, H1-H19
+  const auto& [dialogue, transport, manner, name] = GetParam();
+  SocketStage stage(transport, manner, dialogue);
+  perform(dialogue, manner, stage);
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const Dialogue& dialogue : session::read_dialogues(LMTPD_DIALOGUES)) {
+    for (const auto& [transport, transport_name] : kTransports) {
+      for (const Manner manner : {Manner::stepwise, Manner::bytewise, Manner::pipelined}) {
+        if (!suits(dialogue, transport) || !suits(dialogue, manner)) continue;
+        all.push_back({dialogue, transport, manner,
+                       name_of(dialogue) + "_" + transport_name + "_" + name_of(manner)});
+      }
+    }
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Frontend, Transcripts, testing::ValuesIn(cases()),
+                         [](const auto& one) { return one.param.name; });
+
+}  // namespace
+}  // namespace lmtpd::frontend
