@@ -1,11 +1,13 @@
 #include "lookup/auth/password_mechanisms.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "lookup/auth/saslprep.h"
 
 namespace lmtpd::lookup {
 namespace {
+
+constexpr const char* kOutOfTurn = "a message out of turn";
 
 MechanismStep check(std::string_view name, std::string_view password) {
   const std::optional<std::string> user = saslprep(name);
@@ -20,6 +22,7 @@ MechanismStep check(std::string_view name, std::string_view password) {
 
 // [authzid] NUL authcid NUL passwd
 MechanismStep PlainMechanism::respond(std::string_view message) {
+  if (std::exchange(over_, true)) return Refused{kOutOfTurn};
   const std::size_t first = message.find('\0');
   const std::size_t second =
       first == std::string_view::npos ? first : message.find('\0', first + 1);
@@ -35,6 +38,7 @@ MechanismStep LoginMechanism::respond(std::string_view message) {
     user_ = message;
     return Challenge{"Password:"};
   }
+  if (std::exchange(over_, true)) return Refused{kOutOfTurn};
   return check(*user_, message);
 }
 

@@ -16,6 +16,9 @@ class PlainMechanism final : public Mechanism {
  public:
   [[nodiscard]] MechanismStep begin() override { return Challenge{}; }
   [[nodiscard]] MechanismStep respond(std::string_view message) override;
+
+ private:
+  bool over_ = false;
 };
 
 class LoginMechanism final : public Mechanism {
@@ -25,6 +28,7 @@ class LoginMechanism final : public Mechanism {
 
  private:
   std::optional<std::string> user_;
+  bool over_ = false;
 };
 
 }  // namespace lmtpd::lookup

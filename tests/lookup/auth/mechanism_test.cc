@@ -39,6 +39,14 @@ TEST(Plain, TakesNameAndPassword) {
   EXPECT_EQ(told(PlainMechanism().respond("tim\0tim\0secret"sv)), "check tim secret");
 }
 
+TEST(Plain, IsOverBehindItsOneMessage) {
+  for (const auto first : {"\0tim\0secret"sv, "tim"sv}) {
+    PlainMechanism plain;
+    static_cast<void>(plain.respond(first));
+    EXPECT_EQ(told(plain.respond("\0tim\0secret"sv)), "refused a message out of turn");
+  }
+}
+
 TEST(Plain, NobodyActsForAnother) {
   EXPECT_EQ(told(PlainMechanism().respond("Ursel\0Kurt\0xipj3plmq"sv)),
             "refused acting for another user");
@@ -56,6 +64,15 @@ TEST(Login, AsksForNameThenPassword) {
   EXPECT_EQ(told(login.begin()), "say Username:");
   EXPECT_EQ(told(login.respond("tim")), "say Password:");
   EXPECT_EQ(told(login.respond("secret")), "check tim secret");
+}
+
+TEST(Login, IsOverBehindThePassword) {
+  for (const auto password : {"secret"sv, ""sv}) {
+    LoginMechanism login;
+    static_cast<void>(login.respond("tim"));
+    static_cast<void>(login.respond(password));
+    EXPECT_EQ(told(login.respond("secret")), "refused a message out of turn");
+  }
 }
 
 TEST(Login, TakesTheNameAsInitialResponse) {
