@@ -108,8 +108,8 @@ TEST_F(AuthenticatorTest, KnowsWhoHasThePassword) {
   EXPECT_EQ(steps_.back().text, "");
 }
 
-// L7: the time that tells is that of the hashes.
-TEST_F(AuthenticatorTest, ComputesOneHashWhoeverTheUserIs) {
+// The time that tells is that of the hashes.
+TEST_F(AuthenticatorTest, ComputesOneHashWhoeverTheUserIs) {  // L7
   table_.add("plain", "{PLAIN}pencil");
   table_.add("bare", "pencil");
   table_.add("two", kDes);
@@ -144,7 +144,7 @@ TEST_F(AuthenticatorTest, TheHashOfNobodyIsOfTheKindMetLast) {
   EXPECT_EQ(hashes_, 2);
 }
 
-TEST_F(AuthenticatorTest, ScramShowsNoDifferenceEither) {
+TEST_F(AuthenticatorTest, ScramShowsNoDifferenceEither) {  // L7
   table_.add("ann",
              "{SCRAM-SHA-256}1000,W22ZaJ0SNY7soEsU,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
              "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
@@ -165,8 +165,7 @@ TEST_F(AuthenticatorTest, WhoIsNotThereIsRefusedAtTheProof) {
   EXPECT_EQ(steps_[1].kind, Kind::refused);
 }
 
-// L8
-TEST_F(AuthenticatorTest, ATableThatIsAwayIsNoRefusal) {
+TEST_F(AuthenticatorTest, ATableThatIsAwayIsNoRefusal) {  // L8
   table_.fail();
   EXPECT_EQ(outcome("tim", "pencil"), Kind::unavailable);
   table_.mend();

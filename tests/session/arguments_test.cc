@@ -129,8 +129,7 @@ TEST(MailParameters, Bad) {
   }
 }
 
-// L12
-TEST(MailParameters, AuthIsXtextWhereItIsOffered) {
+TEST(MailParameters, AuthIsXtextWhereItIsOffered) {  // L12
   const auto submitter = [](std::string_view text) {
     const auto parameters = parse_mail_parameters(text, true);
     return parameters ? parameters->submitter.value_or("none")

@@ -158,7 +158,7 @@ def test_a_changed_password_counts_at_once_and_a_lost_database_is_no_refusal(aut
         postgres.start()
 
 
-def test_a_unix_socket_asks_for_no_password(auth):
+def test_a_unix_socket_asks_for_no_password(auth):  # L14
     with auth.daemon.client() as client:
         assert client.command("AUTH PLAIN AAAA").code == 502
     assert auth.daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250

@@ -10,7 +10,7 @@ def mail(client):
     return str(reply)[:9]
 
 
-def test_of_one_client_and_in_all(make_daemon):
+def test_of_one_client_and_in_all(make_daemon):  # B36
     port = free_port()
     daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} auth=no}}",
                          connection_limit="3", client_connection_limit="2")

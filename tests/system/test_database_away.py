@@ -32,7 +32,7 @@ def test_cached_recipients_go_on_and_others_are_told_to_come_again(running, make
     assert len(stored(mail_base / "domain.org/mails/user")) == before + 1
     for address in ("foo@foo.org", "user2@domain.org", "nobody@domain.org", "x@elsewhere.example"):
         (reply,) = replies(daemon, address)
-        assert (reply.code, reply.enhanced) == (451, "4.3.0"), (address, reply)
+        assert (reply.code, reply.enhanced) == (451, "4.3.0"), (address, reply)  # B35
 
 
 def test_it_recovers_by_itself_within_seconds(running, make_daemon, mail_base):

@@ -17,7 +17,7 @@ def newest(mail_base, mailbox="domain.org/mails/user"):
     return max(stored(mail_base / mailbox), key=lambda message: message.mtime_ns)
 
 
-def test_greeting_and_keywords(daemon):
+def test_greeting_and_keywords(daemon):  # A1, A2, A18
     with Lmtp(daemon.socket_path) as client:
         assert client.greeting.code == 220
         assert client.greeting.text.startswith("mx.host.test ")
