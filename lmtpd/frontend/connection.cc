@@ -181,6 +181,8 @@ void Connection::progress() {
   if (session_.wants_tls() && !tls_) begin_tls();
   if (session_.wants_tls() && end_of_input_) session_.on_tls_failed("the client left");
   write();
+  // What was sent has made room for the replies to what has been read already.
+  if (may_feed()) schedule();
 
   if (is_over()) {
     finish();
@@ -209,9 +211,13 @@ void Connection::free_buffers() {
   if (unsent_.empty()) unsent_.shrink_to_fit();
 }
 
+bool Connection::may_feed() const {
+  return !unread_.empty() && session_.wants_input() && !session_.closing() &&
+         !services_.resolving_is_full();
+}
+
 void Connection::feed() {
-  while (!unread_.empty() && session_.wants_input() && !session_.closing() &&
-         !services_.resolving_is_full()) {
+  while (may_feed()) {
     const std::size_t consumed = session_.consume(unread_);
     unread_.erase(0, consumed);
     if (consumed == 0) break;

@@ -116,6 +116,7 @@ class Connection final : private session::Backend {
   [[nodiscard]] std::string take_output();
   void progress();
   void free_buffers();
+  [[nodiscard]] bool may_feed() const;
   void feed();
   void write();
   [[nodiscard]] bool takes_input() const;

@@ -33,7 +33,7 @@ class ConnectionFixture : public testing::Test, public Services {
   void resolve(std::uint64_t, std::uint64_t request, std::string address) override {
     asked_.push_back({request, std::move(address)});
   }
-  bool resolving_is_full() const override { return false; }
+  bool resolving_is_full() const override { return lookup_is_busy_; }
   void begin_auth(std::uint64_t, const session::AuthStart& start) override {
     auth_.emplace_back(start.mechanism);
   }
@@ -85,6 +85,7 @@ class ConnectionFixture : public testing::Test, public Services {
   std::uint64_t delivering_ = 0;
   std::vector<Counter> counted_;
   std::vector<std::string> lines_;
+  bool lookup_is_busy_ = false;
   bool finished_ = false;
 };
 

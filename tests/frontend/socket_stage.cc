@@ -141,22 +141,23 @@ void SocketStage::wait(std::chrono::milliseconds) {
 
 std::optional<std::string> SocketStage::read_line() {
   while (true) {
-    const std::size_t end = received_.find("\r\n");
+    const std::size_t end = received_.find("\r\n", read_);
     if (end != std::string::npos) {
-      std::string line = received_.substr(0, end);
-      received_.erase(0, end + 2);
-      return line;
+      const std::size_t begin = std::exchange(read_, end + 2);
+      return received_.substr(begin, end - begin);
     }
     if (ended_) return std::nullopt;
+    received_.erase(0, std::exchange(read_, 0));
+    const std::size_t before = received_.size();
     turn();
-    if (received_.find("\r\n") == std::string::npos && !push() && !answer()) await_event();
+    if (received_.size() == before && !push() && !answer()) await_event();
   }
 }
 
 void SocketStage::end() {
   for (turn(); !ended_; turn()) {
     if (push() || answer()) continue;
-    if (unsent_.empty() && !std::exchange(said_all_, true)) {
+    if (unsent_.empty() && !said_all_) {
       say_farewell();
     } else {
       await_event();
@@ -251,6 +252,7 @@ void SocketStage::await_event() {
 }
 
 void SocketStage::say_farewell() {
+  said_all_ = true;
   if (tls_) transmit(tls_->close());
   ::shutdown(client_.get(), SHUT_WR);
 }

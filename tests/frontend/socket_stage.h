@@ -37,17 +37,23 @@ class SocketStage final : public session::Stage {
   [[nodiscard]] bool closed() override { return ended_; }
   void end() override;
 
+  // The client leaves what is sent to it in the socket, or reads it again.
+  void stop_reading() { event_del(heard_.get()); }
+  void read_again() { event_add(heard_.get(), nullptr); }
+  // It says that nothing more follows. All pieces were sent.
+  void say_farewell();
+  // Octets that the server has not taken from its socket.
+  [[nodiscard]] std::size_t octets_before_server() const;
+
  private:
   static void on_heard(evutil_socket_t, short, void* self) noexcept;
   static void on_silence(evutil_socket_t, short, void* self) noexcept;
   void hear();
   [[nodiscard]] bool push();
   void transmit(std::string_view octets);
-  [[nodiscard]] std::size_t octets_before_server() const;
   [[nodiscard]] bool answer();
   void turn();
   void await_event();
-  void say_farewell();
 
   const Transport transport_;
   const std::size_t piece_;  // octets that are sent at a time
@@ -62,7 +68,8 @@ class SocketStage final : public session::Stage {
   EventPtr silence_;
   std::optional<TlsClient> tls_;
   std::deque<std::string> unsent_;  // pieces
-  std::string received_;            // by the client, and not yet read
+  std::string received_;            // by the client
+  std::size_t read_ = 0;            // octets of that
   bool said_all_ = false;
   bool ended_ = false;  // by the server
 };

@@ -1,0 +1,83 @@
+// A client that sends and does not read, over every transport: memory is bounded, and nothing is
+// lost when it reads at last.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/frontend/socket_stage.h"
+
+namespace lmtpd::frontend {
+namespace {
+
+class UnreadReplies : public testing::TestWithParam<Transport> {
+ protected:
+  void begin() {
+    stage_.begin(settings_, {});
+    EXPECT_EQ(stage_.read_line(), "220 mx.test LMTP lmtpd ready");
+    stage_.stop_reading();
+  }
+  // Of the next `count` lines, those that begin with `reply`.
+  std::size_t read(std::size_t count, std::string_view reply) {
+    std::size_t equal = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      equal += stage_.read_line().value_or("none").starts_with(reply) ? 1 : 0;
+    }
+    return equal;
+  }
+
+  session::Settings settings_{.hostname = "mx.test"};
+  SocketStage stage_{GetParam(), session::Manner::pipelined, {}};
+};
+
+TEST_P(UnreadReplies, StopTheServerFromReading) {  // E12
+  constexpr std::size_t kGroup = 1000;             // commands
+  constexpr std::string_view kReply = "250 2.0.0 Ok\r\n";
+  // The session's 1 MiB, and what the kernel has room for: megabytes, as it is set up.
+  constexpr std::size_t kMostUnread = 64 * 1024 * 1024;
+  std::string group;
+  for (std::size_t i = 0; i < kGroup; ++i) group += "NOOP\r\n";
+  begin();
+  std::size_t sent = 0;
+  for (; stage_.octets_before_server() == 0; sent += kGroup) {
+    ASSERT_LT(sent * kReply.size(), kMostUnread);
+    stage_.send(group);
+  }
+  EXPECT_GT(sent * kReply.size(), 1024U * 1024);
+  stage_.say_farewell();
+  stage_.read_again();
+  EXPECT_EQ(read(sent, "250 2.0.0"), sent);
+  EXPECT_EQ(stage_.read_line(), std::nullopt);
+}
+
+TEST_P(UnreadReplies, OfTenThousandRecipientsAllCome) {  // E12
+  constexpr std::size_t kRecipients = 10'000;
+  stage_.backend().add_mailbox("a@x.org", {"a"});
+  begin();
+  std::string group = "LHLO c\r\nMAIL FROM:<>\r\n";
+  for (std::size_t i = 0; i < kRecipients; ++i) group += "RCPT TO:<nobody@x.org>\r\n";
+  stage_.send(group + "RCPT TO:<a@x.org>\r\nQUIT\r\n");
+  stage_.read_again();
+  while (stage_.read_line().value_or("250 ").starts_with("250-")) continue;
+  EXPECT_EQ(read(1, "250 2.1.0"), 1U);
+  EXPECT_EQ(read(kRecipients, "550 5.1.1"), kRecipients);
+  EXPECT_EQ(read(1, "250 2.1.5"), 1U);
+  EXPECT_EQ(read(1, "221 2.0.0"), 1U);
+  EXPECT_EQ(stage_.read_line(), std::nullopt);
+}
+
+INSTANTIATE_TEST_SUITE_P(Frontend, UnreadReplies,
+                         testing::Values(Transport::unix_socket, Transport::tcp, Transport::tls),
+                         [](const auto& one) {
+                           switch (one.param) {
+                             case Transport::unix_socket:
+                               return "Unix";
+                             case Transport::tcp:
+                               return "Tcp";
+                             case Transport::tls:
+                               break;
+                           }
+                           return "Tls";
+                         });
+
+}  // namespace
+}  // namespace lmtpd::frontend
