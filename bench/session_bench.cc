@@ -70,6 +70,7 @@ class PromptBackend final : public Backend {
     copies_ = copies.size();
     body_.clear();
   }
+  void count(Counter) override {}
   void log(std::string_view line) override { benchmark::DoNotOptimize(line.data()); }
 
   void answer(Session& session) {

@@ -97,8 +97,13 @@ void SocketStage::begin(const session::Settings& settings, const session::Peer& 
   session::Settings own = settings;
   if (transport_ == Transport::tls) own.tls_first = true;
   services_.emplace(backend(), unsaid_tls_);
-  connection_.emplace(base_.get(), std::move(ends.server), 1, own, "S1", peer,
-                      &context(shows_certificate_), services_->places(), "client", *services_);
+  connection_.emplace(
+      base_.get(), 1,
+      Connection::Client{
+          .socket = std::move(ends.server), .peer = peer, .key = "client", .session_id = "S1"},
+      Connection::Terms{
+          .settings = own, .tls = &context(shows_certificate_), .places = services_->places()},
+      *services_);
   if (unsaid_tls_) begin_tls({});
 }
 

@@ -71,7 +71,7 @@ bool ScriptedBackend::append_body(std::uint64_t id, std::string_view octets) {
 
 bool ScriptedBackend::book_body(std::uint64_t id, std::uint64_t octets) {
   if (bodies_.contains(id)) return grow_body(id, octets);
-  start_body(id, octets);
+  start_body(id, octets, 0);
   bodies_[id].size = octets;
   return false;
 }
