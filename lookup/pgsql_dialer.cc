@@ -31,9 +31,9 @@ PgsqlDialer::PgsqlDialer(event_base* base, std::vector<PgsqlHost> hosts,
       begin_(event_new(base, -1, 0, on_begin, this)),
       timer_(event_new(base, -1, 0, on_timeout, this)) {}
 
-void PgsqlDialer::start(std::size_t count) {
-  host_ = 0;
-  end_ = std::min(count, hosts_.size());
+void PgsqlDialer::start(std::size_t first, std::size_t count) {
+  host_ = first;
+  left_ = std::min(count, hosts_.size());
   failures_.clear();
   stop();
   event_active(begin_.get(), EV_TIMEOUT, 1);
@@ -61,7 +61,7 @@ void PgsqlDialer::on_timeout(evutil_socket_t, short, void* self) noexcept {
 }
 
 void PgsqlDialer::try_host() {
-  if (host_ == end_) return owner_.on_no_connection(std::move(failures_));
+  if (left_ == 0) return owner_.on_no_connection(std::move(failures_));
   address_ = 0;
   if (host().name.empty()) {
     addresses_ = {""};
@@ -175,7 +175,8 @@ void PgsqlDialer::address_failed(const std::string& why) {
   if (!failures_.empty()) failures_ += "; ";
   failures_ += why;
   if (++address_ < addresses_.size()) return try_address();
-  ++host_;
+  host_ = (host_ + 1) % hosts_.size();
+  --left_;
   try_host();
 }
 

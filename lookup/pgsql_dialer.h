@@ -47,9 +47,10 @@ class PgsqlDialer final : private NameLookup::Owner {
   PgsqlDialer(const PgsqlDialer&) = delete;
   PgsqlDialer& operator=(const PgsqlDialer&) = delete;
 
-  // Begins a round over the hosts, the first `count` of them, in place of one that is under way.
-  // One call of the owner ends it, from the loop, and may start the next.
-  void start(std::size_t count = SIZE_MAX);
+  // Begins a round over the hosts in place of one that is under way: over `count` of them from
+  // `first` on, the list's first coming after its last. One call of the owner ends it, from the
+  // loop, and may start the next.
+  void start(std::size_t first = 0, std::size_t count = SIZE_MAX);
   void stop();
 
   [[nodiscard]] const std::vector<PgsqlHost>& hosts() const { return hosts_; }
@@ -76,7 +77,7 @@ class PgsqlDialer final : private NameLookup::Owner {
   Owner& owner_;
 
   std::size_t host_ = 0;
-  std::size_t end_ = 0;  // of the round's hosts
+  std::size_t left_ = 0;  // of the round's hosts, the present one included
   std::unique_ptr<NameLookup> name_lookup_;
   std::vector<std::string> addresses_;  // of the present host; "" where libpq needs none
   std::size_t address_ = 0;

@@ -40,12 +40,13 @@ PgsqlServer::PgsqlServer(event_base* base, PgsqlLogin login, std::vector<PgsqlHo
       options_(options),
       availability_(base, [] { return Clock::now(); }),
       dialer_(base, std::move(hosts), options.connect_timeout, *this),
+      return_(base, dialer_.hosts(),
+              {options.connect_timeout, options.query_timeout, options.retry_interval}, *this),
       wait_between_(kFirstBackoff, kLongestBackoff),
       turn_end_(event_new(base, -1, 0, on_turn_end, this)),
       wait_(event_new(base, -1, 0, on_wait_over, this)),
-      backoff_(event_new(base, -1, 0, on_backoff_over, this)),
-      retry_(event_new(base, -1, 0, on_retry, this)) {
-  dialer_.start();
+      backoff_(event_new(base, -1, 0, on_backoff_over, this)) {
+  dial();
 }
 
 void PgsqlServer::on_turn_end(evutil_socket_t, short, void* self) noexcept {
@@ -58,11 +59,7 @@ void PgsqlServer::on_backoff_over(evutil_socket_t, short, void* self) noexcept {
   auto* server = static_cast<PgsqlServer*>(self);
   if (server->leftovers_.size() >= kMostLeftovers) return server->back_off();
   server->backing_off_ = false;
-  server->dialer_.start();
-}
-void PgsqlServer::on_retry(evutil_socket_t, short, void* self) noexcept {
-  auto* server = static_cast<PgsqlServer*>(self);
-  if (server->pipeline_) server->dialer_.start(server->place_);
+  server->dial();
 }
 
 std::optional<std::string> PgsqlServer::ask(PgsqlQuery query) {
@@ -127,19 +124,17 @@ void PgsqlServer::on_connected(PgsqlConnected made) {
   pipeline_ = std::make_unique<PgsqlPipeline>(
       base_, std::move(made.connection), ++statistics_.connections,
       options_.may_prepare && !made.is_pooled, options_.query_timeout, owner);
-  watch_earlier_hosts();
+  return_.watch(place_);
   availability_.on_connected();
   send_waiting();
 }
 
-void PgsqlServer::watch_earlier_hosts() {
-  if (place_ == 0) return;
-  const timeval wait = to_timeval(options_.retry_interval);
-  event_add(retry_.get(), &wait);
+void PgsqlServer::on_earlier_host(PgsqlConnected made) {
+  first_ = made.place;
+  on_connected(std::move(made));
 }
 
 void PgsqlServer::on_no_connection(std::string why) {
-  if (pipeline_) return watch_earlier_hosts();
   last_failure_ = std::move(why);
   ++failed_rounds_;
   log_failure("no connection");
@@ -160,10 +155,12 @@ void PgsqlServer::on_send_again(PgsqlQuery query) {
 void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, bool timed_out) {
   const bool proven =
       pipeline_->has_answered() || steady_clock::now() - connected_at_ >= kProvenAfter;
+  return_.stop();
   if (timed_out) {
     timeouts_ = timeouts_in_a_row() + 1;
     timed_out_at_ = steady_clock::now();
     leave_behind();
+    turn_to_next_host(unanswered);
   }
   pipeline_.reset();
   last_failure_ = std::move(why);
@@ -214,10 +211,21 @@ void PgsqlServer::on_over(PgsqlLeftover& leftover) {
   std::erase_if(leftovers_, [&](auto& one) { return one.get() == &leftover; });
 }
 
+void PgsqlServer::turn_to_next_host(const std::vector<PgsqlQuery>& unanswered) {
+  first_ = (place_ + 1) % hosts().size();
+  if (first_ == 0) return return_.need_not_answer();
+  // A proof of notices has no asker, and is no measure: a standby refuses it.
+  const auto lookup = std::find_if(unanswered.begin(), unanswered.end(),
+                                   [](const PgsqlQuery& query) { return query.asker != nullptr; });
+  if (lookup != unanswered.end()) return_.must_answer(*lookup);
+}
+
+void PgsqlServer::dial() { dialer_.start(first_); }
+
 // Starts the next round, or waits first where the last ones went wrong.
 void PgsqlServer::dial_or_back_off() {
   if (failed_rounds_ > 0 || leftovers_.size() >= kMostLeftovers) return back_off();
-  dialer_.start();
+  dial();
   watch_waiting();
 }
 
@@ -252,6 +260,7 @@ void PgsqlServer::refuse(const std::deque<PgsqlQuery>& queries, const std::strin
 void PgsqlServer::forget(const PgsqlStatement& statement) {
   std::erase_if(waiting_, [&](const PgsqlQuery& q) { return q.statement == &statement; });
   if (pipeline_) pipeline_->forget(statement);
+  return_.forget(statement);
 }
 
 }  // namespace lmtpd::lookup

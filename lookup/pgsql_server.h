@@ -2,7 +2,7 @@
 // that use it or wait for it.
 //
 // The first host in the list that takes the connection has it; if that is not the first, those
-// before it are tried again every minute.
+// before it are tried again every minute (PgsqlReturn).
 //
 // Lookups of one turn of the loop leave together. A connection that is lost is dialled again at
 // once, and after a round without success with a back-off (100 ms to 2 s, random in its upper
@@ -13,7 +13,9 @@
 // One that has no answer after db_query_timeout ends the connection, and all that wait on it fail;
 // from the second such connection in a row on there is a back-off, whatever else they answered. The
 // server is told to cancel what it was at (PgsqlLeftover); while it has not done so on
-// kMostLeftovers connections, no further one is made.
+// kMostLeftovers connections, no further one is made. The next host in the list is then the first
+// to be tried, and stays so until an earlier one has answered what had no answer, or the last one
+// has none either: what none answers speaks against no host.
 //
 // What it has seen of the database, all who ask through it may know (availability()).
 #pragma once
@@ -31,12 +33,14 @@
 #include "lookup/pgsql_dialer.h"
 #include "lookup/pgsql_leftover.h"
 #include "lookup/pgsql_pipeline.h"
+#include "lookup/pgsql_return.h"
 
 namespace lmtpd::lookup {
 
 class PgsqlServer final : private PgsqlDialer::Owner,
                           private PgsqlPipeline::Owner,
-                          private PgsqlLeftover::Owner {
+                          private PgsqlLeftover::Owner,
+                          private PgsqlReturn::Owner {
  public:
   static constexpr std::size_t kMostLeftovers = 2;
 
@@ -75,7 +79,6 @@ class PgsqlServer final : private PgsqlDialer::Owner,
   static void on_turn_end(evutil_socket_t, short, void* self) noexcept;
   static void on_wait_over(evutil_socket_t, short, void* self) noexcept;
   static void on_backoff_over(evutil_socket_t, short, void* self) noexcept;
-  static void on_retry(evutil_socket_t, short, void* self) noexcept;
 
   void on_connected(PgsqlConnected made) override;
   void on_no_connection(std::string why) override;
@@ -83,17 +86,19 @@ class PgsqlServer final : private PgsqlDialer::Owner,
   void on_send_again(PgsqlQuery query) override;
   void on_lost(std::vector<PgsqlQuery> unanswered, std::string why, bool timed_out) override;
   void on_over(PgsqlLeftover& leftover) override;
+  void on_earlier_host(PgsqlConnected made) override;
 
   // In front of what waits already.
   void wait_again(std::vector<PgsqlQuery> queries);
   void send_waiting();
   void drop_overdue();
   void watch_waiting();
+  void dial();
   void dial_or_back_off();
   void back_off();
   [[nodiscard]] int timeouts_in_a_row() const;
   void leave_behind();
-  void watch_earlier_hosts();
+  void turn_to_next_host(const std::vector<PgsqlQuery>& unanswered);
   void log_failure(const std::string& what);
   void refuse(const std::deque<PgsqlQuery>& queries, const std::string& why);
 
@@ -104,7 +109,9 @@ class PgsqlServer final : private PgsqlDialer::Owner,
   Availability availability_;  // queries refer to it
 
   PgsqlDialer dialer_;
+  PgsqlReturn return_;
   std::unique_ptr<PgsqlPipeline> pipeline_;
+  std::size_t first_ = 0;  // where a round begins
   std::size_t place_ = 0;  // in the list, of the host in use
   std::chrono::steady_clock::time_point connected_at_{};
   std::deque<PgsqlQuery> waiting_;
@@ -121,7 +128,6 @@ class PgsqlServer final : private PgsqlDialer::Owner,
   EventPtr turn_end_;
   EventPtr wait_;
   EventPtr backoff_;
-  EventPtr retry_;
 };
 
 }  // namespace lmtpd::lookup

@@ -27,15 +27,6 @@ class Notices : public PgsqlTables {
   Answer home(const std::string& user) {
     return ask(*site().resolver_settings().virtual_mailbox_maps.at(0), user);
   }
-  [[nodiscard]] bool run_until(const std::function<bool()>& holds,
-                               std::chrono::milliseconds longest = 15s) {
-    const auto deadline = std::chrono::steady_clock::now() + longest;
-    while (!holds()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      run_loop_for(10ms);
-    }
-    return true;
-  }
   [[nodiscard]] bool hears() {
     return run_until([this] { return site().statistics().notices_arrive; });
   }

@@ -216,12 +216,7 @@ TEST_F(PgsqlTables, LeaveFewServerProcessesBehind) {
   query_timeout_ = 200ms;
   const auto t = homes();
   EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
-  const PgConnPtr holder(
-      PQconnectdb(fmt::format("host={} port={} user=postgres dbname=mails application_name=holder",
-                              postgres_.socket_folder(), postgres_.port())
-                      .c_str()));
-  ASSERT_EQ(PQresultStatus(PgResultPtr(PQexec(holder.get(), "BEGIN; LOCK TABLE users")).get()),
-            PGRES_COMMAND_OK);
+  std::optional<LockedTable> lock(std::in_place, postgres_, "users");
   const auto backends = [&] {
     return std::stoul(
         sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lmtpd'").at(0));
@@ -238,7 +233,7 @@ TEST_F(PgsqlTables, LeaveFewServerProcessesBehind) {
   EXPECT_LE(most, 1 + PgsqlServer::kMostLeftovers);
   // 200 ms each, and a back-off that grows from 100 ms to 2 s.
   EXPECT_LE(statistics().connections, 10U);
-  const PgResultPtr unlocked(PQexec(holder.get(), "ROLLBACK"));
+  lock.reset();
   while (ask(*t, "user@domain.org") != kUserHome) {
     ASSERT_LT(steady_clock::now() - begin, 10s);
     run_loop_for(20ms);

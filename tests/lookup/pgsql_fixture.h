@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <functional>
+
 #include "lookup/pgsql_server.h"
 #include "tests/lookup/asking.h"
 #include "tests/lookup/private_postgres.h"
@@ -12,6 +14,21 @@
 namespace lmtpd::lookup {
 
 using testing_support::PrivatePostgres;
+
+// Nobody can read that table of `mails` as long as this lives.
+class LockedTable {
+ public:
+  LockedTable(const PrivatePostgres& postgres, const std::string& table)
+      : holder_(PQconnectdb(fmt::format("host={} port={} user=postgres dbname=mails",
+                                        postgres.socket_folder(), postgres.port())
+                                .c_str())) {
+    const PgResultPtr locked(PQexec(holder_.get(), ("BEGIN; LOCK TABLE " + table).c_str()));
+    EXPECT_EQ(PQresultStatus(locked.get()), PGRES_COMMAND_OK) << PQerrorMessage(holder_.get());
+  }
+
+ private:
+  PgConnPtr holder_;
+};
 
 class PgsqlTables : public Asking {
  protected:
@@ -35,6 +52,16 @@ class PgsqlTables : public Asking {
   void TearDown() override { postgres_.start(); }
 
   std::vector<std::string> sql(const std::string& text) { return postgres_.sql("mails", text); }
+
+  [[nodiscard]] bool run_until(const std::function<bool()>& holds,
+                               std::chrono::milliseconds longest = std::chrono::seconds(15)) {
+    const auto deadline = std::chrono::steady_clock::now() + longest;
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      run_loop_for(std::chrono::milliseconds(10));
+    }
+    return true;
+  }
 
   // As `mailreader` over TCP, from one host or several.
   [[nodiscard]] std::string login(const std::string& hosts = "") const {
