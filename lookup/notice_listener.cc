@@ -14,17 +14,15 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr const char* kListen = "LISTEN lmtpd; LISTEN lmtpd_proof";
+// One transaction, so one server process, which says its number.
+constexpr const char* kListen =
+    "LISTEN lmtpd; LISTEN lmtpd_proof; SELECT pg_catalog.pg_backend_pid()";
 constexpr const char* kProofQuery = "SELECT pg_notify('lmtpd_proof', '%s')";
 constexpr std::string_view kProofChannel = "lmtpd_proof";
 // In one turn of the loop: each may name a few hundred keys.
 constexpr int kMostNotices = 16;
 constexpr milliseconds kFirstBackoff{500};
 constexpr milliseconds kLongestBackoff{30'000};
-
-struct NotifyDeleter {
-  void operator()(PGnotify* notify) const { PQfreemem(notify); }
-};
 
 // Only there LISTEN and NOTIFY are allowed. What a URI says of it stands.
 std::vector<PgsqlHost> primaries(std::vector<PgsqlHost> hosts) {
@@ -79,6 +77,7 @@ void NoticeListener::on_more(evutil_socket_t, short, void* self) noexcept {
 void NoticeListener::on_connected(PgsqlConnected made) {
   connection_ = std::move(made.connection);
   host_ = std::move(made.host);
+  is_pooled_ = made.is_pooled;
   PQsetnonblocking(connection_.get(), 1);
   readable_.reset(
       event_new(base_, PQsocket(connection_.get()), EV_READ | EV_PERSIST, on_readable, this));
@@ -89,6 +88,7 @@ void NoticeListener::on_connected(PgsqlConnected made) {
   }
   why_no_proof_ = "LISTEN was not answered";
   is_listening_ = false;
+  process_.clear();
   token_ = new_token();  // until then that of a proof which never comes
   schedule(kProofInterval);
 }
@@ -106,7 +106,7 @@ void NoticeListener::read() {
 // The owner may do much for one, but never ends the listener.
 void NoticeListener::take_notices() {
   for (int taken = 0; taken < kMostNotices; ++taken) {
-    const std::unique_ptr<PGnotify, NotifyDeleter> notify{PQnotifies(connection_.get())};
+    const PgNotifyPtr notify(PQnotifies(connection_.get()));
     if (!notify) return;
     take(notify->relname, notify->extra);
   }
@@ -120,6 +120,8 @@ bool NoticeListener::take_results() {
     if (!result) {
       is_listening_ = true;
       send_proof();
+    } else if (PQresultStatus(result.get()) == PGRES_TUPLES_OK && PQntuples(result.get()) == 1) {
+      process_ = PQgetvalue(result.get(), 0, 0);
     } else if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) {
       lose(pgsql_message(PQresultErrorMessage(result.get())));
       return false;
@@ -163,6 +165,9 @@ void NoticeListener::schedule(milliseconds wait) {
 void NoticeListener::lose(const std::string& why) {
   event_del(more_.get());
   readable_.reset();
+  if (is_listening_ && is_pooled_ && PQstatus(connection_.get()) == CONNECTION_OK) {
+    farewell_ = std::make_unique<NoticeFarewell>(base_, std::move(connection_), process_);
+  }
   connection_.reset();
   token_.clear();
   schedule(wait_between_.after(++failures_));

@@ -5,7 +5,8 @@
 // nothing: through a pooler in transaction mode no notice ever comes. So at connect and every
 // kProofInterval a notice is sent over another connection, that of the tables, to the channel
 // `lmtpd_proof`; the feed counts as whole from its coming until a proof is missed or the
-// connection is lost, and is then made anew with back-off.
+// connection is lost, and is then made anew with back-off. What a pooler was left with is taken
+// back (NoticeFarewell).
 #pragma once
 
 #include <event2/event.h>
@@ -19,6 +20,7 @@
 
 #include "lmtpd/event/event_ptr.h"
 #include "lookup/backoff.h"
+#include "lookup/notice_farewell.h"
 #include "lookup/pgsql_dialer.h"
 #include "lookup/pgsql_query.h"
 #include "lookup/pgsql_server.h"
@@ -79,10 +81,13 @@ class NoticeListener final : private PgsqlDialer::Owner, private PgsqlReceiver {
   std::string token_;  // of the proof that is awaited; empty: none is
   std::string why_no_proof_;
   bool is_listening_ = false;
+  bool is_pooled_ = false;
+  std::string process_;  // the number of the server process that listens
   bool is_whole_ = false;
   bool said_lost_ = false;
   int failures_ = 0;
   Backoff wait_between_;
+  std::unique_ptr<NoticeFarewell> farewell_;  // of the connection before
   PgConnPtr connection_;
   EventPtr readable_;  // on the connection's socket, which must not be closed before
   EventPtr timer_;  // connected: the next proof, or the end of waiting for one; else the next try

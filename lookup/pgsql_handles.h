@@ -15,8 +15,12 @@ struct PgConnDeleter {
 struct PgResultDeleter {
   void operator()(PGresult* result) const { PQclear(result); }
 };
+struct PgNotifyDeleter {
+  void operator()(PGnotify* notify) const { PQfreemem(notify); }
+};
 using PgConnPtr = std::unique_ptr<PGconn, PgConnDeleter>;
 using PgResultPtr = std::unique_ptr<PGresult, PgResultDeleter>;
+using PgNotifyPtr = std::unique_ptr<PGnotify, PgNotifyDeleter>;
 
 // Without libpq's hints, lines joined by "; ", control characters replaced, cut to 300 octets.
 [[nodiscard]] std::string pgsql_message(std::string_view text);

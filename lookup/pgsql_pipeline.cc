@@ -219,6 +219,9 @@ void PgsqlPipeline::read() {
     nulls = result ? 0 : nulls + 1;
     if (result) take(result.get());
   }
+  // Through a pooler in transaction mode somebody else's LISTEN may be answered here; libpq keeps
+  // what comes until it is asked for.
+  while (PgNotifyPtr(PQnotifies(connection))) continue;
   const bool lost = nulls == 2 || PQstatus(connection) == CONNECTION_BAD;
   if (lost && ended.empty()) ended = pgsql_message(PQerrorMessage(connection));
   if (broken_.empty() && (lost || !ended.empty())) break_off(std::move(ended));

@@ -15,13 +15,18 @@ namespace lmtpd::lookup {
 
 using testing_support::PrivatePostgres;
 
+// To `mails`, as the superuser.
+[[nodiscard]] inline PgConnPtr connect_to(const PrivatePostgres& postgres) {
+  return PgConnPtr(PQconnectdb(fmt::format("host={} port={} user=postgres dbname=mails",
+                                           postgres.socket_folder(), postgres.port())
+                                   .c_str()));
+}
+
 // Nobody can read that table of `mails` as long as this lives.
 class LockedTable {
  public:
   LockedTable(const PrivatePostgres& postgres, const std::string& table)
-      : holder_(PQconnectdb(fmt::format("host={} port={} user=postgres dbname=mails",
-                                        postgres.socket_folder(), postgres.port())
-                                .c_str())) {
+      : holder_(connect_to(postgres)) {
     const PgResultPtr locked(PQexec(holder_.get(), ("BEGIN; LOCK TABLE " + table).c_str()));
     EXPECT_EQ(PQresultStatus(locked.get()), PGRES_COMMAND_OK) << PQerrorMessage(holder_.get());
   }

@@ -1,5 +1,6 @@
 """Lookups through PgBouncer in transaction mode, where each may run in another server process."""
 
+import re
 import threading
 import types
 
@@ -129,6 +130,31 @@ def test_one_whose_database_is_away_is_passed_over(site, postgres, make_daemon):
         daemon.wait_log(f"connected to PostgreSQL at localhost:{postgres.port}$")
     finally:
         pooler.stop()
+
+
+def test_notices_do_not_come_through_it(postgres, pgbouncer, pooled, make_daemon):
+    """A change is then seen after cache_ttl, and no server process of the pool is left listening."""
+    postgres.sql((SQL / "notify.sql").read_text())
+    postgres.sql("ALTER SYSTEM SET log_statement = 'all'; SELECT pg_reload_conf()")
+    try:
+        before = len(postgres.log.read_text())
+        daemon = make_daemon(**{**pooled, "cache_size": "1000"}, cache_negative_ttl="2s")
+        daemon.wait_log("changed rows are not noticed, they are seen after cache_ttl: a NOTIFY did not"
+                        " arrive within 10 s .a pooler in between")
+        assert "notices_arrive 0\n" in daemon.ctl("status").stdout
+
+        def processes(command):
+            return re.findall(rf"\[(\d+)\] mailreader LOG:  statement: {command} lmtpd;",
+                              postgres.log.read_text()[before:])
+        wait_until(lambda: processes("LISTEN")[0] in processes("UNLISTEN"), "LISTEN is taken back",
+                   timeout=10)
+        assert daemon.deliver("late@foo.org", b"x\n").recipients[0].code == 550
+        postgres.sql("INSERT INTO virtual VALUES ('late@foo.org', 'user@foo.org')")
+        wait_until(lambda: daemon.deliver("late@foo.org", b"x\n").recipients[0].code == 250,
+                   "the new alias is known", timeout=10)
+    finally:
+        postgres.sql("ALTER SYSTEM RESET log_statement; SELECT pg_reload_conf();"
+                     "DELETE FROM virtual WHERE address = 'late@foo.org'")
 
 
 def test_notices_come_past_it(postgres, pooled, make_daemon):
