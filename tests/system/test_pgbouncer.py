@@ -1,4 +1,4 @@
-"""Lookups through PgBouncer in transaction mode, where each may run in another server process."""
+"""Lookups through PgBouncer, mostly in transaction mode: each may run in another server process."""
 
 import re
 import threading
@@ -28,14 +28,18 @@ def pgbouncer(site, postgres):
     pooler.stop()
 
 
-@pytest.fixture(scope="module")
-def pooled(site, pgbouncer):
+def through(pooler, site):
     """The parameters of a daemon whose every lookup goes through it; that of 30user's uid fails."""
-    tables = Tables(site.make("pooled-tables"), pgbouncer)
+    tables = Tables(site.make(f"{pooler.directory.name}-tables"), pooler)
     uids = tables.path("uids")
     uids.write_text(uids.read_text() + "query = SELECT uid / (userid NOT LIKE '30user%%')::int"
                     " FROM users WHERE userid = '%s'\n")
     return {**tables.parameters(), "cache_size": "0"}
+
+
+@pytest.fixture(scope="module")
+def pooled(site, pgbouncer):
+    return through(pgbouncer, site)
 
 
 def test_it_is_noticed_and_nothing_is_prepared(pgbouncer, pooled, make_daemon, postgres):
@@ -67,18 +71,36 @@ def ask(daemon, number, wrong):
             assert client.reply().code == 250
 
 
-@pytest.mark.parametrize("prepared", ["auto", "never"])
-def test_two_daemons_under_load_hear_the_truth(pgbouncer, pooled, make_daemon, prepared):
-    """Theirs are the same server connections, and the pool is smaller than their clients are many."""
-    daemons = [make_daemon(**pooled, db_prepared_statements=prepared) for _ in range(2)]
+def told_wrong(daemons, clients):
     wrong = []
-    threads = [threading.Thread(target=ask, args=(daemons[number % 2], number, wrong))
-               for number in range(16)]
+    threads = [threading.Thread(target=ask, args=(daemons[number % len(daemons)], number, wrong))
+               for number in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert wrong == []
+    return wrong
+
+
+@pytest.mark.parametrize("prepared", ["auto", "never"])
+def test_two_daemons_under_load_hear_the_truth(pgbouncer, pooled, make_daemon, prepared):
+    """Theirs are the same server connections, and the pool is smaller than their clients are many."""
+    daemons = [make_daemon(**pooled, db_prepared_statements=prepared) for _ in range(2)]
+    assert told_wrong(daemons, clients=16) == []
+
+
+@pytest.mark.parametrize("mode", ["session", "statement"])
+def test_other_modes_are_told_the_truth_too(site, postgres, pgbouncer, make_daemon, mode):
+    """Where a client keeps its server process, notices come through."""
+    pooler = PrivatePgbouncer(site, postgres, name=f"pgbouncer-{mode}", pool_mode=mode).start()
+    try:
+        daemon = make_daemon(**through(pooler, site))
+        daemon.wait_log("through a pooler: no statement is prepared")
+        assert told_wrong([daemon], clients=4) == []
+        if mode == "session":
+            daemon.wait_log("changed rows are noticed")
+    finally:
+        pooler.stop()
 
 
 def test_mail_lands_where_it_belongs(pooled, make_daemon, mail_base):

@@ -1,4 +1,4 @@
-"""PgBouncer of the test's own, in transaction mode, in front of the private PostgreSQL."""
+"""PgBouncer of the test's own, in front of the private PostgreSQL; in transaction mode if nothing is said."""
 
 import pwd
 import signal
