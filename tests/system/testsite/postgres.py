@@ -23,6 +23,7 @@ class PrivatePostgres:
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
         if not programs:
             raise RuntimeError("no /usr/lib/postgresql/*/bin/postgres: install postgresql")
+        self.site = site
         self.bin = pathlib.Path(programs[-1]).parent
         self.host = host
         self.wrapper = wrapper
@@ -39,6 +40,7 @@ class PrivatePostgres:
                    "--no-sync"])
         (self.data / "pg_hba.conf").write_text(
             "local all all trust\n"
+            "local replication all trust\n"
             "host all all all password\n")
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
             conf.write(
@@ -51,6 +53,16 @@ class PrivatePostgres:
         for file in ("schema.sql", "roles.sql", "example.sql"):
             self.sql((SQL / file).read_text())
         return self
+
+    def make_standby(self):
+        """A hot standby of this one, which follows it; like it, to be stopped by the caller."""
+        standby = PrivatePostgres(self.site, f"{self.directory.name}-standby", self.host)
+        self._run([self.bin / "pg_basebackup", "-h", self.directory, "-p", str(self.port), "-U", "postgres",
+                   "-D", standby.data, "-R", "--checkpoint=fast", "--no-sync"])
+        with open(standby.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+            conf.write(f"port = {standby.port}\nunix_socket_directories = '{standby.directory}'\n")
+        standby.start()
+        return standby
 
     def start(self):
         with open(self.log, "ab") as log:
