@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 
 import pytest
 
@@ -9,12 +10,16 @@ from testsite import Authority, Tables
 
 
 @pytest.fixture(scope="module")
-def certificates(site, postgres):
+def right(site):
+    return Authority(site.make("certificates"), "right")
+
+
+@pytest.fixture(scope="module")
+def certificates(right, postgres):
     """PostgreSQL with a certificate for `localhost` by the authority `right`; another is `wrong`."""
-    directory = site.make("certificates")
+    directory = right.directory
     Authority(directory, "wrong")
-    Authority(directory, "right").issue("localhost", postgres.data / "server.crt",
-                                        postgres.data / "server.key")
+    right.issue("localhost", postgres.data / "server.crt", postgres.data / "server.key")
     owner = pwd.getpwnam("postgres")
     for file in ("server.key", "server.crt"):
         os.chown(postgres.data / file, owner.pw_uid, owner.pw_gid)
@@ -28,10 +33,10 @@ def certificates(site, postgres):
 
 @pytest.fixture
 def answer(site, postgres, certificates, make_daemon):
-    """answer(options, host): the daemon that reads its tables so, and its reply to a RCPT."""
-    def ask(options, host="localhost"):
+    """answer(options, host, login): the daemon that reads its tables so, and its reply to a RCPT."""
+    def ask(options, host="localhost", login="mailreader:secret"):
         name = f"tls-tables{sum(1 for _ in site.path.glob('tls-tables*'))}"
-        uri = (f"postgresql://mailreader:secret@{host}:{postgres.port}/mails?"
+        uri = (f"postgresql://{login}@{host}:{postgres.port}/mails?"
                + options.format(certificates))
         daemon = make_daemon(**Tables(site.make(name), postgres, hosts=uri).parameters())
         (reply,) = daemon.deliver("user@domain.org", b"x\n").recipients
@@ -61,6 +66,54 @@ def test_another_is_not(answer, options, host, words):
     assert reply.startswith("451 4.3.0 ")
     daemon.wait_log(f"warning: PostgreSQL at {host}:.*: no connection: .*{words}")
     assert "secret" not in daemon.log_text()
+
+
+def file_for(user, group, mode, path):
+    shutil.chown(path, user, group)
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def wants_certificates(postgres, certificates):
+    """PostgreSQL lets in who has a certificate by `right` for the role's name, and asks no password."""
+    rules = postgres.data / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("local all all trust\nhostssl all all all cert\n")
+    postgres.sql(f"ALTER SYSTEM SET ssl_ca_file = '{certificates}/right.crt'")
+    postgres.sql("SELECT pg_reload_conf()")
+    yield
+    rules.write_text(before)
+    postgres.sql("ALTER SYSTEM RESET ssl_ca_file")
+    postgres.sql("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize("user, group, mode, refusal", [
+    ("lmtpd-lookup", "root", 0o600, None),
+    ("root", "lmtpd-lookup", 0o640, None),
+    ("lmtpd-lookup", "root", 0o640, "private key file .* has group or world access"),
+])
+def test_a_client_certificate_has_a_key_that_lookup_user_may_read(
+        answer, certificates, right, wants_certificates, user, group, mode, refusal):
+    key = certificates / "client.key"
+    right.issue("mailreader", certificates / "client.crt", key)
+    file_for(user, group, mode, key)
+    daemon, reply = answer("sslmode=verify-full&sslrootcert={0}/right.crt&sslcert={0}/client.crt"
+                           "&sslkey={0}/client.key")
+    if refusal is None:
+        assert reply.startswith("250 ")
+    else:
+        assert reply.startswith("451 4.3.0 ")
+        daemon.wait_log(f"no connection: .*{refusal}")
+
+
+@pytest.mark.parametrize("mode, expected", [(0o600, "250 "), (0o640, "451 4.3.0 ")])
+def test_a_password_may_be_in_a_file_that_lookup_user_alone_may_read(answer, certificates, mode, expected):
+    passwords = certificates / "passwords"
+    passwords.write_text("*:*:mails:mailreader:secret\n")
+    file_for("lmtpd-lookup", "root", mode, passwords)
+    _, reply = answer("passfile={}/passwords", login="mailreader")
+    assert reply.startswith(expected)
 
 
 def test_no_tls_is_no_tls(answer, postgres):
