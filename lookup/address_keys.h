@@ -48,6 +48,8 @@ struct AddressKey {
   [[nodiscard]] bool is_local() const {
     return kind == Kind::full_local || kind == Kind::base_local;
   }
+  // "@domain", for all who have no row of their own.
+  [[nodiscard]] bool is_catch_all() const { return external.starts_with('@'); }
   // Whether an extension was left out of it.
   [[nodiscard]] bool leaves_extension() const {
     return kind == Kind::base || kind == Kind::base_local;

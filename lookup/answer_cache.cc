@@ -168,7 +168,8 @@ std::optional<Answer> AnswerCache::find_stale(std::uint32_t table, std::string_v
   use(*place);
   const Entry& entry = entries_[*place];
   if (entry.values == 0) return Absent{.was = true};
-  return Found{read_values(entry.block.get() + entry.key_size, entry.values)};
+  return Found{.values = read_values(entry.block.get() + entry.key_size, entry.values),
+               .was = true};
 }
 
 std::optional<AnswerCache::Place> AnswerCache::in_the_way_of(const Entry& entry) {

@@ -61,7 +61,7 @@ class AnswerCache {
   // Whether find() would have one. Not a use of it.
   [[nodiscard]] bool has_fresh(std::uint32_t table, std::string_view key) const;
 
-  // An answer past its ttl, by stale_ttl at most; Absent says that it was. To be asked only where
+  // An answer past its ttl, by stale_ttl at most, which says that it was. To be asked only where
   // no other answer can be had.
   [[nodiscard]] std::optional<Answer> find_stale(std::uint32_t table, std::string_view key);
   // Whether find_stale() would have one.

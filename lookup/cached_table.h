@@ -6,7 +6,7 @@
 // before its key was forgotten is handed on too, but not kept: the row may have changed after the
 // table read it.
 //
-// An answer past its life stands in for one that cannot be had; Absent then says that it was. While
+// An answer past its life stands in for one that cannot be had, and says that it was. While
 // a database that the table needs is away, and right after (Availability), nobody waits who has
 // one, and the new one is asked for meanwhile. A database that takes less than a moment is waited
 // for, and what it answers is the truth. Nothing stands in for what a table has and cannot be used.

@@ -87,8 +87,10 @@ std::optional<Resolution> Evaluation::run() {
     case Outcome::found:
       return to_postmaster();
     default:
-      if (search_.doubt().empty()) return resolution;
-      return Resolution{fail(Reason::lookup_failed, search_.doubt()), {}};
+      if (std::optional<Error> doubt = search_.doubt()) {
+        return Resolution{tl::unexpected(*std::move(doubt)), {}};
+      }
+      return resolution;
   }
 }
 
@@ -135,46 +137,47 @@ bool Evaluation::judge(const PlainAddress& target, bool is_alias_target, Verdict
     return true;
   }
   Error& error = mailbox->error();
-  if (error.reason == Reason::unknown_user && is_alias_target) {
-    return judge_unknown(target, std::move(error), verdict);
-  }
   if (is_refusal(error.reason)) {
-    verdict.add_dead(std::move(error));
+    return judge_refused(target, is_alias_target, std::move(error), verdict);
+  }
+  verdict.add_failure(std::move(error));
+  return true;
+}
+
+// A target without a mailbox is unknown in a domain of ours, and remote elsewhere; after an old
+// answer it is none of that (TableSearch).
+bool Evaluation::judge_refused(const PlainAddress& target, bool is_alias_target, Error error,
+                               Verdict& verdict) {
+  bool is_remote = false;
+  if (error.reason == Reason::unknown_user && is_alias_target && !search_.doubt()) {
+    Search served;
+    if (!target.domain.empty()) {
+      served = search_.find_domain(settings_->virtual_mailbox_domains, fold(target.domain));
+    }
+    if (served.outcome == Outcome::pending) return false;
+    if (served.outcome == Outcome::failed) {
+      verdict.add_failure({Reason::lookup_failed, served.why});
+      return true;
+    }
+    is_remote = served.outcome != Outcome::found;
+  }
+  if (std::optional<Error> doubt = search_.doubt()) {
+    verdict.add_failure(*std::move(doubt));
+  } else if (is_remote) {
+    add_remote(target, verdict);
   } else {
-    verdict.add_failure(std::move(error));
+    verdict.add_dead(std::move(error));
   }
   return true;
 }
 
-// A target without a mailbox is unknown in a domain of ours, and remote elsewhere.
-bool Evaluation::judge_unknown(const PlainAddress& target, Error error, Verdict& verdict) {
-  Search served;
-  if (!target.domain.empty()) {
-    served = search_.find_domain(settings_->virtual_mailbox_domains, fold(target.domain));
-  }
-  switch (served.outcome) {
-    case Outcome::pending:
-      return false;
-    case Outcome::failed:
-      verdict.add_failure({Reason::lookup_failed, served.why});
-      return true;
-    case Outcome::found:
-      verdict.add_dead(std::move(error));
-      return true;
-    default:
-      break;
-  }
-  if (!search_.doubt().empty()) {
-    verdict.add_failure({Reason::lookup_failed, search_.doubt()});
-    return true;
-  }
+void Evaluation::add_remote(const PlainAddress& target, Verdict& verdict) const {
   std::string text = fmt::format(
       "alias target <{}> is not a local mailbox; let Postfix expand it (virtual_alias_maps)",
       escaped(target.external()));
   verdict.add_note(fmt::format("<{}>: {}", escaped(recipient_.external()), text));
   const bool defer = settings_->remote_alias_target == RemoteAliasTarget::defer;
   verdict.add_failure({defer ? Reason::remote_target : Reason::unknown_user, std::move(text)});
-  return true;
 }
 
 }  // namespace lmtpd::lookup

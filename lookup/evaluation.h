@@ -47,7 +47,9 @@ class Evaluation {
                                     bool is_recipient);
   // False: answers are missing.
   bool judge(const PlainAddress& target, bool is_alias_target, Verdict& verdict);
-  bool judge_unknown(const PlainAddress& target, Error error, Verdict& verdict);
+  bool judge_refused(const PlainAddress& target, bool is_alias_target, Error error,
+                     Verdict& verdict);
+  void add_remote(const PlainAddress& target, Verdict& verdict) const;
 
   PlainAddress recipient_;
   const ResolverSettings* settings_;

@@ -33,17 +33,18 @@ std::string_view name(Table::Origin origin) {
 }
 
 std::string text_of(const Answer& answer) {
+  constexpr std::string_view kWas = ", when it could last be asked";
   if (const auto* found = std::get_if<Found>(&answer)) {
     std::string text;
     for (const std::string& value : found->values) {
       text += fmt::format("{}\"{}\"", text.empty() ? "" : ", ", escaped(value, kLongestShown));
     }
-    return text;
+    return text.append(found->was ? kWas : "");
   }
   if (const auto* unavailable = std::get_if<Unavailable>(&answer)) {
     return "failed: " + escaped(unavailable->why, kLongestShown);
   }
-  return std::get<Absent>(answer).was ? "nothing, when it could last be asked" : "nothing";
+  return std::string("nothing").append(std::get<Absent>(answer).was ? kWas : "");
 }
 
 // Hands everything on, and writes down what this pass needed.

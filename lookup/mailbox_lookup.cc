@@ -70,7 +70,6 @@ class MailboxLookup {
       case Outcome::failed:
         return fail(Reason::lookup_failed, mailbox.why);
       case Outcome::absent:
-        if (!search_.doubt().empty()) return fail(Reason::lookup_failed, search_.doubt());
         return fail(Reason::unknown_user, fmt::format("unknown user: \"{}\"", name()));
       case Outcome::dummy:
         return bad("has a dummy row and no mailbox");
@@ -107,10 +106,6 @@ class MailboxLookup {
       if (step->outcome == Outcome::failed) return fail(Reason::lookup_failed, step->why);
     }
     if (std::optional<Error> refusal = refused_by(transport)) {
-      // The address may have a row of its own by now, before that of its domain.
-      if (refusal->reason == Reason::transport_error && !search_.doubt().empty()) {
-        return fail(Reason::lookup_failed, search_.doubt());
-      }
       return tl::unexpected(*std::move(refusal));
     }
     Result<MailboxPath> path = path_of(mailbox);

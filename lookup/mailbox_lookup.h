@@ -23,7 +23,7 @@ struct ResolvedMailbox {
 };
 
 // nullopt: answers are missing. Fails with unknown_user, lookup_failed, bad_mailbox,
-// transport_error or transport_retry.
+// transport_error or transport_retry; whether `search` is in doubt() is for the caller to ask.
 [[nodiscard]] std::optional<Result<ResolvedMailbox>> find_mailbox(const PlainAddress& address,
                                                                   const ResolverSettings& settings,
                                                                   TableSearch& search);

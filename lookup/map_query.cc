@@ -108,7 +108,7 @@ class MapQuery {
       case Outcome::dummy:
         return MapReply{Kind::temporary, "has a dummy row and no other"};
       default:
-        if (!search_.doubt().empty()) return MapReply{Kind::temporary, search_.doubt()};
+        if (const auto doubt = search_.doubt()) return MapReply{Kind::temporary, doubt->text};
         return MapReply{Kind::not_found, {}};
     }
   }

@@ -12,14 +12,17 @@ namespace lmtpd::lookup {
 
 class Availability;
 
+// `was`, of Found and Absent: it was so when the table could last be asked; an old answer. What may
+// follow from one, TableSearch says.
+
 // The formatted values (result_format applied), one a column, in row order; one at least.
 struct Found {
   std::vector<std::string> values;
+  bool was = false;
   bool operator==(const Found&) const = default;
 };
 // The table has no such key, or the key is one that it is never asked for (`domain =`, %u of "@d").
 struct Absent {
-  // It was so when the table could last be asked. Nobody is refused for that.
   bool was = false;
   bool operator==(const Absent&) const = default;
 };

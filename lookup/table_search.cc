@@ -16,6 +16,10 @@ std::array<std::string_view, 2> forms(const AddressKey& key) {
   return {key.external, key.internal};
 }
 
+void note(const Table*& first_old, const Table& table, bool was) {
+  if (was && first_old == nullptr) first_old = &table;
+}
+
 }  // namespace
 
 std::vector<std::string_view> values_without_dummy(const Found& answer) {
@@ -33,21 +37,27 @@ Search TableSearch::look(Table& table, const AddressKey* key, std::string_view t
     return failed(unavailable->why);
   }
   if (const auto* absent = std::get_if<Absent>(answer)) {
-    if (absent->was && doubt_.empty()) {
-      doubt_ = table.name() + ": the database does not answer, and had no such row before";
-    }
+    note(old_, table, absent->was);
+    note(astray_, table, absent->was);
     return {};
   }
   const auto& found = std::get<Found>(*answer);
+  note(old_, table, found.was);
   for (const std::string& value : found.values) {
     if (!valid_utf8(value)) return failed(table.name() + ": answer is not valid UTF-8");
   }
   return {Outcome::found, key, &found, {}};
 }
 
+std::optional<Error> TableSearch::doubt_of(const Table* table) {
+  if (table == nullptr) return std::nullopt;
+  return Error{Reason::lookup_failed,
+               table->name() + ": the database does not answer, and an old answer refuses nobody"};
+}
+
 Search TableSearch::certain(Search found) const {
-  if (!found.key->external.starts_with('@') || doubt_.empty()) return found;
-  return failed(doubt_);
+  if (std::optional<Error> doubt = doubt_of(astray_)) return failed(std::move(doubt->text));
+  return found;
 }
 
 Search TableSearch::applies(const AddressKey& key, std::string_view domain) {
@@ -63,7 +73,10 @@ Search TableSearch::find_alias(std::span<const AddressKey> keys, std::string_vie
     for (Table* table : settings_->virtual_alias_maps) {
       step = look(*table, &key, key.external);
       if (step.outcome == Outcome::absent) continue;
-      return step.outcome == Outcome::found ? certain(std::move(step)) : step;
+      if (step.outcome != Outcome::found) return step;
+      if (key.is_catch_all()) step = certain(std::move(step));
+      if (step.outcome == Outcome::found) note(astray_, *table, step.answer->was);
+      return step;
     }
   }
   return {};
@@ -82,7 +95,9 @@ Search TableSearch::find_value(const Tables& tables, std::span<const AddressKey>
         step = look(*table, &key, form);
         if (step.outcome == Outcome::absent) continue;
         if (step.outcome != Outcome::found) return step;
-        if (!values_without_dummy(*step.answer).empty()) return certain(std::move(step));
+        if (!values_without_dummy(*step.answer).empty()) {
+          return key.is_catch_all() ? certain(std::move(step)) : step;
+        }
         dummy = true;
       }
     }
@@ -100,7 +115,10 @@ Search TableSearch::find_domain(const DomainList& list, std::string_view domain)
       step.outcome = Outcome::found;
     }
     if (step.outcome == Outcome::absent) continue;
-    if (step.outcome == Outcome::found && item.negated) return {};
+    if (step.outcome == Outcome::found && item.negated) {
+      if (item.table != nullptr) note(astray_, *item.table, step.answer->was);
+      return {};
+    }
     return step;
   }
   return {};

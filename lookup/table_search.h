@@ -2,10 +2,12 @@
 // known.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "lmtpd/base/result.h"
 #include "lookup/address_keys.h"
 #include "lookup/resolver_settings.h"
 #include "lookup/table.h"
@@ -46,14 +48,22 @@ struct Search {
 // What `dummy` leaves of an answer's values.
 [[nodiscard]] std::vector<std::string_view> values_without_dummy(const Found& answer);
 
+// Answers may be old (`was`): the cache has them stand in where a database is away, each as of a
+// time of its own, beside others that are new. An old answer refuses nobody, and no copy is lost
+// for it:
+// * What is there by an old answer counts. Mail goes to where its rows lead.
+// * What is not there by an old answer lets the search go on to the address's other keys and
+//   tables. A catch-all does not have the mail then: the row that may be there by now comes first.
+// * Nothing follows from what is missing, or refused, at the end of a way with an old answer on it,
+//   be that itself as new as can be: the old alias that has led there may lead to somebody else by
+//   now. Nobody is refused, no target counts as dead or remote, and no catch-all has the mail that
+//   an old alias leads to.
+// So who has met an old answer is delivered to all his mailboxes, or told to come again.
 class TableSearch {
  public:
   // The folded domain decides whether keys without a domain are asked for.
   TableSearch(const ResolverSettings& settings, Answers& answers)
       : settings_(&settings), answers_(&answers) {}
-
-  // In what follows a catch-all ("@domain") fails where there is a doubt(): the row
-  // that may be there by now would come before it.
 
   // The first key that any of the tables has, in its quoted form only, as alias tables are asked.
   [[nodiscard]] Search find_alias(std::span<const AddressKey> keys, std::string_view domain);
@@ -76,21 +86,24 @@ class TableSearch {
     answers_->on_step(step, address);
   }
 
-  // Why what was absent so far may not be so any more; empty: it is so. With a doubt, nobody is
-  // refused and no target counts as dead.
-  [[nodiscard]] const std::string& doubt() const { return doubt_; }
+  // lookup_failed where an answer so far was old: to be asked before anything is refused.
+  [[nodiscard]] std::optional<Error> doubt() const { return doubt_of(old_); }
+
+  // `found`, by a key that stands for many; its failure where there may be a row by now that comes
+  // before it. The find_ above see to "@domain" themselves.
+  [[nodiscard]] Search certain(Search found) const;
 
  private:
   // One answer on its own: absent, found (also for nothing but dummies), failed or pending.
   [[nodiscard]] Search look(Table& table, const AddressKey* key, std::string_view text);
-  // `found`, or its failure if it is a catch-all's that may not count.
-  [[nodiscard]] Search certain(Search found) const;
+  [[nodiscard]] static std::optional<Error> doubt_of(const Table* table);
   // Found: the key is to be asked for.
   [[nodiscard]] Search applies(const AddressKey& key, std::string_view domain);
 
   const ResolverSettings* settings_;
   Answers* answers_;
-  std::string doubt_;
+  const Table* old_ = nullptr;     // the first whose answer was old
+  const Table* astray_ = nullptr;  // the first whose old answer may have led past the right row
 };
 
 }  // namespace lmtpd::lookup

@@ -184,7 +184,7 @@ TEST_F(CachedTables, HaveAnOldAnswerStandInForAFailure) {
   EXPECT_EQ(ask("nobody"), Answer(Absent{}));
   now_ += seconds(301);
   behind_->fail();
-  EXPECT_EQ(ask("a"), Answer(Found{{"1"}}));
+  EXPECT_EQ(ask("a"), Answer(Found{{"1"}, true}));
   EXPECT_TRUE(std::holds_alternative<Unavailable>(*ask("b")));
   EXPECT_EQ(ask("nobody"), Answer(Absent{.was = true}));
   now_ += seconds(3600);
@@ -237,8 +237,8 @@ TEST_F(CachedTables, AreBackWhenAllThatWasUnderWayIsAnswered) {
   EXPECT_TRUE(ask("a"));
   behind_->mend();
   behind_->answer_in(&rounds_);
-  EXPECT_EQ(ask("a"), Answer(Found{{"1"}}));
-  EXPECT_EQ(ask("b"), Answer(Found{{"2"}}));
+  EXPECT_EQ(ask("a"), Answer(Found{{"1"}, true}));
+  EXPECT_EQ(ask("b"), Answer(Found{{"2"}, true}));
   rounds_.play_first();
   EXPECT_TRUE(database_.is_away()) << "b's is still out";
   rounds_.play_first();
@@ -266,7 +266,7 @@ TEST_F(CachedTables, HaveOldAnswersStandInForAMomentWhenTheTableIsBack) {
   EXPECT_TRUE(ask("a"));
   rounds_.play();
   behind_->add("b", "3");
-  EXPECT_EQ(ask("b"), Answer(Found{{"2"}}));
+  EXPECT_EQ(ask("b"), Answer(Found{{"2"}, true}));
   EXPECT_EQ(ask("nobody"), Answer(Absent{.was = true}));
   EXPECT_FALSE(ask("new", 1)) << "it has no old answer";
   rounds_.play();
@@ -287,9 +287,9 @@ TEST_F(CachedTables, WaitAMomentForASilentTableAndThenNoMore) {
   EXPECT_FALSE(ask("b", 2));
   EXPECT_FALSE(ask("new", 3));
   lose_patience();
-  EXPECT_EQ(ear_.heard,
-            (std::vector<std::pair<std::uint64_t, Answer>>{{1, Found{{"1"}}}, {2, Found{{"2"}}}}));
-  EXPECT_EQ(ask("a", 4), Answer(Found{{"1"}}));
+  EXPECT_EQ(ear_.heard, (std::vector<std::pair<std::uint64_t, Answer>>{{1, Found{{"1"}, true}},
+                                                                       {2, Found{{"2"}, true}}}));
+  EXPECT_EQ(ask("a", 4), Answer(Found{{"1"}, true}));
   EXPECT_FALSE(ask("new", 5));
   EXPECT_EQ(behind_->asked(), 5);  // none of them twice
 
@@ -297,7 +297,7 @@ TEST_F(CachedTables, WaitAMomentForASilentTableAndThenNoMore) {
   EXPECT_EQ(ear_.heard.size(), 4U);  // both who asked for the new one, nobody twice
   EXPECT_EQ(cache_.find(0, "a"), Answer(Found{{"1"}}));
   now_ += seconds(301);
-  EXPECT_EQ(ask("a", 6), Answer(Found{{"1"}}));  // so slow a table is as good as away
+  EXPECT_EQ(ask("a", 6), Answer(Found{{"1"}, true}));  // so slow a table is as good as away
   rounds_.play();
   now_ += seconds(301);
   EXPECT_FALSE(ask("a", 7));  // it answered in time: it is waited for again
@@ -318,7 +318,7 @@ TEST_F(CachedTables, OfOneDatabaseWaitOnceForAll) {
   lose_patience();
   ASSERT_EQ(ear_.heard.size(), 1U);
   now_ += seconds(600);
-  EXPECT_EQ(other.lookup("a", ear_, 2), Answer(Found{{"other"}}));
+  EXPECT_EQ(other.lookup("a", ear_, 2), Answer(Found{{"other"}, true}));
 
   rounds_.play_all();
   EXPECT_EQ(other.lookup("a", ear_, 2), Answer(Found{{"other"}}));
@@ -337,7 +337,7 @@ TEST_F(CachedTables, HaveAnOldAnswerStandInForAQueryThatFails) {
   EXPECT_FALSE(ask("a", 1));
   rounds_.play();
   ASSERT_EQ(ear_.heard.size(), 1U);
-  EXPECT_EQ(ear_.heard[0].second, Answer(Found{{"1"}}));
+  EXPECT_EQ(ear_.heard[0].second, Answer(Found{{"1"}, true}));
   EXPECT_FALSE(ask("b", 2));
 }
 
@@ -513,10 +513,10 @@ TEST_F(AnswerCaches, HaveAnOldAnswerForAWhile) {
   cache.insert(0, "none", Absent{});
   now_ += seconds(300);
   EXPECT_FALSE(cache.find(0, "a"));
-  EXPECT_EQ(cache.find_stale(0, "a"), Answer(Found{{"v"}}));
+  EXPECT_EQ(cache.find_stale(0, "a"), Answer(Found{{"v"}, true}));
   EXPECT_EQ(cache.find_stale(0, "none"), Answer(Absent{.was = true}));
   now_ += seconds(3599);
-  EXPECT_EQ(cache.find_stale(0, "a"), Answer(Found{{"v"}}));
+  EXPECT_EQ(cache.find_stale(0, "a"), Answer(Found{{"v"}, true}));
   now_ += seconds(1);
   EXPECT_FALSE(cache.find_stale(0, "a"));
   EXPECT_EQ(cache.statistics().stale_hits, 3U);

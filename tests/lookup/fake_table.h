@@ -81,6 +81,7 @@ class FakeTable final : public Table {
     for (const auto& [key, value] : rows) add(key, value);
   }
   void add(const std::string& key, const std::string& value) { rows_[key].push_back(value); }
+  void remove(const std::string& key) { rows_.erase(key); }
   // Of whose state its answers and failures tell.
   void of(Availability& database) { database_ = &database; }
   // nullptr: answers at once.
@@ -97,15 +98,17 @@ class FakeTable final : public Table {
     failure_.reset();
     is_away_ = false;
   }
-  // Is away, with old answers for everything.
-  void go_away() { absent_.was = true; }
+  // Is away, with old answers for everything; for this key.
+  void go_away() { all_old_ = true; }
+  void go_away(const std::string& key) { old_keys_.insert(key); }
 
   std::optional<Answer> lookup(std::string_view key, Asker& asker, std::uint64_t id) override {
     ++asked_;
     keys_.insert(std::string(key));
-    Answer answer = absent_;
+    const bool was = all_old_ || old_keys_.contains(std::string(key));
+    Answer answer = Absent{was};
     const auto row = rows_.find(std::string(key));
-    if (row != rows_.end()) answer = Found{row->second};
+    if (row != rows_.end()) answer = Found{row->second, was};
     if (failure_) answer = *failure_;
     if (rounds_ == nullptr) {
       if (database_ != nullptr && is_away_) database_->on_failure();
@@ -131,7 +134,8 @@ class FakeTable final : public Table {
   Rounds* rounds_ = nullptr;
   std::optional<Unavailable> failure_;
   bool is_away_ = false;
-  Absent absent_;
+  bool all_old_ = false;
+  std::set<std::string> old_keys_;
   int asked_ = 0;
 };
 

@@ -6,7 +6,7 @@
 #include <random>
 #include <tuple>
 
-#include "tests/lookup/fake_table.h"
+#include "tests/lookup/resolving.h"
 
 namespace lmtpd::lookup {
 namespace {
@@ -40,91 +40,6 @@ class LateAnswers final : public Answers {
   std::map<std::pair<Table*, std::string>, Late> answers_;
   Nobody nobody_;
   std::size_t needed_ = 0;
-};
-
-// A site as that of seed-setup: mailbox rows and dummies in one view, users also in the alias view.
-class Resolving : public testing::Test, public Resolver::Client {
- protected:
-  Resolving() {
-    settings_.virtual_alias_maps = {&alias_};
-    settings_.virtual_mailbox_maps = {&mailbox_};
-    settings_.virtual_uid_maps = {&uid_};
-    settings_.virtual_gid_maps = {&gid_};
-    settings_.virtual_mailbox_domains = {{false, "", &mailbox_}};
-    settings_.local_domains = {{false, "host.test", nullptr}};
-    settings_.rewrite.origin = "host.test";
-    mailbox_.add("d.org", "dummy");
-    user("user@d.org");
-    user("user2@d.org");
-  }
-  void user(const std::string& address, const std::string& uid = "1001",
-            const std::string& gid = "1002") {
-    mailbox_.add(address, "boxes/" + address + "/");
-    uid_.add(address, uid);
-    gid_.add(address, gid);
-  }
-  void on_outcome(std::uint64_t id, const Resolution& resolution) override {
-    heard_.emplace_back(id, resolution);
-  }
-  Resolution resolution_of(const std::string& recipient) {
-    const Result<Address> address = Address::parse(recipient);
-    Resolver resolver(settings_);
-    const std::optional<Resolution> resolution = resolver.resolve(*address, *this, 0);
-    EXPECT_TRUE(resolution) << "not at once";
-    return *resolution;
-  }
-  // Delivered-To of each mailbox, or why not.
-  std::string resolve(const std::string& recipient) {
-    const Resolution resolution = resolution_of(recipient);
-    if (!resolution.mailboxes) return name_of(resolution.mailboxes.error().reason);
-    std::string text;
-    for (const ResolvedMailbox& mailbox : *resolution.mailboxes) {
-      text += (text.empty() ? "" : " ") + mailbox.delivered_to;
-    }
-    return text;
-  }
-  static std::string name_of(Reason reason) {
-    switch (reason) {
-      case Reason::unknown_user:
-        return "unknown";
-      case Reason::lookup_failed:
-        return "lookup failed";
-      case Reason::alias_limit:
-        return "alias limit";
-      case Reason::bad_mailbox:
-        return "bad mailbox";
-      case Reason::remote_target:
-        return "remote";
-      case Reason::transport_error:
-        return "transport error";
-      case Reason::transport_retry:
-        return "transport retry";
-      default:
-        return "?";
-    }
-  }
-  void answer_in(Rounds& rounds) {
-    for (FakeTable* table : {&alias_, &mailbox_, &uid_, &gid_, &transport_})
-      table->answer_in(&rounds);
-  }
-  // Of a resolution with nothing in the cache.
-  int round_trips(const std::string& recipient) {
-    Rounds rounds;
-    answer_in(rounds);
-    Resolver resolver(settings_);
-    EXPECT_FALSE(resolver.resolve(*Address::parse(recipient), *this, 0));
-    rounds.play_all();
-    EXPECT_EQ(heard_.size(), 1U);
-    return rounds.played();
-  }
-  int questions() const {
-    return alias_.asked() + mailbox_.asked() + uid_.asked() + gid_.asked() + transport_.asked();
-  }
-
-  FakeTable alias_{"fake:alias"}, mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"},
-      transport_{"fake:transport"};
-  ResolverSettings settings_;
-  std::vector<std::pair<std::uint64_t, Resolution>> heard_;
 };
 
 // ---- alias_expansion
@@ -522,15 +437,6 @@ TEST_F(Resolving, SendsPostmasterWhereTheAdministratorSays) {  // B23, B24
   EXPECT_EQ(resolve("postmaster@d.org"), "user2@d.org");
 }
 
-TEST_F(Resolving, RefusesNoPostmasterForAnOldAnswer) {
-  settings_.postmaster_address = PlainAddress{"user", "d.org"};
-  FakeTable domains("fake:domains");
-  settings_.virtual_mailbox_domains = {{false, "", &domains}};
-  EXPECT_EQ(resolve("postmaster@new.org"), "unknown");
-  domains.go_away();
-  EXPECT_EQ(resolve("postmaster@new.org"), "lookup failed");
-}
-
 // ---- failures are never unknown users
 
 TEST_F(Resolving, NeverTakesAFailureForAnUnknownUser) {
@@ -551,52 +457,6 @@ TEST_F(Resolving, NeverTakesAFailureForAnUnknownUser) {
         }
       }
       *table = saved;
-    }
-  }
-}
-
-// A row may be there by now that comes before the catch-all.
-TEST_F(Resolving, GivesNobodysMailToTheCatchAllForAnOldAnswer) {
-  user("@box.org");
-  alias_.add("@d.org", "user2@d.org");
-  for (const AliasExpansion mode : {AliasExpansion::automatic, AliasExpansion::full}) {
-    settings_.alias_expansion = mode;
-    EXPECT_EQ(resolve("new@d.org"), "user2@d.org");
-    EXPECT_EQ(resolve("new@box.org"), "new@box.org");
-  }
-  mailbox_.go_away();
-  EXPECT_EQ(resolve("new@box.org"), "lookup failed");
-  settings_.alias_expansion = AliasExpansion::automatic;
-  EXPECT_EQ(resolve("new@d.org"), "lookup failed");
-  EXPECT_EQ(resolve("user+ext@d.org"), "user+ext@d.org");
-}
-
-TEST_F(Resolving, RefusesNobodyForTheTransportOfHisDomainOnAnOldAnswer) {
-  settings_.transport_maps = {&transport_};
-  settings_.transport_errors = true;
-  transport_.add("d.org", "error:5.1.1 closed");
-  EXPECT_EQ(resolve("user@d.org"), "transport error");
-  transport_.go_away();
-  EXPECT_EQ(resolve("user@d.org"), "lookup failed");
-}
-
-// With old answers mail goes on to whom they name, and nobody is refused.
-TEST_F(Resolving, RefusesNobodyForOldAnswers) {
-  alias_.add("alias@d.org", "user@d.org");
-  alias_.add("remote@d.org", "x@remote.example");
-  alias_.add("half@d.org", "user@d.org, nobody@d.org");
-  alias_.add("@catch.org", "user2@d.org");
-  settings_.remote_alias_target = RemoteAliasTarget::reject;
-  for (FakeTable* table : {&alias_, &mailbox_, &uid_, &gid_}) table->go_away();
-  for (const AliasExpansion mode : {AliasExpansion::automatic, AliasExpansion::full}) {
-    settings_.alias_expansion = mode;
-    EXPECT_EQ(resolve("user@d.org"), "user@d.org");
-    EXPECT_EQ(resolve("user+ext@d.org"), "user+ext@d.org");
-    EXPECT_EQ(resolve("alias@d.org"), "user@d.org");
-    EXPECT_EQ(resolve("any@catch.org"), "lookup failed");  // may have a row by now
-    for (const char* recipient :
-         {"nobody@d.org", "nobody@nowhere.org", "remote@d.org", "half@d.org"}) {
-      EXPECT_EQ(resolve(recipient), "lookup failed") << recipient;
     }
   }
 }
