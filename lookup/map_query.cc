@@ -32,6 +32,12 @@ bool is_address(std::string_view key) {
   return at != std::string_view::npos && at > 0 && at + 1 < key.size();
 }
 
+// Of a transport table: ".parent" or "*".
+bool is_for_many_domains(const AddressKey& key) {
+  return key.kind == AddressKey::Kind::domain &&
+         (key.external.starts_with('.') || key.external == "*");
+}
+
 class MapQuery {
  public:
   MapQuery(std::string_view key, const ResolverSettings& settings, Answers& answers)
@@ -68,8 +74,13 @@ class MapQuery {
 
   Reply transport() {
     if (!address_) return value_of(exact(settings_.transport_maps));
-    return value_of(
-        first_of(settings_.transport_maps, transport_keys(*address_, settings_.extension)));
+    Search found =
+        first_of(settings_.transport_maps, transport_keys(*address_, settings_.extension));
+    // Else what is ours since a moment ago goes to where all others' mail goes.
+    if (found.outcome == Outcome::found && is_for_many_domains(*found.key)) {
+      found = search_.certain(std::move(found));
+    }
+    return value_of(found);
   }
 
  private:
