@@ -31,8 +31,11 @@ class Evaluation::Verdict {
       mailboxes_.push_back(std::move(mailbox));
     }
   }
-  // Mail for the others goes on: refused, it would be lost to all.
-  void add_dead(Error error) { dead_.push_back(std::move(error)); }
+  // Refused for good, be it unknown or by its transport row. Mail for the others goes on: refused,
+  // it would be lost to all.
+  void add_dead(const PlainAddress& target, Error error) {
+    dead_.push_back({escaped(target.external()), std::move(error)});
+  }
   // Nothing is delivered. What may pass off comes before what does not.
   void add_failure(Error error) {
     if (!failure_ || (is_refusal(failure_->reason) && !is_refusal(error.reason))) {
@@ -43,18 +46,27 @@ class Evaluation::Verdict {
 
   Resolution take() {
     if (failure_) return {tl::unexpected(*std::move(failure_)), std::move(notes_)};
-    if (mailboxes_.empty()) return {tl::unexpected(std::move(dead_.front())), std::move(notes_)};
-    for (const Error& error : dead_) {
-      notes_.push_back(
-          fmt::format("alias <{}>: dead target beside living ones: {}", recipient_, error.text));
+    if (mailboxes_.empty())
+      return {tl::unexpected(std::move(dead_.front().error)), std::move(notes_)};
+    for (const Dead& dead : dead_) {
+      // "unknown user" names him.
+      const bool is_named = dead.error.reason == Reason::unknown_user;
+      notes_.push_back(fmt::format("alias <{}>: dead target beside living ones: {}{}", recipient_,
+                                   is_named ? "" : fmt::format("<{}>: ", dead.target),
+                                   dead.error.text));
     }
     return {std::move(mailboxes_), std::move(notes_)};
   }
 
  private:
+  struct Dead {
+    std::string target;
+    Error error;
+  };
+
   std::string recipient_;
   std::vector<ResolvedMailbox> mailboxes_;
-  std::vector<Error> dead_;
+  std::vector<Dead> dead_;
   std::optional<Error> failure_;
   std::vector<std::string> notes_;
 };
@@ -166,7 +178,7 @@ bool Evaluation::judge_refused(const PlainAddress& target, bool is_alias_target,
   } else if (is_remote) {
     add_remote(target, verdict);
   } else {
-    verdict.add_dead(std::move(error));
+    verdict.add_dead(target, std::move(error));
   }
   return true;
 }

@@ -263,6 +263,22 @@ TEST_F(Resolving, DeliversToLivingTargetsAndNotesTheDead) {
   EXPECT_EQ(resolve("dead@d.org"), "unknown");
 }
 
+TEST_F(Resolving, TakesATargetForDeadThatItsTransportRowRefusesForGood) {
+  settings_.transport_maps = {&transport_};
+  settings_.transport_errors = true;
+  transport_.add("user2@d.org", "error:5.2.1 closed");
+  alias_.add("both@d.org", "user2@d.org, user@d.org");
+  const Resolution resolution = resolution_of("both@d.org");
+  EXPECT_EQ(resolve("both@d.org"), "user@d.org");
+  ASSERT_EQ(resolution.notes.size(), 1U);
+  EXPECT_EQ(resolution.notes[0],
+            "alias <both@d.org>: dead target beside living ones: <user2@d.org>: 5.2.1 closed");
+  user("user3@d.org");
+  transport_.add("user3@d.org", "retry:4.2.1 not now");
+  alias_.add("later@d.org", "user3@d.org, user@d.org");
+  EXPECT_EQ(resolve("later@d.org"), "transport retry");
+}
+
 TEST_F(Resolving, FailsTheRecipientForABrokenTarget) {
   user("root@d.org", "0");
   alias_.add("both@d.org", "root@d.org, user@d.org");

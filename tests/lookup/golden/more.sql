@@ -25,7 +25,7 @@ INSERT INTO virtual VALUES
  ('m3@more.org','tom3@loop.org'),('tom3@loop.org','m3@more.org'),('m1@more.org','m2@more.org'),('m2@more.org','m1@more.org'),('side@loop.org','a@more.org,loopa@loop.org'),
  -- Targets.
  ('withbad@more.org','a@more.org,uid0@domain.org'),('dead@more.org','no1@more.org,no2@domain.org'),('beneath@more.org','x@sub.more.org'),
- ('toclosed@more.org','closed@more.org'),
+ ('toclosed@more.org','closed@more.org'),('besideclosed@more.org','closed@more.org,a@more.org'),('besidemoved@more.org','a@more.org,u@a.shut.org'),
  -- result_format, encoding and `domain`.
  ('format@more.org','a@elsewhere.example'),('nodomain@more.org','a'),('latin1@more.org','ü@more.org'),('x@list.org','a@more.org'),('@list.org','b@more.org');
 
