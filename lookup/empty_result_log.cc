@@ -19,8 +19,8 @@ void EmptyResultLog::look(std::string_view table, std::string_view key,
   }
   next_ = now + kInterval;
   const std::uint64_t more = std::exchange(unsaid_, 0);
-  log_info("{}: empty lookup result for \"{}\" ignored{}", table, escaped(key),
-           more == 0 ? "" : fmt::format(" (and {} more since the last such line)", more));
+  log_warning("{}: empty lookup result for \"{}\" ignored{}", table, escaped(key),
+              more == 0 ? "" : fmt::format(" (and {} more since the last such line)", more));
 }
 
 }  // namespace lmtpd::lookup

@@ -37,7 +37,7 @@ TEST_F(PgsqlTables, AnswerEveryColumnOfEveryRowButNullAndEmpty) {
   testing::internal::CaptureStderr();
   EXPECT_EQ(ask(*with(login() + "query = SELECT NULL, 'x' WHERE '%s' <> ''\n"), "k"), found({"x"}));
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
-              HasSubstr("pgsql:/t1.cf: empty lookup result for \"k\" ignored\n"));
+              HasSubstr("warning: pgsql:/t1.cf: empty lookup result for \"k\" ignored\n"));
   EXPECT_EQ(ask(*with(login() + "query = SELECT NULL, '' WHERE '%s' <> ''\n"), "k"),
             Answer(Absent{}));
   EXPECT_EQ(ask(*with(login() + "query = SELECT true, 'a '::char(4)\n"), "k"),

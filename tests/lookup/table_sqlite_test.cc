@@ -59,7 +59,8 @@ TEST_F(SqliteTables, AnswerEachRowsFirstColumn) {
   EXPECT_EQ(ask(*t, "k"), found({"x", "y"}));
   EXPECT_EQ(ask(*t, "k"), found({"x", "y"}));
   const std::string log = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(log, testing::EndsWith("sqlite:/t.cf: empty lookup result for \"k\" ignored\n"));
+  EXPECT_THAT(log,
+              testing::EndsWith("warning: sqlite:/t.cf: empty lookup result for \"k\" ignored\n"));
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1);
   EXPECT_THAT(
       why(ask(*with("query = SELECT b FROM v WHERE '%s' <> ''\nexpansion_limit = 3"), "k")),
