@@ -35,6 +35,23 @@ def test_cached_recipients_go_on_and_others_are_told_to_come_again(running, make
         assert (reply.code, reply.enhanced) == (451, "4.3.0"), (address, reply)  # B35
 
 
+def test_old_answers_stand_in_for_so_long_and_the_log_says_so(running, make_daemon):
+    address = "user@domain.org"
+    ever, briefly = [make_daemon(cache_ttl="1s", cache_stale_ttl=life) for life in ("1h", "1s")]
+    for daemon in (ever, briefly):
+        daemon.wait_log("changed rows are noticed")
+        assert [reply.code for reply in replies(daemon, address)] == [250, 250]
+    running.stop()
+
+    def is_refused():
+        codes = [reply.code for reply in replies(briefly, address)]
+        assert codes in ([250, 250], [451]), codes
+        return codes == [451]
+    wait_until(is_refused, "the end of cache_stale_ttl")
+    assert [reply.code for reply in replies(ever, address)] == [250, 250], "past cache_ttl by more than a second"
+    ever.wait_log(r"warning: pgsql:\S+: the database does not answer: \d+ answers past cache_ttl used in its place$")
+
+
 def test_it_recovers_by_itself_within_seconds(running, make_daemon, mail_base):
     daemon = make_daemon()
     running.stop()
