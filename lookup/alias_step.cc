@@ -41,15 +41,15 @@ AliasStep take_alias_step(const PlainAddress& address, const ResolverSettings& s
   switch (found.outcome) {
     case Outcome::found: {
       Result<std::vector<PlainAddress>> results = alias_results(address, found, settings);
-      if (!results) return {Outcome::failed, {}, std::move(results.error().text)};
-      return {Outcome::found, *std::move(results), {}};
+      if (!results) return {Outcome::failed, {}, {}, std::move(results.error().text)};
+      return {Outcome::found, *std::move(results), found.key->external, {}};
     }
     case Outcome::pending:
       search.prefetch_alias(keys, domain);
       search.prefetch_value(settings.virtual_mailbox_maps, keys, domain);
-      return {Outcome::pending, {}, {}};
+      return {Outcome::pending, {}, {}, {}};
     default:
-      return {found.outcome, {}, found.why};
+      return {found.outcome, {}, {}, found.why};
   }
 }
 

@@ -15,6 +15,7 @@ struct AliasStep {
   // first (alias_expansion) or no alias. Failed: `why`.
   Search::Outcome outcome = Search::Outcome::absent;
   std::vector<PlainAddress> results;
+  std::string row;  // found: the row's key
   std::string why;
 };
 

@@ -157,8 +157,8 @@ void ControlConnection::on_outcome(std::uint64_t, const Explanation& explanation
   const Resolution& resolution = explanation.resolution;
   std::string lines;
   if (with_steps_) lines = fmt::format("{}\n", fmt::join(explanation.lines, "\n"));
-  for (const std::string& note : resolution.notes) {
-    lines += fmt::format("note: {}\n", escaped(note, kLongestShown));
+  for (const Note& note : resolution.notes) {
+    lines += fmt::format("note: {}\n", escaped(note.text, kLongestShown));
   }
   if (!resolution.mailboxes) return refuse(resolution.mailboxes.error(), lines);
   for (const ResolvedMailbox& mailbox : *resolution.mailboxes) {

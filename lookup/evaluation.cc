@@ -23,7 +23,8 @@ bool is_refusal(Reason reason) {
 // What becomes of a recipient whose targets are these, once all are known.
 class Evaluation::Verdict {
  public:
-  explicit Verdict(std::string recipient) : recipient_(std::move(recipient)) {}
+  Verdict(std::string recipient, std::string row)
+      : recipient_(std::move(recipient)), row_(row.empty() ? recipient_ : std::move(row)) {}
 
   void add(ResolvedMailbox mailbox) {
     const auto same_path = [&](const ResolvedMailbox& other) { return other.path == mailbox.path; };
@@ -42,7 +43,10 @@ class Evaluation::Verdict {
       failure_ = std::move(error);
     }
   }
-  void add_note(std::string note) { notes_.push_back(std::move(note)); }
+  // An alias row's first note is one note, whoever its recipient.
+  void add_note(std::string text) {
+    notes_.push_back({fmt::format("{} {}", row_, notes_.size()), std::move(text)});
+  }
 
   Resolution take() {
     if (failure_) return {tl::unexpected(*std::move(failure_)), std::move(notes_)};
@@ -51,9 +55,8 @@ class Evaluation::Verdict {
     for (const Dead& dead : dead_) {
       // "unknown user" names him.
       const bool is_named = dead.error.reason == Reason::unknown_user;
-      notes_.push_back(fmt::format("alias <{}>: dead target beside living ones: {}{}", recipient_,
-                                   is_named ? "" : fmt::format("<{}>: ", dead.target),
-                                   dead.error.text));
+      add_note(fmt::format("alias <{}>: dead target beside living ones: {}{}", recipient_,
+                           is_named ? "" : fmt::format("<{}>: ", dead.target), dead.error.text));
     }
     return {std::move(mailboxes_), std::move(notes_)};
   }
@@ -65,10 +68,11 @@ class Evaluation::Verdict {
   };
 
   std::string recipient_;
+  std::string row_;
   std::vector<ResolvedMailbox> mailboxes_;
   std::vector<Dead> dead_;
   std::optional<Error> failure_;
-  std::vector<std::string> notes_;
+  std::vector<Note> notes_;
 };
 
 Evaluation::Evaluation(const Address& recipient, const ResolverSettings& settings, Answers& answers)
@@ -130,7 +134,7 @@ std::optional<Resolution> Evaluation::resolve(const PlainAddress& start,
   search_ = expansion->search();
 
   const std::string start_folded = fold(start.internal());
-  Verdict verdict(escaped(start.external()));
+  Verdict verdict(escaped(start.external()), expansion->row());
   bool blocked = false;  // all targets ask for what they lack before the first is waited for
   for (const PlainAddress& target : **expanded) {
     const bool is_alias_target = !is_recipient || fold(target.internal()) != start_folded;

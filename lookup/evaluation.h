@@ -14,6 +14,7 @@
 #include "lmtpd/base/result.h"
 #include "lookup/expansion.h"
 #include "lookup/mailbox_lookup.h"
+#include "lookup/note_log.h"
 #include "lookup/resolver_settings.h"
 #include "lookup/table_search.h"
 
@@ -25,7 +26,7 @@ struct Resolution {
   Result<std::vector<ResolvedMailbox>> mailboxes;
   // For the log: what the administrator should mend although mail is delivered, or cannot see from
   // the recipient's log line.
-  std::vector<std::string> notes;
+  std::vector<Note> notes;
 };
 
 class Evaluation {

@@ -55,6 +55,7 @@ std::optional<Result<void>> Expansion::expand_line() {
     search_ = std::move(search);
     if (step.outcome == Outcome::failed) return fail(Reason::lookup_failed, std::move(step.why));
     if (step.outcome != Outcome::found) return Result<void>();
+    if (ancestors_.empty()) row_ = std::move(step.row);
     Result<void> taken = take_results(std::move(folded), std::move(step.results));
     if (!taken) return taken;
   }

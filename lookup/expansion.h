@@ -33,6 +33,9 @@ class Expansion {
 
   // After that, for the questions that follow.
   [[nodiscard]] const TableSearch& search() const { return search_; }
+  // After that: the key of the alias row that `address` has, which may be that of many others;
+  // empty: it has none.
+  [[nodiscard]] const std::string& row() const { return row_; }
 
  private:
   static constexpr std::size_t kNoAncestor = SIZE_MAX;
@@ -56,6 +59,7 @@ class Expansion {
   const ResolverSettings* settings_;
   TableSearch search_;
   PlainAddress start_;
+  std::string row_;
   std::vector<Line> lines_;
   std::vector<Ancestor> ancestors_;
   std::unordered_set<std::string> self_results_;  // folded: expanded into themselves

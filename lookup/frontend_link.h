@@ -11,6 +11,7 @@
 #include "lmtpd/base/messages.h"
 #include "lmtpd/event/event_channel.h"
 #include "lookup/authenticator.h"
+#include "lookup/note_log.h"
 #include "lookup/resolver.h"
 #include "lookup/ticket_office.h"
 
@@ -24,7 +25,7 @@ class FrontendLink final : private EventChannel::Owner,
    public:
     // The frontend showed a valid ticket of this owner's.
     virtual void on_worker_wanted(std::uint32_t frontend, MailboxOwner owner) = 0;
-    virtual void on_notes(const std::vector<std::string>& notes) = 0;
+    virtual void on_notes(const std::vector<Note>& notes) = 0;
     // The channel is gone. May destroy the link.
     virtual void on_frontend_gone(std::uint32_t frontend) = 0;
 

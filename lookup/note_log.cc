@@ -2,14 +2,14 @@
 
 namespace lmtpd::lookup {
 
-void NoteLog::write(const std::vector<std::string>& notes, Clock::time_point now) {
-  for (const std::string& note : notes) {
-    const auto known = written_.find(note);
+void NoteLog::write(const std::vector<Note>& notes, Clock::time_point now) {
+  for (const Note& note : notes) {
+    const auto known = written_.find(note.key);
     if (known != written_.end() && now < known->second + kInterval) continue;
-    // Who could fill it with other notes could fill the log as well.
+    // More rows to be mended than that: some are said more often.
     if (known == written_.end() && written_.size() >= kMostRemembered) written_.clear();
-    written_[note] = now;
-    write_(note);
+    written_[note.key] = now;
+    write_(note.text);
   }
 }
 

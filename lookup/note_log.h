@@ -11,6 +11,14 @@
 
 namespace lmtpd::lookup {
 
+// `key` is what the administrator wrote, not what a client did: an alias row has as many recipients
+// as they like to invent (extensions, catch-alls).
+struct Note {
+  std::string key;
+  std::string text;
+  bool operator==(const Note&) const = default;
+};
+
 class NoteLog {
  public:
   static constexpr std::chrono::minutes kInterval{5};
@@ -19,12 +27,12 @@ class NoteLog {
 
   explicit NoteLog(Write write) : write_(std::move(write)) {}
 
-  // Those that were not written within kInterval.
-  void write(const std::vector<std::string>& notes, Clock::time_point now);
+  // Those whose key had none within kInterval.
+  void write(const std::vector<Note>& notes, Clock::time_point now);
 
  private:
   Write write_;
-  std::unordered_map<std::string, Clock::time_point> written_;
+  std::unordered_map<std::string, Clock::time_point> written_;  // by key
 };
 
 }  // namespace lmtpd::lookup

@@ -88,7 +88,7 @@ void Role::on_worker_wanted(std::uint32_t frontend, MailboxOwner owner) {
   master_.send(StartWorker{.frontend = frontend, .owner = owner});
 }
 
-void Role::on_notes(const std::vector<std::string>& notes) { notes_.write(notes, Clock::now()); }
+void Role::on_notes(const std::vector<Note>& notes) { notes_.write(notes, Clock::now()); }
 
 void Role::on_frontend_gone(std::uint32_t frontend) { frontends_.erase(frontend); }
 

@@ -42,7 +42,7 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
   void on_packet(EventChannel& channel, Packet& packet) override;
   void on_closed(EventChannel& channel) override;
   void on_worker_wanted(std::uint32_t frontend, MailboxOwner owner) override;
-  void on_notes(const std::vector<std::string>& notes) override;
+  void on_notes(const std::vector<Note>& notes) override;
   void on_frontend_gone(std::uint32_t frontend) override;
 
   // False: master sent what it should not.

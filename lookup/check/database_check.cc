@@ -148,7 +148,7 @@ class DatabaseCheck final : private Resolver::Client {
     const auto asked = asked_.extract(id);
     const auto& [key, table] = asked.mapped();
     if (resolution.mailboxes) {
-      for (const std::string& note : resolution.notes) say(table, key, {note});
+      for (const Note& note : resolution.notes) say(table, key, {note.text});
       return;
     }
     const Error& error = resolution.mailboxes.error();

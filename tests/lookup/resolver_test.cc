@@ -240,7 +240,7 @@ TEST_F(Resolving, DefersOrRejectsARecipientWithARemoteTarget) {
             "alias target <someone@remote.example> is not a local mailbox; let Postfix expand it "
             "(virtual_alias_maps)");
   ASSERT_EQ(resolution.notes.size(), 1U);
-  EXPECT_NE(resolution.notes[0].find("<mixed@d.org>"), std::string::npos);
+  EXPECT_NE(resolution.notes[0].text.find("<mixed@d.org>"), std::string::npos);
   settings_.remote_alias_target = RemoteAliasTarget::reject;
   EXPECT_EQ(resolve("mixed@d.org"), "unknown");
 }
@@ -258,7 +258,7 @@ TEST_F(Resolving, DeliversToLivingTargetsAndNotesTheDead) {
   ASSERT_TRUE(resolution.mailboxes);
   ASSERT_EQ(resolution.mailboxes->size(), 1U);
   ASSERT_EQ(resolution.notes.size(), 1U);
-  EXPECT_NE(resolution.notes[0].find("nobody@d.org"), std::string::npos);
+  EXPECT_NE(resolution.notes[0].text.find("nobody@d.org"), std::string::npos);
   alias_.add("dead@d.org", "nobody@d.org");
   EXPECT_EQ(resolve("dead@d.org"), "unknown");
 }
@@ -271,12 +271,32 @@ TEST_F(Resolving, TakesATargetForDeadThatItsTransportRowRefusesForGood) {
   const Resolution resolution = resolution_of("both@d.org");
   EXPECT_EQ(resolve("both@d.org"), "user@d.org");
   ASSERT_EQ(resolution.notes.size(), 1U);
-  EXPECT_EQ(resolution.notes[0],
+  EXPECT_EQ(resolution.notes[0].text,
             "alias <both@d.org>: dead target beside living ones: <user2@d.org>: 5.2.1 closed");
   user("user3@d.org");
   transport_.add("user3@d.org", "retry:4.2.1 not now");
   alias_.add("later@d.org", "user3@d.org, user@d.org");
   EXPECT_EQ(resolve("later@d.org"), "transport retry");
+}
+
+// The rows have as many recipients as a client likes to name.
+TEST_F(Resolving, KeepsTheNotesOfAnAliasRowUnderItsKey) {
+  alias_.add("list@d.org", "nobody@d.org, user@d.org, nobody2@d.org");
+  alias_.add("other@d.org", "nobody@d.org, user@d.org");
+  alias_.add("@catch.org", "someone@remote.example");
+  const auto keys = [&](const std::string& recipient) {
+    std::vector<std::string> found;
+    for (const Note& note : resolution_of(recipient).notes) found.push_back(note.key);
+    return found;
+  };
+  const std::vector<std::string> of_list = keys("list@d.org");
+  ASSERT_EQ(of_list.size(), 2U);
+  EXPECT_NE(of_list[0], of_list[1]);
+  EXPECT_EQ(keys("List+1@d.org"), of_list);
+  EXPECT_EQ(keys("list+2@d.org"), of_list);
+  EXPECT_NE(keys("other@d.org"), std::vector(1, of_list[0]));
+  ASSERT_EQ(keys("a@catch.org").size(), 1U);
+  EXPECT_EQ(keys("a@catch.org"), keys("b+x@catch.org"));
 }
 
 TEST_F(Resolving, FailsTheRecipientForABrokenTarget) {

@@ -291,16 +291,16 @@ TEST_F(LookupRole, TakesANewChannelForAFrontendThatWasRestarted) {
   EXPECT_EQ(receive(*fresh).size(), 1U);
 }
 
-TEST(NoteLog, WritesANoteOnceAnInterval) {
+TEST(NoteLog, WritesOneNoteOfAKeyAnInterval) {
   std::vector<std::string> written;
   NoteLog log([&](const std::string& note) { written.push_back(note); });
   const Clock::time_point start{};
-  log.write({"a", "b", "a"}, start);
-  log.write({"a"}, start + NoteLog::kInterval - std::chrono::seconds(1));
-  EXPECT_EQ(written, (std::vector<std::string>{"a", "b"}));
-  log.write({"a"}, start + NoteLog::kInterval);
-  log.write({"a"}, start + NoteLog::kInterval + std::chrono::seconds(1));
-  EXPECT_EQ(written, (std::vector<std::string>{"a", "b", "a"}));
+  log.write({{"a", "a1"}, {"b", "b1"}, {"a", "a2"}}, start);
+  log.write({{"a", "a3"}}, start + NoteLog::kInterval - std::chrono::seconds(1));
+  EXPECT_EQ(written, (std::vector<std::string>{"a1", "b1"}));
+  log.write({{"a", "a4"}}, start + NoteLog::kInterval);
+  log.write({{"a", "a5"}}, start + NoteLog::kInterval + std::chrono::seconds(1));
+  EXPECT_EQ(written, (std::vector<std::string>{"a1", "b1", "a4"}));
 }
 
 TEST_F(LookupRole, RunsSaslExchangesForItsFrontends) {
