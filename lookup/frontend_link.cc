@@ -6,7 +6,9 @@
 namespace lmtpd::lookup {
 namespace {
 
-// A frontend that asks and does not read the answers: a full window of ordinary ones takes a tenth.
+// Of answers that a frontend has not read. A full window of ordinary ones takes a tenth; beyond it
+// recipients are refused for now, which a frontend in good order can come to with recipients of
+// many mailboxes. Twice that is one that asks and does not read.
 constexpr std::size_t kMostUnsentPackets = 256;
 constexpr std::size_t kLongestText = 1000;
 // Of a message's payload, beside targets and text.
@@ -67,7 +69,7 @@ bool FrontendLink::take_resolve(const Frame& frame) {
     log_error("frontend {}: a malformed Resolve", frontend_);
     return false;
   }
-  if (unanswered_ >= kResolveWindow || channel_.unsent_packets() > kMostUnsentPackets) {
+  if (unanswered_ >= kResolveWindow || channel_.unsent_packets() > 2 * kMostUnsentPackets) {
     log_error("frontend {}: more questions than its window holds", frontend_);
     return false;
   }
@@ -139,21 +141,27 @@ void FrontendLink::answer(std::uint64_t id, const Resolution& resolution) {
     refuse(id, resolution.mailboxes.error());
     return;
   }
+  if (channel_.unsent_packets() > kMostUnsentPackets) {
+    refuse(id, {Reason::overload, "too many answers wait to be read"});
+    return;
+  }
   const Clock::time_point now = Clock::now();
   std::vector<std::string> sealed;
-  sealed.reserve(resolution.mailboxes->size());
+  sealed.reserve(resolution.mailboxes->size());  // the message has views of them
+  Resolved message{.id = id};
   std::size_t size = kPayloadRest;
   for (const ResolvedMailbox& mailbox : *resolution.mailboxes) {
     sealed.push_back(tickets_.issue(mailbox, now));
-    size += 2 * sizeof(std::uint32_t) + sealed.back().size() + mailbox.delivered_to.size();
-  }
-  if (size > Channel::kMaxPayload) {
-    refuse(id, {Reason::alias_limit, "the recipient has more mailboxes than one answer holds"});
-    return;
-  }
-  Resolved message{.id = id};
-  for (std::size_t i = 0; i < sealed.size(); ++i) {
-    message.targets.push_back({sealed[i], (*resolution.mailboxes)[i].delivered_to});
+    const std::size_t takes =
+        2 * sizeof(std::uint32_t) + sealed.back().size() + mailbox.delivered_to.size();
+    if (size + takes > Channel::kMaxPayload) {
+      message.goes_on = true;
+      channel_.send(message);
+      message = Resolved{.id = id};
+      size = kPayloadRest;
+    }
+    size += takes;
+    message.targets.push_back({sealed.back(), mailbox.delivered_to});
   }
   channel_.send(message);
 }

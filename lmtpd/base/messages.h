@@ -179,14 +179,16 @@ struct Target {
   static void fields(auto& self, auto&& field) { field(self.ticket, self.delivered_to); }
 };
 
+// More mailboxes than a message holds come in several messages, in order.
 struct Resolved {
   static constexpr MessageType kType = MessageType::resolved;
   std::uint64_t id = 0;
   std::vector<Target> targets;            // one at least, or none and:
   Reason reason = Reason::lookup_failed;  // why
   std::string_view text;
+  bool goes_on = false;  // the next message of this id has further targets
   static void fields(auto& self, auto&& field) {
-    field(self.id, self.targets, self.reason, self.text);
+    field(self.id, self.targets, self.reason, self.text, self.goes_on);
   }
 };
 

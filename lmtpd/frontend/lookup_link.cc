@@ -60,23 +60,24 @@ bool LookupLink::take_resolved(const Frame& frame) {
   // A late answer is no fault: its request was answered at the deadline, and ids are not used
   // again.
   if (found == sent_.end()) return message->id < next_id_;
-  const Request request = std::move(found->second);
-  sent_.erase(found);
-  if (message->targets.empty()) {
-    answer(request, fail(message->reason, std::string(message->text)));
-    return true;
-  }
-  std::vector<session::Mailbox> mailboxes;
+  std::optional<Error> failure;
+  if (message->targets.empty()) failure = Error{message->reason, std::string(message->text)};
   for (const Target& target : message->targets) {
     const std::optional<Ticket> ticket = read_ticket(target.ticket);
-    if (!ticket) break;
-    mailboxes.push_back(
+    if (!ticket) {
+      failure = Error{Reason::lookup_failed, "lookup made a malformed ticket"};
+      break;
+    }
+    found->second.mailboxes.push_back(
         {std::string(target.ticket), ticket->path.value(), std::string(target.delivered_to)});
   }
-  if (mailboxes.size() == message->targets.size()) {
-    answer(request, std::move(mailboxes));
+  if (!failure && message->goes_on) return true;
+  Request request = std::move(found->second);
+  sent_.erase(found);
+  if (failure) {
+    answer(request, tl::unexpected(*std::move(failure)));
   } else {
-    answer(request, fail(Reason::lookup_failed, "lookup made a malformed ticket"));
+    answer(request, std::move(request.mailboxes));
   }
   return true;
 }

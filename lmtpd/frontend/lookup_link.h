@@ -69,7 +69,8 @@ class LookupLink final : public EventChannel::Owner {
     std::uint64_t connection;
     std::uint64_t request;
     Clock::time_point deadline;
-    std::string address;  // until it is sent
+    std::string address;                           // until it is sent
+    std::vector<session::Mailbox> mailboxes = {};  // so far
   };
   void on_packet(EventChannel& channel, Packet& packet) override;
   // False: it was not asked for.

@@ -59,6 +59,36 @@ TEST_F(LookupLinks, SendAllOfOneTurnInOnePacketAndAnswerById) {
   EXPECT_EQ(answers_[1].mailboxes.error().reason, Reason::unknown_user);
 }
 
+TEST_F(LookupLinks, PutTogetherWhatComesInSeveralMessages) {
+  link_.connect(lookup_.open());
+  link_.resolve(7, 1, "list@d.org");
+  link_.resolve(8, 1, "broken@d.org");
+  run_loop(base_.get());
+  const std::vector<Resolve> asked = lookup_.receive<Resolve>();
+  ASSERT_EQ(asked.size(), 2U);
+  const std::uint64_t list = asked[0].id;
+  const std::uint64_t broken = asked[1].id;
+  const std::string ticket = seal_ticket(
+      make_ticket_key(),
+      {MailboxOwner{Uid(1001), Gid(1001)}, *MailboxPath::parse("d.org/b/"), Clock::now()});
+  lookup_.send(Resolved{.id = list, .targets = {{ticket, "a"}, {ticket, "b"}}, .goes_on = true});
+  lookup_.send(Resolved{.id = broken, .targets = {{ticket, "a"}}, .goes_on = true});
+  run_loop(base_.get());
+  EXPECT_TRUE(answers_.empty());
+  lookup_.send(Resolved{.id = broken, .targets = {{"junk", "b"}}, .goes_on = true});
+  lookup_.send(Resolved{.id = broken, .targets = {{ticket, "c"}}});
+  lookup_.send(Resolved{.id = list, .targets = {{ticket, "c"}}});
+  run_loop(base_.get());
+  ASSERT_EQ(answers_.size(), 2U);
+  EXPECT_EQ(answers_[0].mailboxes.error().reason, Reason::lookup_failed);
+  ASSERT_TRUE(answers_[1].mailboxes);
+  std::string delivered_to;
+  for (const session::Mailbox& mailbox : *answers_[1].mailboxes)
+    delivered_to += mailbox.delivered_to;
+  EXPECT_EQ(delivered_to, "abc");
+  EXPECT_EQ(lost_, 0);
+}
+
 TEST_F(LookupLinks, FailWhatIsUnderWayWhenLookupIsLostAndGoOnWithANewOne) {
   link_.connect(lookup_.open());
   link_.resolve(1, 1, "a@d.org");

@@ -1,8 +1,11 @@
 #include "lookup/role.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <optional>
 
 #include "lmtpd/base/messages.h"
@@ -23,6 +26,7 @@ class LookupRole : public testing::Test {
       uid_.add(address, "1001");
       gid_.add(address, "1002");
     }
+    resolver_.virtual_alias_maps = {&alias_};
     resolver_.virtual_mailbox_maps = {&mailbox_};
     resolver_.virtual_uid_maps = {&uid_};
     resolver_.virtual_gid_maps = {&gid_};
@@ -58,6 +62,7 @@ class LookupRole : public testing::Test {
     Reason reason;
     std::string text;
     std::vector<std::pair<std::string, std::string>> targets;  // ticket, delivered_to
+    bool goes_on;
   };
   std::vector<Received> receive(Channel& frontend) {
     std::vector<Received> all;
@@ -66,12 +71,36 @@ class LookupRole : public testing::Test {
       for (const Frame& frame : packet_.frames()) {
         const auto message = decode<Resolved>(frame.payload);
         EXPECT_TRUE(message);
-        Received one{message->id, message->reason, std::string(message->text), {}};
+        Received one{
+            message->id, message->reason, std::string(message->text), {}, message->goes_on};
         for (const Target& target : message->targets) {
           one.targets.emplace_back(target.ticket, target.delivered_to);
         }
         all.push_back(std::move(one));
       }
+    }
+    return all;
+  }
+  // An alias with so many mailboxes, whose paths have about so many octets.
+  void add_list(const std::string& name, int mailboxes, std::size_t path_size) {
+    for (int i = 0; i < mailboxes; ++i) {
+      const std::string member = fmt::format("{}{}@d.org", name, i);
+      alias_.add(name + "@d.org", member);
+      std::string path = member + "/";
+      while (path.size() < path_size) path += std::string(199, 'x') + "/";
+      mailbox_.add(member, path);
+      uid_.add(member, "1001");
+      gid_.add(member, "1002");
+    }
+  }
+  // As long as more comes.
+  std::vector<Received> receive_all(Channel& frontend) {
+    std::vector<Received> all;
+    for (std::size_t before = 1; before > 0;) {
+      turn();
+      std::vector<Received> more = receive(frontend);
+      before = more.size();
+      std::move(more.begin(), more.end(), std::back_inserter(all));
     }
     return all;
   }
@@ -111,7 +140,7 @@ class LookupRole : public testing::Test {
   NoCache cache_;
   const Counters counters_ = *Counters::map(*make_counter_page(), Counters::Access::read);
   ResolverSettings resolver_;
-  FakeTable mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
+  FakeTable alias_{"fake:alias"}, mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
   EventBasePtr base_{event_base_new()};
   FakeTable passwords_{"fake:password"};
   Authenticator authenticator_{
@@ -186,6 +215,49 @@ TEST_F(LookupRole, AsksForAllRecipientsOfAPacketAtOnceAndAnswersInOnePacket) {
   EXPECT_EQ(rounds.played(), 2);
   EXPECT_EQ(receive(*frontend).size(), 50U);
   EXPECT_EQ(packets_, 1);
+}
+
+TEST_F(LookupRole, AnswersWithAsManyMailboxesAsTheExpansionLimitAllows) {
+  add_list("list", 1000, 1000);
+  const auto frontend = introduce(0);
+  send(*frontend, Resolve{5, "list@d.org"});
+  const std::vector<Received> answers = receive_all(*frontend);
+  ASSERT_GT(answers.size(), 1U);
+  std::vector<std::string> delivered_to;
+  for (const Received& answer : answers) {
+    EXPECT_EQ(answer.id, 5U);
+    EXPECT_EQ(answer.goes_on, &answer != &answers.back());
+    for (const auto& [ticket, address] : answer.targets) {
+      EXPECT_TRUE(read_ticket(ticket));
+      delivered_to.push_back(address);
+    }
+  }
+  ASSERT_EQ(delivered_to.size(), 1000U);
+  EXPECT_EQ(delivered_to.front(), "list0@d.org");
+  EXPECT_EQ(delivered_to.back(), "list999@d.org");
+}
+
+// It has asked for all in one packet, and could not have read any before.
+TEST_F(LookupRole, DefersRecipientsWhoseAnswersWouldPileUp) {
+  constexpr std::uint64_t kAsked = 60;
+  add_list("list", 300, 3800);
+  const auto frontend = introduce(0);
+  for (std::uint64_t id = 0; id < kAsked; ++id) frontend->send(Resolve{id, "list@d.org"});
+  EXPECT_EQ(frontend->flush(), Channel::Status::ok);
+  std::size_t resolved = 0;
+  std::size_t deferred = 0;
+  for (const Received& answer : receive_all(*frontend)) {
+    if (answer.targets.empty()) {
+      EXPECT_EQ(answer.reason, Reason::overload);
+      ++deferred;
+    } else if (!answer.goes_on) {
+      ++resolved;
+    }
+  }
+  EXPECT_GT(resolved, 0U);
+  EXPECT_GT(deferred, 0U);
+  EXPECT_EQ(resolved + deferred, kAsked);
+  EXPECT_FALSE(is_closed(*frontend));
 }
 
 TEST_F(LookupRole, HasAWorkerStartedForAValidTicket) {
