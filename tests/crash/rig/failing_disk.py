@@ -27,7 +27,7 @@ if __name__ == "__main__":  # in the guest: the packages are not on the path yet
 
 from testsite.directory import SiteDirectory, wait_until  # noqa: E402
 
-from .gate import Gate, Verdict  # noqa: E402
+from .gate import Gate, Verdict, largest_group  # noqa: E402
 from .load import Load, stored_copies  # noqa: E402
 from .mailsite import MailSite  # noqa: E402
 from .mounts import loop_device, mount, unmount  # noqa: E402
@@ -61,18 +61,28 @@ FAILURES = {
     "ext4-shutdown": Failure(ORDERED, "", shut_down),
     "xfs-shutdown": Failure(XFS, "", shut_down),
 }
+
+
 class Deliveries(NamedTuple):
-    before: list  # recipients of mail that is there when the file system fails
-    lists: list   # a connection for each; their recipients get a message each
+    before: list     # recipients of mail that is there when the file system fails
+    start: Callable  # of a Load: what is delivered then
     fails_from_published: bool  # only syncs count that come when something is in new/
-    most: int     # failures, one at each sync in turn
+    most: int        # failures, one at each sync in turn
+    group: int = 0   # of messages for first.example: its worker has no threads, and takes them as one
 
 
+def _each_alone(recipients):
+    return lambda load: load.at_once("during", [[recipient] for recipient in recipients])
+
+
+_ONE = ["u1@first.example"]
 _SIX = [f"u{number}@{domain}" for number in (1, 2) for domain in DOMAINS]
+_GROUP = [f"u{number}@first.example" for number in (1, 2, 3)]
 LOADS = {
-    "lone": Deliveries(["u1@first.example"], [["u1@first.example"]], False, 20),
-    "new": Deliveries(["u1@first.example"], [["u2@second.example"]], False, 20),
-    "group": Deliveries(_SIX, [[recipient] for recipient in _SIX], True, 4),
+    "lone": Deliveries(_ONE, _each_alone(_ONE), False, 20),
+    "new": Deliveries(_ONE, _each_alone(["u2@second.example"]), False, 20),
+    "at once": Deliveries(_SIX, _each_alone(_SIX), True, 4),
+    "group": Deliveries(_GROUP, lambda load: load.start_to_all("during", _GROUP), True, 4, len(_GROUP)),
 }
 
 
@@ -81,6 +91,7 @@ class Finding(NamedTuple):
     failure: str
     load: str
     sync: str         # which it was
+    group: int        # the most messages that one thread had at once
     published: int    # of the messages, in new/ when the file system failed
     acknowledged: int
     replies: list     # other than 250
@@ -90,6 +101,7 @@ class Finding(NamedTuple):
 # In a guest, which may be slow: only what comes between publishing and the last sync.
 GUEST_LOADS = {
     "lone": LOADS["lone"]._replace(fails_from_published=True),
+    "at once": LOADS["at once"]._replace(most=1),
     "group": LOADS["group"]._replace(most=2),
 }
 
@@ -106,7 +118,7 @@ def fail_at_every_sync(site, failure, load, loads=LOADS):
 def _fail_at(site, failure, load_name, deliveries, step):
     """None if there are fewer syncs than `step`."""
     file_system, options, happen = FAILURES[failure]
-    directory = site.make(f"{failure}-{load_name}-{step}")
+    directory = site.make(f"{failure}-{load_name}-{step}".replace(" ", "-"))
     base = site.make(directory.name + "/mail")
     disk = directory / "disk"
     with open(disk, "wb") as file:
@@ -121,7 +133,7 @@ def _fail_at(site, failure, load_name, deliveries, step):
             unmount(base)
         if found is None:
             return None
-        mailsite, load, sync, published = found
+        mailsite, load, sync, group, published = found
         mount(device, base, file_system.kind)
         try:
             copies = stored_copies(mailsite, load.sent)
@@ -132,28 +144,32 @@ def _fail_at(site, failure, load_name, deliveries, step):
     lost = [f"{key} for {recipient}" for recipient, key, _ in load.acknowledged
             if (mailsite.users[recipient].mailbox, key) not in present]
     after = [acknowledged for acknowledged in load.acknowledged if not acknowledged.key.startswith("before")]
-    return Finding(failure, load_name, sync, published, len(after),
+    return Finding(failure, load_name, sync, group, published, len(after),
                    [reply for _, _, reply in load.refused], lost)
 
 
 def _under_load(site, base, name, deliveries, step, happen):
-    mailsite = MailSite(site, base, DOMAINS, names=2, name=name + "/lmtpd")
+    mailsite = MailSite(site, base, DOMAINS, names=len(_GROUP), name=name + "/lmtpd")
     load = Load(mailsite, [], random.Random(step))
     with Gate(site.path) as gate:
         mailsite.daemon.start(wrapper=gate.wrapper)
         try:
             _let_workers_know(load, deliveries.before)
+            if deliveries.group:
+                mailsite.daemon.take_threads(DOMAINS["first.example"])
             before = _count_new(mailsite)
             passed = 0
+            calls = []
 
-            def decide(_):
+            def decide(call):
                 nonlocal passed
+                calls.append(call)
                 if passed or not deliveries.fails_from_published or _count_new(mailsite) > before:
                     passed += 1
                 return Verdict.HOLD if passed >= step else Verdict.PASS
 
             gate.release(decide)
-            running = load.at_once("during", deliveries.lists)
+            running = deliveries.start(load)
             call = wait_until(lambda: gate.held() or running.over(), "a sync, or the end of the deliveries", 120)
             if call is True:
                 running.wait()
@@ -165,16 +181,17 @@ def _under_load(site, base, name, deliveries, step, happen):
         finally:
             mailsite.kill()
     where = os.path.relpath(call.path, base) if call.path else ""
-    return mailsite, load, f"{call.name} {where}", published
+    return mailsite, load, f"{call.name} {where}", largest_group(calls), published
 
 
 def _let_workers_know(load, recipients):
-    """Workers run, mailboxes are there, and their chains are known to be synced: see maildir/chain.h."""
-    load.to_all("before", recipients)
+    """Workers run, without threads as yet, mailboxes are there, and their chains are known to be synced: see
+    maildir/chain.h."""
+    load.lone("before", recipients)
     made = max((load.mailsite.mail_base / load.mailsite.users[recipient].mailbox).stat().st_ctime
                for recipient in recipients)
     wait_until(lambda: time.time() > made + 0.1, "the mailboxes' ctimes are settled")
-    load.to_all("before", recipients)
+    load.lone("before", recipients)
 
 
 def _count_new(mailsite):

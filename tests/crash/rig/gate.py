@@ -1,12 +1,13 @@
 """Each sync that the daemon asks for, held, dropped or passed on: seccomp_unotify(2).
 
 A filter that the daemon and all its children inherit reports fsync, fdatasync, syncfs and sync to the
-Gate before the kernel acts. What asks waits meanwhile; it can be killed. So the rig knows no pattern of
-the daemon's: it sees the syncs of every role, in their order.
+Gate before the kernel acts, and sync_file_range, which shows a group. What asks waits meanwhile; it can be
+killed. So the rig knows no pattern of the daemon's: it sees the syncs of every role, in their order.
 
 As a program: gate.py SOCKET COMMAND...  puts itself under the gate that listens there, and executes COMMAND.
 """
 
+import collections
 import ctypes
 import enum
 import fcntl
@@ -21,8 +22,10 @@ import threading
 from typing import NamedTuple
 
 _CALLS = {
-    "x86_64": (0xC000003E, 317, {74: "fsync", 75: "fdatasync", 162: "sync", 306: "syncfs"}),
-    "aarch64": (0xC00000B7, 277, {82: "fsync", 83: "fdatasync", 81: "sync", 267: "syncfs"}),
+    "x86_64": (0xC000003E, 317, {74: "fsync", 75: "fdatasync", 162: "sync", 277: "sync_file_range",
+                                 306: "syncfs"}),
+    "aarch64": (0xC00000B7, 277, {82: "fsync", 83: "fdatasync", 81: "sync", 84: "sync_file_range",
+                                  267: "syncfs"}),
 }
 _ARCHITECTURE, _SYS_SECCOMP, _NAMES = _CALLS[platform.machine()]
 
@@ -45,10 +48,21 @@ class Verdict(enum.Enum):
 
 class Call(NamedTuple):
     id: int
-    pid: int
+    pid: int   # of the thread
     name: str
     path: str  # what is to be synced; "" for sync(2)
     is_directory: bool
+
+
+def largest_group(calls):
+    """How many messages one thread had at once, of `calls` in their order: it starts the write-out of each before
+    it syncs the first, and of a lone message's it does not. 0: there was no group."""
+    started = collections.Counter()
+    largest = 0
+    for call in calls:
+        started[call.pid] = started[call.pid] + 1 if call.name == "sync_file_range" else 0
+        largest = max(largest, started[call.pid])
+    return largest
 
 
 class Gate:

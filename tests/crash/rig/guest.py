@@ -74,7 +74,7 @@ def make_initramfs(site, build):
     (modules,) = KERNEL.glob("lib/modules/*")
     for name in MODULES:
         _add(root, modules / name, pathlib.Path("/modules") / pathlib.Path(name).name)
-    programs = [pathlib.Path(shutil.which(name)) for name in ("busybox", "mkfs.ext4", "mkfs.xfs")]
+    programs = [pathlib.Path(shutil.which(name)) for name in ("busybox", "mkfs.ext4", "mkfs.xfs", "prlimit")]
     shutil.copy2(programs[0], root / "bin" / "busybox")
     copied = [_add(root, path, path) for path in programs]
     copied += _add_daemon(root, build) + _add_python(root)

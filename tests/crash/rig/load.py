@@ -62,23 +62,29 @@ class Load:
             self.send(client, recipients, self.message(name, size))
 
     def at_once(self, name, lists, size=3000):
-        """A connection for each list of recipients, which get their messages one after the other. Ends
-        early where the daemon does."""
-        work = [[(recipient, self.message(name, size)) for recipient in recipients] for recipients in lists]
+        """A connection for each list of recipients, which get their messages one after the other."""
+        return self._start([[([recipient], self.message(name, size)) for recipient in recipients]
+                            for recipients in lists])
+
+    def start_to_all(self, name, recipients, size=3000):
+        return self._start([[(recipients, self.message(name, size))]])
+
+    def _start(self, work):
+        """A connection for each list of (recipients, key), which ends early where the daemon does."""
         failed = []
 
-        def run(jobs):
+        def run(transactions):
             try:
                 with self.mailsite.daemon.client() as client:
-                    for recipient, key in jobs:
-                        self.send(client, [recipient], key)
+                    for recipients, key in transactions:
+                        self.send(client, recipients, key)
             except OSError:
                 pass  # killed: nothing was acknowledged that was not noted
             except BaseException as error:
                 failed.append(error)
                 raise
 
-        threads = [threading.Thread(target=run, args=(jobs,)) for jobs in work]
+        threads = [threading.Thread(target=run, args=(transactions,)) for transactions in work]
         for thread in threads:
             thread.start()
         return Running(threads, failed)

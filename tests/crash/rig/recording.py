@@ -8,7 +8,7 @@ import time
 
 from testsite.directory import wait_until
 
-from .gate import Gate, Verdict
+from .gate import Gate, Verdict, largest_group
 from .load import Load, stored_copies
 from .image import Promise
 from .mailsite import MailSite
@@ -18,6 +18,12 @@ from .write_log import Disk
 
 DOMAINS = {"first.example": 3001, "second.example": 3002, "third.example": 3003}
 SECOND = "second.example"
+# A domain whose directory is its uid's own: the worker makes its mailboxes, and syncs directory by directory. All
+# else is made by the helper of master's, is root's, and is synced by syncfs(2).
+OWNED, OWNED_UID = "owned.example", 3004
+MOST_THREADS = 32  # of a worker: see lmtpd/delivery/main.cc
+MANY = MOST_THREADS + 8
+NAMES = MANY + 1  # users of a domain; the last of them gets no mail while it is recorded
 
 
 class Recording:
@@ -45,13 +51,16 @@ def record(site, directory, file_systems, workload, seed, **parameters):
     """`file_systems`: of the mail base, and of what is mounted at SECOND below it, if that is another."""
     base = directory / "mail"
     base.mkdir()
-    mailsite = MailSite(site, base, DOMAINS, **parameters)
+    mailsite = MailSite(site, base, {**DOMAINS, OWNED: OWNED_UID}, NAMES, **parameters)
     with contextlib.ExitStack() as stack:
         recorders = [stack.enter_context(Recorder(file_systems[0], directory, "disk0", base))]
         belows = [""]
+        (base / OWNED).mkdir(mode=0o700)
+        os.chown(base / OWNED, OWNED_UID, OWNED_UID)
         if len(file_systems) == 2:
             (base / SECOND).mkdir(mode=0o711)
-            sync_file_system(base)
+        sync_file_system(base)
+        if len(file_systems) == 2:
             recorders.append(stack.enter_context(Recorder(file_systems[1], directory, "disk1", base / SECOND)))
             belows.append(SECOND)
         load = Load(mailsite, recorders, random.Random(seed))
@@ -88,6 +97,7 @@ def every_kind(load, directory):
     daemon.stop()
     with Gate(directory) as gate:
         daemon.start(wrapper=gate.wrapper)
+        _groups(load, gate)
         _commits_between(load, gate)
         gate.release()
         daemon.stop()
@@ -109,6 +119,36 @@ def _kill_under_load(load):
     wait_until(lambda: len(load.acknowledged) > have + 6, "deliveries before the daemon is killed")
     load.mailsite.kill()
     running.wait()
+
+
+def _groups(load, gate):
+    """More recipients than a worker has threads, in mailboxes that it makes; and a worker without threads."""
+    calls = _seen(gate)
+    load.to_all("owned", [f"u{number}@{OWNED}" for number in range(1, MANY + 1)])
+    assert largest_group(calls) > 1, calls
+    base = load.mailsite.mail_base
+    synced = {call.path for call in calls if call.name == "fsync" and call.is_directory}
+    assert {str(base), str(base / OWNED), str(base / OWNED / "mails")} <= synced, synced
+    assert not any(call.name == "syncfs" for call in calls), calls
+
+    load.lone("alone", ["u1@first.example"])
+    load.mailsite.daemon.take_threads(DOMAINS["first.example"])
+    calls = _seen(gate)
+    recipients = [f"u{number}@first.example" for number in range(1, 5)]
+    load.to_all("grouped", recipients)
+    assert largest_group(calls) == len(recipients), calls
+
+
+def _seen(gate):
+    """The list of what passes from here on."""
+    calls = []
+
+    def decide(call):
+        calls.append(call)
+        return Verdict.PASS
+
+    gate.decide = decide
+    return calls
 
 
 def _commits_between(load, gate):

@@ -148,6 +148,13 @@ class Lmtpd:
                 return pid
         return None
 
+    def take_threads(self, uid):
+        """From here on the worker of that uid starts no thread: it takes all that waits as one group. Those that
+        it has stay."""
+        # As the owner, who may do that without a capability.
+        subprocess.run(["prlimit", f"--pid={self.worker(uid)}", "--nproc=1:1"], user=uid, group=uid,
+                       extra_groups=[], check=True)
+
     # ---- the log
 
     def log_text(self):
