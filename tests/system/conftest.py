@@ -57,6 +57,14 @@ def mail_base(site):
     return site.make("home", mode=0o711)
 
 
+@pytest.fixture(scope="module")
+def readable_mail_base(mail_base):
+    """It may be opened, and so synced, by workers."""
+    mail_base.chmod(0o755)
+    yield mail_base
+    mail_base.chmod(0o711)
+
+
 @pytest.fixture(scope="session")
 def tables(site, postgres):
     return Tables(site.make("tables"), postgres)

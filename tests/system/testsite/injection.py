@@ -1,5 +1,6 @@
 """What a system call's failure is to the client, and which calls can be made to fail."""
 
+import collections
 import re
 
 STORED = (250, "2.0.0")
@@ -15,11 +16,16 @@ REPLY = {
 
 
 def numbers(calls, name, where=""):
-    """The place of each call whose arguments match among those of its name, from 1: strace's when=."""
-    named = [call for call in calls if call.name == name]
-    found = [count for count, call in enumerate(named, 1) if re.search(where, call.arguments)]
+    """The places of the calls whose arguments match, among those of its name in one thread, from 1: strace's when=."""
+    found = set()
+    counts = collections.Counter()
+    for call in calls:
+        if call.name == name:
+            counts[call.pid] += 1
+            if re.search(where, call.arguments):
+                found.add(counts[call.pid])
     assert found, f"no {name} {where} was seen"
-    return found
+    return sorted(found)
 
 
 def codes(replies):

@@ -1,5 +1,6 @@
 """What processes asked of the kernel, in order: strace(1) attached to them, and its output parsed."""
 
+import os
 import re
 import signal
 import subprocess
@@ -91,9 +92,13 @@ def parse(text):
 def _statuses(pid):
     """/proc's of each thread; none of a process that has ended."""
     statuses = []
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return statuses
+    for thread in threads:
         try:
-            statuses.append(status.read_text())
+            statuses.append(Path(f"/proc/{pid}/task/{thread}/status").read_text())
         except (FileNotFoundError, ProcessLookupError):
             continue
     return statuses
