@@ -50,7 +50,7 @@ def deaths(make):
     return found
 
 
-@pytest.mark.parametrize("name", ["lone"])
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_the_worker_is_killed(name, deaths, make):
     scenario = SCENARIOS[name]
     for call, place in deaths[name]:
