@@ -1,7 +1,7 @@
 """What must be true of the disks that a power cut left.
 
 The file systems mount. Each message that had been acknowledged is in its recipient's new/, once, with its
-octets, owner and mode. Whatever else is in new/ is whole.
+octets, owner and mode, and so are the mailbox and the directories above it. Whatever else is in new/ is whole.
 """
 
 import collections
@@ -98,9 +98,10 @@ class Images:
 class Promise:
     """What was acknowledged at which moment, and how each message looks."""
 
-    def __init__(self, users, copies, acknowledged):
-        self._mailboxes = {user.mailbox: user for user in users.values()}
-        self._users = users
+    def __init__(self, mailsite, copies, acknowledged):
+        self._users = mailsite.users
+        self._mailboxes = {user.mailbox: user for user in self._users.values()}
+        self._directories = {address: mailsite.directories(user) for address, user in self._users.items()}
         self._copies = copies
         self._acknowledged = acknowledged
 
@@ -119,16 +120,30 @@ class Promise:
                 present[mailbox, copy.key] += 1
                 if (info.st_uid, info.st_gid, info.st_mode) != (user.uid, user.uid, stat.S_IFREG | 0o600):
                     found.append(("owner or mode", f"{mailbox}/new/{name}: {info}"))
-        for recipient, key, since in self._acknowledged:
-            if any(now < then for now, then in zip(moment, since)):
-                continue
+        due = [(recipient, key) for recipient, key, since in self._acknowledged
+               if all(now >= then for now, then in zip(moment, since))]
+        for recipient, key in due:
             place = (self._users[recipient].mailbox, key)
             if place in broken:
                 found.append(("corrupt", f"{key} for {recipient}"))
             elif present[place] == 0:
                 found.append(("lost", f"{key} for {recipient}"))
+        found += self._examine_directories(base, {recipient for recipient, _ in due})
         found += [("twice", f"{key} in {mailbox}") for (mailbox, key), count in present.items() if count > 1]
         return found
+
+    def _examine_directories(self, base, recipients):
+        expected = {}
+        for recipient in recipients:
+            expected.update(self._directories[recipient])
+        for path, owner_and_mode in expected.items():
+            try:
+                info = os.stat(os.path.join(base, path))
+            except FileNotFoundError:
+                yield "lost", f"the directory {path}"
+                continue
+            if (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) != owner_and_mode:
+                yield "owner or mode", f"the directory {path}: {info}"
 
 
 def _new(mailbox):

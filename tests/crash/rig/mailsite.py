@@ -15,10 +15,12 @@ class User(NamedTuple):
 
 
 class MailSite:
-    """`domains` maps a domain to its uid; its mailboxes are DOMAIN/mails/NAME, for names up to `names`."""
+    """`domains` maps a domain to its uid; its mailboxes are DOMAIN/mails/NAME, for names up to `names`. `owned`
+    are those whose directory is there, and their uid's own."""
 
-    def __init__(self, site, mail_base, domains, names=16, name="lmtpd", programs=None, **parameters):
+    def __init__(self, site, mail_base, domains, names=16, name="lmtpd", owned=(), programs=None, **parameters):
         self.mail_base = mail_base
+        self.owned = owned
         self.users = {}
         for domain, uid in domains.items():
             for number in range(1, names + 1):
@@ -34,6 +36,14 @@ class MailSite:
             "virtual_gid_maps": self._table(directory, "gids", lambda user: str(user.uid)),
             **parameters,
         }, name=name, programs=programs)
+
+    def directories(self, user):
+        """{path below the mail base: (uid, gid, mode)} of the mailbox, its folders, and what is above it."""
+        parts = user.mailbox.split("/")
+        above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+        own, of_root = (user.uid, user.uid, 0o700), (0, 0, 0o711)
+        return {**dict.fromkeys(above, own if parts[0] in self.owned else of_root),
+                **dict.fromkeys([user.mailbox, *(f"{user.mailbox}/{name}" for name in ("tmp", "new", "cur"))], own)}
 
     def _table(self, directory, name, value):
         path = directory / name

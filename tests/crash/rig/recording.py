@@ -22,7 +22,7 @@ SECOND = "second.example"
 # else is made by the helper of master's, is root's, and is synced by syncfs(2).
 OWNED, OWNED_UID = "owned.example", 3004
 MOST_THREADS = 32  # of a worker: see lmtpd/delivery/main.cc
-MANY = MOST_THREADS + 8
+MANY = MOST_THREADS + 4
 NAMES = MANY + 1  # users of a domain; the last of them gets no mail while it is recorded
 
 
@@ -51,7 +51,7 @@ def record(site, directory, file_systems, workload, seed, **parameters):
     """`file_systems`: of the mail base, and of what is mounted at SECOND below it, if that is another."""
     base = directory / "mail"
     base.mkdir()
-    mailsite = MailSite(site, base, {**DOMAINS, OWNED: OWNED_UID}, NAMES, **parameters)
+    mailsite = MailSite(site, base, {**DOMAINS, OWNED: OWNED_UID}, NAMES, owned=(OWNED,), **parameters)
     with contextlib.ExitStack() as stack:
         recorders = [stack.enter_context(Recorder(file_systems[0], directory, "disk0", base))]
         belows = [""]
@@ -62,6 +62,8 @@ def record(site, directory, file_systems, workload, seed, **parameters):
         sync_file_system(base)
         if len(file_systems) == 2:
             recorders.append(stack.enter_context(Recorder(file_systems[1], directory, "disk1", base / SECOND)))
+            (base / SECOND).chmod(0o711)
+            sync_file_system(base / SECOND)
             belows.append(SECOND)
         load = Load(mailsite, recorders, random.Random(seed))
         first = load.moment()
@@ -70,7 +72,7 @@ def record(site, directory, file_systems, workload, seed, **parameters):
             workload(load, site.path)
         finally:
             mailsite.daemon.stop()
-        promise = Promise(mailsite.users, stored_copies(mailsite, load.sent), load.acknowledged)
+        promise = Promise(mailsite, stored_copies(mailsite, load.sent), load.acknowledged)
         assert load.acknowledged and not load.refused, load.refused
     places = [(recorder.file_system, Disk(recorder.log, recorder.file_system.size, directory, recorder.name),
                below) for recorder, below in zip(recorders, belows)]
