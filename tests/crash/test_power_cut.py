@@ -14,7 +14,7 @@ import pytest
 
 from rig import recorder
 from rig.cuts import plan
-from rig.image import Images, Verdicts
+from rig.image import Broken, Images, Verdicts
 from rig.recording import DOMAINS, NAMES, OWNED, every_kind, record
 from testsite import stored, wait_until
 
@@ -57,7 +57,7 @@ def look_at(recording, directory, verdicts, seed):
             with images.mounted(cut) as base:
                 verdicts.add(cut, recording.promise.examine(base, cut.moment))
         except images.DoesNotMount as error:
-            verdicts.add(cut, [("does not mount", str(error))])
+            verdicts.add(cut, [Broken("does not mount", str(error))])
             continue
         if number in afterlives:
             left = images.age_tmp(time.time() - TOO_OLD)

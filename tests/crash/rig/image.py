@@ -9,8 +9,16 @@ import contextlib
 import os
 import stat
 import subprocess
+from typing import NamedTuple
 
 from .mounts import loop_device, mount, mounted, unmount
+
+
+class Broken(NamedTuple):
+    """A promise that is, in one image."""
+    kind: str  # of Verdicts.KINDS
+    text: str
+    key: str = ""  # of the message, where it is one's
 
 
 class Verdicts:
@@ -29,10 +37,10 @@ class Verdicts:
 
     def add(self, cut, found):
         self.images[cut.kind] += 1
-        for kind in {kind for kind, _ in found}:
+        for kind in {each.kind for each in found}:
             self.broken[kind] += 1
-        for kind, text in found:
-            self.examples.setdefault(kind, f"{cut.kind} at {cut.moment}, flushed {cut.flushed}: {text}")
+        for each in found:
+            self.examples.setdefault(each.kind, f"{cut.kind} at {cut.moment}, flushed {cut.flushed}: {each.text}")
 
     def __str__(self):
         images = ", ".join(f"{count} {kind}" for kind, count in sorted(self.images.items()))
@@ -106,7 +114,7 @@ class Promise:
         self._acknowledged = acknowledged
 
     def examine(self, base, moment):
-        """[(kind, text)] of what is broken."""
+        """[Broken]"""
         found = []
         present = collections.Counter()  # (mailbox, key), whole
         broken = set()
@@ -115,21 +123,23 @@ class Promise:
                 copy = self._copies.get(mailbox, {}).get(name)
                 if copy is None or octets != copy.octets:
                     broken.add((mailbox, copy and copy.key))
-                    found.append(("partial", f"{mailbox}/new/{name}: {len(octets)} octets, not the message"))
+                    found.append(Broken("partial", f"{mailbox}/new/{name}: {len(octets)} octets, not the message",
+                                        copy.key if copy else ""))
                     continue
                 present[mailbox, copy.key] += 1
                 if (info.st_uid, info.st_gid, info.st_mode) != (user.uid, user.uid, stat.S_IFREG | 0o600):
-                    found.append(("owner or mode", f"{mailbox}/new/{name}: {info}"))
+                    found.append(Broken("owner or mode", f"{mailbox}/new/{name}: {info}", copy.key))
         due = [(recipient, key) for recipient, key, since in self._acknowledged
                if all(now >= then for now, then in zip(moment, since))]
         for recipient, key in due:
             place = (self._users[recipient].mailbox, key)
             if place in broken:
-                found.append(("corrupt", f"{key} for {recipient}"))
+                found.append(Broken("corrupt", f"{key} for {recipient}", key))
             elif present[place] == 0:
-                found.append(("lost", f"{key} for {recipient}"))
+                found.append(Broken("lost", f"{key} for {recipient}", key))
         found += self._examine_directories(base, {recipient for recipient, _ in due})
-        found += [("twice", f"{key} in {mailbox}") for (mailbox, key), count in present.items() if count > 1]
+        found += [Broken("twice", f"{key} in {mailbox}", key)
+                  for (mailbox, key), count in present.items() if count > 1]
         return found
 
     def _examine_directories(self, base, recipients):
@@ -140,10 +150,10 @@ class Promise:
             try:
                 info = os.stat(os.path.join(base, path))
             except FileNotFoundError:
-                yield "lost", f"the directory {path}"
+                yield Broken("lost", f"the directory {path}")
                 continue
             if (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) != owner_and_mode:
-                yield "owner or mode", f"the directory {path}: {info}"
+                yield Broken("owner or mode", f"the directory {path}: {info}")
 
 
 def _new(mailbox):

@@ -105,6 +105,9 @@ def every_kind(load, directory):
         daemon.stop()
 
 
+OLD_MAILBOX = "lone"  # what the keys of lone_only's messages begin with that come into one
+
+
 def lone_only(load, wrapper):
     """One message after the other into one mailbox, until its chain of directories is no longer synced
     with them: see maildir/chain.h."""
@@ -112,7 +115,7 @@ def lone_only(load, wrapper):
     load.lone("first", ["u1@first.example"])
     made = (load.mailsite.mail_base / "first.example/mails/u1").stat().st_ctime
     wait_until(lambda: time.time() > made + 0.1, "the mailbox's ctime is settled")
-    load.lone("lone", ["u1@first.example"] * 4)
+    load.lone(OLD_MAILBOX, ["u1@first.example"] * 4)
 
 
 def _kill_under_load(load):
