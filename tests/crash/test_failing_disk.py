@@ -7,6 +7,7 @@ import pytest
 
 from conftest import missing
 from rig.failing_disk import FAILURES, GUEST_LOADS, LOADS, fail_at_every_sync
+from rig.gate import Verdict
 from rig.guest import KERNEL, run_in_guest
 
 
@@ -18,6 +19,8 @@ def assert_promise(findings):
         assert finding.group == LOADS[finding.load].group, finding
         if finding.load != "at once" and finding.published:
             assert finding.acknowledged == 0 and len(finding.replies) == finding.published, finding
+        if LOADS[finding.load].then is Verdict.DROP:
+            assert finding.replies and all("after the last sync" in reply for reply in finding.replies), finding
     # Else nothing was shown: a failure came between publishing and the last sync.
     assert any(finding.published and finding.replies for finding in findings)
 

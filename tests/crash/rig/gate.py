@@ -96,12 +96,12 @@ class Gate:
         with self._lock:
             return self._held[0][1] if self._held else None
 
-    def release(self, decide=lambda call: Verdict.PASS):
-        """What is held goes on; `decide` is for what comes."""
+    def release(self, decide=lambda call: Verdict.PASS, held=Verdict.PASS):
+        """What is held goes on, or is dropped; `decide` is for what comes."""
         with self._lock:
             self.decide = decide
             for listener, call in self._held:
-                _answer(listener, call.id, Verdict.PASS)
+                _answer(listener, call.id, held)
             self._held.clear()
 
     def _serve(self):
