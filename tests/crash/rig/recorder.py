@@ -36,7 +36,7 @@ WRITEBACK = FileSystem("ext4 data=writeback", "ext4", 64 * _MIB, _MAKE_EXT4, "da
                        "data=writeback")
 # nouuid: the image of a file system may be mounted beside another image of it.
 XFS = FileSystem("xfs", "xfs", 320 * _MIB, ["mkfs.xfs", "-q", "-K"], "", "nouuid")
-BTRFS = FileSystem("btrfs", "btrfs", 128 * _MIB, ["mkfs.btrfs", "-q", "-K"], "nodiscard,commit=1",
+BTRFS = FileSystem("btrfs", "btrfs", 256 * _MIB, ["mkfs.btrfs", "-q", "-K"], "nodiscard,commit=1",
                    "nodiscard")
 
 

@@ -23,6 +23,7 @@ SECOND = "second.example"
 OWNED, OWNED_UID = "owned.example", 3004
 MOST_THREADS = 32  # of a worker: see lmtpd/delivery/main.cc
 MANY = MOST_THREADS + 4
+MADE = 5  # mailboxes of a domain of master's helper, at most
 NAMES = MANY + 1  # users of a domain; the last of them gets no mail while it is recorded
 
 
