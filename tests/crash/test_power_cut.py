@@ -23,6 +23,7 @@ LONG = os.environ.get("LMTPD_CRASH_LONG") == "1"
 IMAGES = 4500 if LONG else 450  # at least, on each of the five
 RECORDINGS = 4 if LONG else 1
 SUBSETS = 100  # of a recording's unflushed writes, at least
+LEAST = {"prefix": 150, "flushed": 60, "subset": SUBSETS}  # images of a recording
 AFTERLIVES = 6  # images of a recording on which the daemon is started again
 
 TOO_OLD = 37 * 3600  # seconds; the worker removes files of 36 hours from tmp/
@@ -50,6 +51,8 @@ def test_what_was_acknowledged_survives_a_power_cut(site, file_systems):  # A14
     assert removed.staging > 0
     assert removed.in_tmp > 0 or [each.kind for each in file_systems] != ["ext4"]
     assert verdicts.total >= IMAGES
+    for kind, least in LEAST.items():
+        assert verdicts.images[kind] >= least * RECORDINGS, verdicts
 
 
 class Left(NamedTuple):

@@ -25,7 +25,7 @@ def plan(disks, moments, random, wanted=0, subsets=0):
     for flushed, same in states:
         cuts.append([Cut("flushed", same[-1], flushed, tuple(() for _ in disks))])
         cuts[-1] += [Cut("prefix", moment, flushed, _unflushed(disks, flushed, moment))
-                     for moment in same if moment != flushed]
+                     for moment in same if any(_unflushed(disks, flushed, moment))]
     seen = [{cut.unflushed for cut in group} for group in cuts]
     missing = max(subsets, wanted - sum(map(len, cuts)))
     fruitless = 0
@@ -44,15 +44,21 @@ def plan(disks, moments, random, wanted=0, subsets=0):
 
 
 def _by_flushes(disks, moments):
-    """[(entries that are durable on each disk, the moments at which that was so)]"""
+    """[(entries that are durable on each disk, the moments at which that was so)]. Flushes with nothing written
+    between them are one."""
     states = []
     for moment in moments:
         flushed = tuple(disk.last_flush(count) for disk, count in zip(disks, moment))
-        if states and states[-1][0] == flushed:
-            states[-1][1].append(moment)
-        else:
-            states.append((flushed, [moment]))
+        same = []
+        if states and not _is_written_between(disks, states[-1][0], flushed):
+            _, same = states.pop()
+        states.append((flushed, same))
+        same.append(moment)
     return states
+
+
+def _is_written_between(disks, first, second):
+    return any(entry.length for disk, begin, end in zip(disks, first, second) for entry in disk.entries[begin:end])
 
 
 def _unflushed(disks, flushed, moment):

@@ -89,7 +89,7 @@ def every_kind(load, directory):
     daemon = load.mailsite.daemon
     daemon.start()
     load.lone("lone", ["u1@first.example", "u1@second.example", "u1@first.example"])
-    load.at_once("group", [[f"u{number}@{domain}"] * 2 for number in (1, 2) for domain in DOMAINS]).wait()
+    load.at_once("at once", [[f"u{number}@{domain}"] for number in (1, 2) for domain in DOMAINS]).wait()
     load.at_once("new", [[f"u{number}@{domain}"] for number in (3, 4) for domain in DOMAINS]).wait()
     load.to_all("many", [f"u{number}@{domain}" for number in (1, 2, 3) for domain in DOMAINS])
     load.lone("memfd", ["u2@first.example"], 100 << 10)
