@@ -92,7 +92,7 @@ class Images:
 
     def age_tmp(self, ctime):
         """Gives the files in tmp/ of an ext4 image that is not mounted this ctime, which no system call can;
-        returns their paths, mounted. None on other file systems."""
+        returns their paths, mounted. On other file systems it does nothing, and returns []."""
         if [file_system.kind for file_system, _, _ in self._places] != ["ext4"]:
             return []
         with self.again() as base:

@@ -1,4 +1,8 @@
-"""LMTP clients that note what they were told, and how far the write logs were when they had read it."""
+"""LMTP clients that note what they were told, and how far the write logs were when they had read it.
+
+Read, not sent: what was written while the reply was on its way counts as written before it. So a 250 that is early by
+less than that is not found out.
+"""
 
 import base64
 import os

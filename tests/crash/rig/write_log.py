@@ -6,8 +6,9 @@ Format (dm-log-writes, as QEMU's blklogwrites writes it), little-endian, in sect
     entry       u64 sector, u64 sectors, u64 flags (1 flush, 2 FUA, 4 discard), u64 data length
                 one sector; then `sectors` sectors of data, none for a discard
 
-A completed flush makes all writes before it durable. Of the writes after it, a power cut keeps any
-subset; a write of several 4 KiB blocks may be torn between blocks.
+A flush makes all writes durable whose entries stand before its own; also one that was still in flight when the
+flush came, which a disk may lose: a file system that did not wait for its writes before it flushes would not be found
+out. Of the writes after it, a power cut keeps any subset; a write of several 4 KiB blocks may be torn between blocks.
 """
 
 import os
