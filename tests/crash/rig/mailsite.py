@@ -66,5 +66,10 @@ class MailSite:
 
 
 def _has_let_go(pid):
-    """Its files are closed: a zombie's are, those of a process without a program may not be."""
-    return status(pid).get("State", "Z")[0] in "ZX"
+    """Its files are closed: a zombie's are, those of a process without a program may not be, nor those of one whose
+    first thread is a zombie while others are still in the kernel."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return True
+    return all(status(f"{pid}/task/{thread}").get("State", "Z")[0] in "ZX" for thread in threads)
