@@ -8,7 +8,6 @@ of lmtpd's roles are made where they are missing. Needs root. Knows no pytest; b
 from .certificates import Authority
 from .daemon import Lmtpd
 from .directory import REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port, wait_until
-from .distance import Distance
 from .dovecot import PrivateDovecot, dovecot_hash
 from .exim import PrivateExim
 from .lmtp import Lmtp, Reply
@@ -16,12 +15,14 @@ from .maildir import Stored, stored
 from .pgbouncer import PrivatePgbouncer
 from .postfix import PrivatePostfix
 from .postgres import PrivatePostgres
+from .proxies import Distance, HoldingProxy
 from .slow_clients import SlowClients
 from .tables import Tables
 
 __all__ = [
     "Authority",
     "Distance",
+    "HoldingProxy",
     "Lmtp",
     "Lmtpd",
     "PrivateDovecot",
