@@ -34,6 +34,7 @@ class ScriptedServer:
         self.messages = []  # (recipients, text) of each transaction
         self.verbs = []
         self._end = threading.Event()
+        pathlib.Path(path).unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen(100)

@@ -15,7 +15,7 @@ COMPARE = pathlib.Path(__file__).resolve().parents[2] / "bench" / "compare"
 def compare(*arguments):
     return subprocess.run(
         ["/usr/bin/python3", COMPARE, "--build", BUILD, "--no-install", *arguments],
-        capture_output=True, text=True, timeout=240)
+        capture_output=True, text=True, timeout=500)
 
 
 @pytest.fixture(name="workdir")

@@ -21,7 +21,7 @@ def delivered_run(tmp_path):
             return subprocess.run(
                 ["/usr/bin/python3", VERIFY, *arguments, "--mailbox",
                  f"{self.base}/{{domain}}/{{local}}", self.ledger],
-                capture_output=True, text=True, timeout=60)
+                capture_output=True, text=True, timeout=300)
 
         def files(self):
             return sorted(self.base.glob("*/*/new/*"))
@@ -133,7 +133,7 @@ def cyrus_store(run, tmp_path):
         def verify(self):
             return subprocess.run(
                 ["/usr/bin/python3", VERIFY, "--cyrus", self.directories, run.ledger],
-                capture_output=True, text=True, timeout=60)
+                capture_output=True, text=True, timeout=300)
 
         def files(self):
             return sorted((tmp_path / "spool").glob("*/*."))

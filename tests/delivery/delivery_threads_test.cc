@@ -26,7 +26,7 @@ using testing::mailbox_path;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-constexpr std::chrono::seconds kPatience{20};
+constexpr std::chrono::seconds kPatience{60};
 
 // A disk whose syncs wait where the test has closed it, and which knows the groups that each thread
 // wrote: all messages of a group are written before its first sync.

@@ -25,7 +25,7 @@
 
 namespace lmtpd::testing {
 
-inline constexpr std::chrono::seconds kPatience{20};
+inline constexpr std::chrono::seconds kPatience{60};
 
 // One end of a channel, read a message at a time.
 class Peer {

@@ -154,7 +154,7 @@ control_socket = {0}/control
       if (status == Channel::Status::ok) return &packet;
       if (status == Channel::Status::closed) return nullptr;
       pollfd waited{channel.fd(), POLLIN, 0};
-      if (::poll(&waited, 1, 30'000) == 0) return nullptr;
+      if (::poll(&waited, 1, 60'000) == 0) return nullptr;
     }
   }
   void expect_ready() {

@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <random>
 #include <thread>
 
 namespace lmtpd::testing_support {
@@ -41,18 +42,22 @@ std::string find_programs() {
   return fmt::format("/usr/lib/postgresql/{}/bin", newest);
 }
 
+// Below those that the kernel gives to clients (ip_local_port_range): the server ends and binds it
+// again.
 int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    give_up("no free port");
+  std::random_device chance;
+  std::uniform_int_distribution<std::uint16_t> ports(10'000, 32'000);
+  for (int tries = 0; tries < 1000; ++tries) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(ports(chance));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    close(fd);
+    if (bound == 0) return ntohs(address.sin_port);
   }
-  close(fd);
-  return ntohs(address.sin_port);
+  give_up("no free port");
 }
 
 std::vector<pid_t> children_of(pid_t pid) {
@@ -139,7 +144,7 @@ void PrivatePostgres::start() {
              "autovacuum=off", "-c", "max_connections=50", "-c", "shared_buffers=16MB"});
   const std::string where = fmt::format("host={} port={} dbname=postgres", folder_, port_);
   for (int tries = 0; PQping(where.c_str()) != PQPING_OK; ++tries) {
-    if (tries == 1000 || waitpid(server_, nullptr, WNOHANG) == server_) {
+    if (tries == 3000 || waitpid(server_, nullptr, WNOHANG) == server_) {
       std::ifstream log(folder_ + "/log");
       give_up("does not start: " + std::string(std::istreambuf_iterator<char>(log), {}));
     }

@@ -1,6 +1,12 @@
+import pathlib
+import sys
+
 import pytest
 
-from harness import Master
+# What every test needs is among the parts of the system tests' site.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
+
+from harness import Master  # noqa: E402
 
 
 @pytest.fixture

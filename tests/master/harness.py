@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import time
 
+from testsite.directory import PATIENCE
+
 LMTPD = os.environ["LMTPD_PROGRAM"]
 FAKE_ROLE = os.environ["LMTPD_FAKE_ROLE"]
 
@@ -110,21 +112,21 @@ class Master:
             self.wait_log("ready:")
         return self
 
-    def run(self, *arguments, timeout=30):
+    def run(self, *arguments):
         """To its end; for -t, -n and starts that fail."""
         process = subprocess.Popen([str(self.program), "-c", str(self.config), *arguments],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         self.process = process
-        self.until(lambda: process.poll() is not None, timeout)
+        self.until(lambda: process.poll() is not None)
         out, err = process.communicate()
         return process.returncode, out, err
 
     def signal(self, number):
         os.kill(self.process.pid, number)
 
-    def wait(self, timeout=20):
-        self.until(lambda: self.process.poll() is not None, timeout)
+    def wait(self):
+        self.until(lambda: self.process.poll() is not None)
         return self.process.returncode
 
     def stop(self):
@@ -143,7 +145,7 @@ class Master:
             role.connection.close()
         self.observer.close()
         # A child that makes a mailbox finishes that, and works in the directory until then.
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while any(os.path.exists(f"/proc/{child}/exe") for child in children):
             assert time.monotonic() < deadline, f"still running, of {children}"
             time.sleep(0.01)
@@ -184,33 +186,33 @@ class Master:
             elif name == "stop" and role.title not in self.stubborn:
                 role.order("exit 0")
 
-    def until(self, condition, timeout=10):
-        deadline = time.monotonic() + timeout
+    def until(self, condition):
+        deadline = time.monotonic() + PATIENCE
         while True:
             found = condition()
             if found:
                 return found
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"not within {timeout} s; log:\n{self.log()}\nroles: "
+                    f"not within {PATIENCE} s; log:\n{self.log()}\nroles: "
                     + "\n".join(f"{r} ... {r.events[-6:]}" for r in self.roles))
             self.pump()
 
-    def wait_log(self, text, timeout=10):
-        self.until(lambda: text in self.log(), timeout)
+    def wait_log(self, text):
+        self.until(lambda: text in self.log())
 
-    def wait_role(self, title, number=0, timeout=10):
+    def wait_role(self, title, number=0):
         """The process of that title that came as the number-th, from 0, once it was told to start."""
         def found():
             roles = [r for r in self.roles if r.title == title]
             return roles[number] if len(roles) > number and roles[number].all("start") else None
-        return self.until(found, timeout)
+        return self.until(found)
 
-    def wait_event(self, role, event, number=0, timeout=10, **fields):
+    def wait_event(self, role, event, number=0, **fields):
         def found():
             events = role.all(event, **fields)
             return events[number] if len(events) > number else None
-        return self.until(found, timeout)
+        return self.until(found)
 
     def settle(self, seconds=0.3):
         """For what must not happen."""

@@ -15,6 +15,7 @@ namespace {
 using std::chrono::seconds;
 using testing::HasSubstr;
 
+constexpr int kTries = 6000;  // every 10 ms
 constexpr MailboxOwner kOwner{Uid(1001), Gid(1001)};
 
 class MailboxRequestsTest : public testing::Test {
@@ -42,7 +43,7 @@ class MailboxRequestsTest : public testing::Test {
   }
 
   void run_until_answered(std::size_t answers) {
-    for (int i = 0; i < 500 && answers_.size() < answers; ++i) {
+    for (int i = 0; i < kTries && answers_.size() < answers; ++i) {
       requests_.reap();
       requests_.advance(now_);
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -91,7 +92,7 @@ TEST_F(MailboxRequestsTest, HangingChildHoldsUpNobodyElseAndIsKilledInTime) {
   requests_.advance(now_);
   EXPECT_EQ(answers_.at(1).error().reason, Reason::io);
   // Its end is not a second answer.
-  for (int i = 0; i < 500 && !requests_.empty(); ++i) {
+  for (int i = 0; i < kTries && !requests_.empty(); ++i) {
     requests_.reap();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }

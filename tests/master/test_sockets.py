@@ -10,6 +10,7 @@ import stat
 import pytest
 
 from harness import LISTEN_OWNER
+from testsite.directory import PATIENCE, free_port
 
 
 def owner():
@@ -19,7 +20,7 @@ def owner():
 def reaches_frontend(master, family, address):
     """A connection is made, and the frontend holds the socket that listens."""
     client = socket.socket(family)
-    client.settimeout(5)
+    client.settimeout(PATIENCE)
     client.connect(address)
     client.close()
 
@@ -167,12 +168,6 @@ def test_lmtpd_that_was_killed_is_followed(make_master):
     master.log_file.unlink()
     master.start()
     reaches_frontend(master, socket.AF_UNIX, str(master.socket))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize("listen, addresses", [

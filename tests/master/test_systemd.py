@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from testsite.directory import PATIENCE, free_port
+
 CONTRIB = pathlib.Path(__file__).resolve().parents[2] / "contrib" / "systemd"
 
 
@@ -59,9 +61,7 @@ def test_activated_socket_that_no_entry_names_is_an_error(make_master):
 
 
 def test_activated_tcp_socket(make_master):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     master = make_master(listen=f"inet:127.0.0.1:{port}")
     activate(master, f"127.0.0.1:{port}")
     client = socket.socket()
@@ -88,7 +88,7 @@ def start_with(master, descriptor, pid="$$", count="1"):
     script = f'LISTEN_PID={pid} LISTEN_FDS={count} exec "$0" "$@" 3<&{descriptor.fileno()}'
     os.set_inheritable(descriptor.fileno(), True)
     return subprocess.run(["bash", "-c", script, str(master.program), "-c", str(master.config)],
-                          pass_fds=[descriptor.fileno()], capture_output=True, text=True, timeout=20)
+                          pass_fds=[descriptor.fileno()], capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("kind, listening, count, why", [

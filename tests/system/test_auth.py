@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from testsite import Authority, Lmtp, dovecot_hash, free_port, stored
+from testsite import Authority, Lmtp, dovecot_hash, free_port, newest
 
 MESSAGE = b"Subject: authenticated\n\nbody\n"
 PASSWORD = "p\u00e4ss word"
@@ -107,8 +107,7 @@ def test_who_has_the_password_delivers(auth, mail_base, mechanism, user, tls, pr
         assert (reply.code, reply.enhanced) == (235, "2.7.0")
         outcome = client.deliver("s@remote.example", ["user@domain.org"], MESSAGE, " AUTH=<>")
         assert outcome.final[0].code == 250
-    newest = max(stored(mail_base / "domain.org/mails/user"), key=lambda message: message.mtime_ns)
-    assert f" with {protocol} " in newest.header("Received")[0]
+    assert f" with {protocol} " in newest(mail_base / "domain.org/mails/user").header("Received")[0]
     auth.daemon.wait_log(rf"client=127.0.0.1:\d+, sasl_method=\S+, sasl_username={user}")
     counters = auth.daemon.counters()
     assert (counters["auth_successes"], counters["tls_sessions"]) == (1, int(tls))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from testsite import Lmtp, free_port, stored
+from testsite import Lmtp, free_port, newest, stored
 
 ALL_OCTETS = bytes(range(256)) + bytes(reversed(range(256))) + b"\r\n.\r\n\n.\n\r.\r\0"
 
@@ -28,10 +28,6 @@ class Chunks(Lmtp):
 def client(daemon):
     with Chunks(daemon.socket_path) as chunks:
         yield chunks
-
-
-def newest(mailbox):
-    return max(stored(mailbox), key=lambda message: message.mtime_ns)
 
 
 def split(octets, sizes):

@@ -1,5 +1,6 @@
 """lmtpd -t and -n, its errors, and lmtpctl."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -135,8 +136,12 @@ def test_lmtpctl_reload(make_daemon):
     asked = daemon.ctl("reload")
     assert (asked.returncode, asked.stdout, asked.stderr) == (0, "", "")
     daemon.wait_log("ready:", count=2)
-    with Lmtp(daemon.socket_path) as client:
-        assert "SIZE 7777777" in client.lhlo().lines
+
+    def is_in_effect():
+        with contextlib.suppress(ConnectionError), Lmtp(daemon.socket_path) as client:
+            return "SIZE 7777777" in client.lhlo().lines
+    # The old frontend takes connections until it is told to stop.
+    wait_until(is_in_effect, "the new frontend answers")
     # The socket is the new generation's, and master's again.
     daemon.parameters["message_size_limit"] = "none"
     daemon.write()

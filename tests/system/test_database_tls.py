@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from testsite import Authority, Tables
+from testsite import Authority, Tables, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +118,14 @@ def test_a_password_may_be_in_a_file_that_lookup_user_alone_may_read(answer, cer
 
 def test_no_tls_is_no_tls(answer, postgres):
     """`require` never goes on in the clear."""
-    postgres.sql("ALTER SYSTEM SET ssl = off; SELECT pg_reload_conf()")
+    def turn(state):
+        postgres.sql(f"ALTER SYSTEM SET ssl = {state}; SELECT pg_reload_conf()")
+        wait_until(lambda: postgres.sql("SHOW ssl") == f"{state}\n", f"ssl is {state} for who connects now")
+
+    turn("off")
     try:
         daemon, reply = answer("sslmode=require")
         assert reply.startswith("451 4.3.0 ")
         daemon.wait_log("no connection: .*server does not support SSL, but SSL was required")
     finally:
-        postgres.sql("ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf()")
+        turn("on")

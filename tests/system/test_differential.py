@@ -127,7 +127,7 @@ def final_recipients(postfix, sink, addresses):
         shown = subprocess.run(["postqueue", "-c", postfix.configuration, "-p"], capture_output=True,
                                text=True, check=True).stdout
         return "Mail queue is empty" in shown
-    wait_until(is_empty, "Postfix's queue is empty", 120, 0.2)
+    wait_until(is_empty, "Postfix's queue is empty", 400, 0.2)
     return [(reply, sink.recipients[f"s{number}@sender.test"]) for number, reply in enumerate(replies)]
 
 

@@ -92,6 +92,7 @@ class BtrfsQuota(LoopFileSystem):
     def mount(self):
         super().mount()
         run("btrfs", "quota", "enable", self.path)
+        run("btrfs", "quota", "rescan", "-w", self.path)  # or it counts what comes meanwhile later
         return self
 
     def limit(self, octets):

@@ -41,7 +41,7 @@ def test_smtp_source_for_ten_domains_at_a_time(users, daemon, mail_base):
         for domain in range(1, DOMAINS + 1)
     ]
     for source in sources:
-        output, _ = source.communicate(timeout=120)
+        output, _ = source.communicate(timeout=300)
         assert (source.returncode, output) == (0, "")
     found = counts(mail_base, "source@")
     assert {place: count for place, count in found.items() if count != 1} == {}
@@ -56,7 +56,7 @@ def test_blast_over_a_hundred_connections(users, daemon, build, mail_base, site)
         [build / "bench" / "blast", "-c", "100", "-m", str(DOMAINS * USERS), "-s", "4096",
          "-f", "blast@remote.example", "-t", f"{{1-{USERS}}}user@d{{1-{DOMAINS}}}.example",
          "--ledger", ledger, f"unix:{daemon.socket_path}"],
-        capture_output=True, text=True, timeout=120, check=False)
+        capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(ledger.read_text().splitlines()) == DOMAINS * USERS
     found = counts(mail_base, "blast@")
@@ -67,7 +67,7 @@ def test_many_recipients_of_one_message(users, daemon, mail_base):
     """One transaction over every uid: one reply each, one copy each."""
     recipients = [f"{user}user@d{domain}.example" for domain in range(1, DOMAINS + 1)
                   for user in range(1, USERS + 1)]
-    with daemon.client(timeout=120) as client:
+    with daemon.client(timeout=300) as client:
         outcome = client.deliver("many@remote.example", recipients, b"Subject: to all\n\nHello.\n")
     assert [reply.code for reply in outcome.final] == [250] * len(recipients)
     found = counts(mail_base, "many@")

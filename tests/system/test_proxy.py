@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from testsite import Lmtp, free_port, stored
+from testsite import PATIENCE, Lmtp, free_port, newest
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL, PROXY = 0x20, 0x21
@@ -40,8 +40,7 @@ def daemon(make_module_daemon, port):
 
 
 def newest_received(mail_base):
-    newest = max(stored(mail_base / "domain.org/mails/user"), key=lambda message: message.mtime_ns)
-    return newest.header("Received")[0]
+    return newest(mail_base / "domain.org/mails/user").header("Received")[0]
 
 
 @pytest.mark.parametrize("preamble, named, logged, trusted", [
@@ -85,7 +84,7 @@ def test_the_client_may_speak_at_once(daemon, port):
 ])
 def test_a_bad_header_gets_no_greeting(daemon, port, octets, words):
     refused = daemon.counters()["connections_refused"]
-    with socket.create_connection(("127.0.0.1", port), 20) as client:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
         client.sendall(octets)
         own = client.getsockname()[1]
         try:
@@ -100,7 +99,7 @@ def test_a_bad_header_gets_no_greeting(daemon, port, octets, words):
 def test_nobody_else_is_believed(daemon, port):
     """127.0.0.2 can reach the listener, and could call itself a trusted client."""
     refused = daemon.counters()["connections_refused"]
-    with socket.create_connection(("127.0.0.1", port), 20, ("127.0.0.2", 0)) as client:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE, ("127.0.0.2", 0)) as client:
         own = client.getsockname()[1]
         try:
             client.sendall(client_at("192.0.2.129"))

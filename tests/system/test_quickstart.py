@@ -8,7 +8,7 @@ from testsite import REPOSITORY
 
 def test_quickstart_shows_the_message_in_its_maildir(build):
     done = subprocess.run([REPOSITORY / "contrib" / "quickstart", "--build", build],
-                          capture_output=True, text=True, timeout=120, check=False)
+                          capture_output=True, text=True, timeout=300, check=False)
     shown = done.stdout
     assert done.returncode == 0, shown + done.stderr
     assert "C: RCPT TO:<foo@foo.org>" in shown

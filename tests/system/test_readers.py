@@ -5,7 +5,7 @@ import poplib
 
 import pytest
 
-from testsite import PrivateDovecot, stored
+from testsite import PrivateDovecot, stored, wait_until
 
 MESSAGES = {
     "plain": b"From: a@b.example\nSubject: plain\n\nOne line.\n",
@@ -97,5 +97,8 @@ def test_mail_delivered_while_a_reader_is_connected_is_seen(daemon, dovecot, del
         daemon.deliver("user@domain.org", b"Subject: first\n\n")
         assert client.select()[1] == [b"1"]
         daemon.deliver("user@domain.org", b"Subject: second\n\n")
-        client.noop()
-        assert client.response("EXISTS")[1][-1] == b"2"
+
+        def exists():
+            client.noop()
+            return client.response("EXISTS")[1][-1]
+        assert wait_until(exists, "Dovecot has seen it") == b"2"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from testsite import stored, wait_until
+from testsite import PATIENCE, stored, wait_until
 from testsite.channel import copy_programs
 
 MESSAGE = b"Subject: ends\n\nbody\n"
@@ -71,7 +71,7 @@ def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base):
         assert not [reply for reply in replies if reply.code != 451], replies
         taken += len(outcome.final) - len([reply for reply in outcome.final if reply.code != 250])
         return not replies
-    wait_until(delivered, f"delivery after the {role}'s death", timeout=15, interval=0.1)
+    wait_until(delivered, f"delivery after the {role}'s death", interval=0.1)
     assert pid not in daemon.children()
     assert len(stored(mail_base / "domain.org/mails/user")) == before + taken
     daemon.wait_log(rf"{role}.*signal 9")
@@ -89,7 +89,7 @@ def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, ro
         count = 0
         while not stop.is_set():
             try:
-                with daemon.client(timeout=20) as client:
+                with daemon.client() as client:
                     while not stop.is_set():
                         count += 1
                         mark = f"{role}-{number}-{count}"
@@ -109,17 +109,16 @@ def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, ro
     try:
         for _ in range(3):
             have = len(acknowledged)
-            wait_until(lambda: len(acknowledged) > have + 20, f"deliveries around the {role}'s deaths",
-                       timeout=30)
+            wait_until(lambda: len(acknowledged) > have + 20, f"deliveries around the {role}'s deaths")
             for pid in daemon.role(role):
                 os.kill(pid, signal.SIGKILL)
         have = len(acknowledged)
-        wait_until(lambda: len(acknowledged) > have + 20, "deliveries after the last death", timeout=30)
+        wait_until(lambda: len(acknowledged) > have + 20, "deliveries after the last death")
     finally:
         stop.set()
         for sender in senders:
             sender.join()
-    assert not unanswered, "a client waited for 20 s:\n" + unanswered[0]
+    assert not unanswered, "a client waited in vain:\n" + unanswered[0]
     marks = [mark for message in stored(mail_base / "foo.org/mails/user")
              for mark in message.header("X-Mark") if mark.startswith(role)]
     assert sorted(set(acknowledged) - set(marks)) == []
@@ -129,12 +128,12 @@ def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, ro
 
 @pytest.mark.parametrize("role", ["lmtpd-frontend", "lmtpd-lookup"])
 def test_sigterm_while_a_role_cannot_start(site, build, make_daemon, role):
-    """Nothing is under way: it ends at once, not after drain_time."""
+    """Nothing is under way: it ends at once, not after drain_time, which is 300 s."""
     programs = copy_programs(site, build)
     (programs / role).write_text("#!/bin/sh\nexit 1\n")
     daemon = make_daemon(start=False, programs=programs).start(ready=False)
     daemon.wait_log("started again", count=2)
-    assert daemon.stop(timeout=10) is not None
+    assert daemon.stop() is not None
 
 
 def test_children_end_when_master_is_killed(make_daemon):
@@ -143,9 +142,9 @@ def test_children_end_when_master_is_killed(make_daemon):
     daemon.deliver("user@foo.org", MESSAGE)
     children = list(daemon.children())
     os.kill(daemon.master, signal.SIGKILL)
-    daemon.process.wait(10)
+    daemon.process.wait(PATIENCE)
     wait_until(lambda: not [pid for pid in children if os.path.exists(f"/proc/{pid}/exe")
-                            and _runs(pid)], "the roles are gone", timeout=20)
+                            and _runs(pid)], "the roles are gone")
 
 
 def _runs(pid):

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from testsite import PATIENCE
+
 INTRUDER = pathlib.Path(__file__).parent / "testsite" / "intruder.py"
 
 
@@ -16,7 +18,7 @@ def attempt(uid, gid, pids, site):
     program = site.path / "intruder.py"
     program.write_text(INTRUDER.read_text())
     done = subprocess.run(["/usr/bin/python3", program, *map(str, pids)], user=uid, group=gid,
-                          extra_groups=[], capture_output=True, text=True, timeout=60, check=False)
+                          extra_groups=[], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return {int(pid): found for pid, found in json.loads(done.stdout).items()}
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from testsite import PrivatePostfix, stored
+from testsite import PATIENCE, PrivatePostfix, newest, stored
 
 LMTP = "lmtp:unix:private/dovecot-lmtp"
 SOCKETMAP = "socketmap:unix:private/lmtpd-maps:"
@@ -80,8 +80,7 @@ def test_mail_goes_through_with_no_tables_of_postfix_own(daemon, postfix, postgr
                             "Subject: maps\r\n\r\nHello.\r\n") == {}
         postfix.wait_log(r"status=sent \(250 2\.0\.0", sent + 2)
         assert [len(stored(mailbox)) for mailbox in mailboxes] == [count + 1 for count in before]
-        newest = max(stored(mailboxes[0]), key=lambda message: message.mtime_ns)
-        assert newest.header("Delivered-To") == ["user+box@foo.org"]
+        assert newest(mailboxes[0]).header("Delivered-To") == ["user+box@foo.org"]
         with postfix.smtp() as client:
             client.ehlo()
             client.mail("tester@remote.example")
@@ -93,7 +92,7 @@ def test_mail_goes_through_with_no_tables_of_postfix_own(daemon, postfix, postgr
 
 def connect(postfix):
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(20)
+    client.settimeout(PATIENCE)
     client.connect(str(postfix.queue_directory / "private" / "lmtpd-maps"))
     return client
 
@@ -131,7 +130,7 @@ def test_who_does_not_read_is_not_read(daemon, postfix):
         with pytest.raises(TimeoutError):
             while sent < 100_000_000:
                 sent += client.send(1000 * request)
-        client.settimeout(20)
+        client.settimeout(PATIENCE)
         expected = sent // len(request) * len(answer)
         received = 0
         while received < expected:

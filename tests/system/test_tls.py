@@ -4,12 +4,11 @@ import contextlib
 import socket
 import ssl
 import subprocess
-import time
 import warnings
 
 import pytest
 
-from testsite import Authority, Lmtp, free_port, stored, wait_until
+from testsite import PATIENCE, Authority, Lmtp, free_port, newest, stored, wait_until
 
 MESSAGE = b"Subject: protected\n\nbody\n"
 
@@ -81,10 +80,6 @@ def keywords(client):
     return {line.split()[0] for line in client.lhlo().lines[1:]}
 
 
-def newest(mail_base):
-    return max(stored(mail_base / "domain.org/mails/user"), key=lambda message: message.mtime_ns)
-
-
 def deliver(client):
     outcome = client.deliver("sender@remote.example", ["user@domain.org"], MESSAGE)
     assert [reply.code for reply in outcome.final] == [250], client.dialogue()
@@ -119,7 +114,7 @@ def test_starttls(tls, certificates, mail_base, version):
         deliver(client)
         cipher = client.socket.cipher()
         assert client.quit().code == 221
-    (received,) = newest(mail_base).header("Received")
+    (received,) = newest(mail_base / "domain.org/mails/user").header("Received")
     assert f"(using {version} with cipher {cipher[0]} ({cipher[2]}/" in received
     assert "(No client certificate requested)" in received and " with LMTPS id " in received
     tls.daemon.wait_log(rf"client=127\.0\.0\.1:\d+, tls={version}, cipher={cipher[0]} \({cipher[2]}/")
@@ -131,7 +126,7 @@ def test_tls_from_the_first_octet(tls, mail_base):
         assert "STARTTLS" not in keywords(client)
         deliver(client)
         assert client.quit().code == 221
-    assert " with LMTPS id " in newest(mail_base).header("Received")[0]
+    assert " with LMTPS id " in newest(mail_base / "domain.org/mails/user").header("Received")[0]
 
 
 def test_large_messages_and_deep_pipelines(tls, mail_base):
@@ -142,7 +137,7 @@ def test_large_messages_and_deep_pipelines(tls, mail_base):
         assert [reply.code for reply in outcome.final] == [250] * 50
         client.send(b"MAIL FROM:<>\r\nRCPT TO:<user@domain.org>\r\nRSET\r\n" * 1000)
         assert {client.reply().code for _ in range(3000)} == {250}
-    assert newest(mail_base).octets.endswith(body.rstrip(b"\n") + b"\n")
+    assert newest(mail_base / "domain.org/mails/user").octets.endswith(body.rstrip(b"\n") + b"\n")
 
 
 @pytest.mark.parametrize("way", ["may", "first"])
@@ -172,7 +167,7 @@ def test_plain_text_behind_starttls_is_thrown_away(tls):  # K4, E13
 
 @pytest.mark.parametrize("way", ["may", "first"])
 def test_what_is_no_handshake_ends_the_connection(tls, way):  # K5
-    with contextlib.closing(socket.create_connection(getattr(tls, way), 20)) as client:
+    with contextlib.closing(socket.create_connection(getattr(tls, way), PATIENCE)) as client:
         if way == "may":
             client.sendall(b"LHLO c\r\nSTARTTLS\r\n")
             got = b""
@@ -190,13 +185,11 @@ def test_what_is_no_handshake_ends_the_connection(tls, way):  # K5
 
 def test_a_slow_handshake_ends_at_its_time(make_daemon, certificates):
     site = Site(make_daemon, certificates, starttls_timeout="1s")
-    began = time.monotonic()
-    slow = socket.create_connection(site.first, 20)
+    slow = socket.create_connection(site.first, PATIENCE)
     slow.sendall(b"\x16\x03\x01\x02")  # the beginning of a ClientHello
     with Lmtp(site.first, tls=client_context()) as other:
         assert other.lhlo().code == 250
     assert slow.recv(1) == b""
-    assert time.monotonic() - began < 15
     site.daemon.wait_log(r"TLS handshake failed \(timeout\)")
 
 
@@ -234,7 +227,7 @@ def test_sessions_are_resumed(tls):
     with Lmtp(tls.first, tls=context) as client:
         client.lhlo()
         session = client.socket.session
-    with socket.create_connection(tls.first, 20) as plain:
+    with socket.create_connection(tls.first, PATIENCE) as plain:
         with context.wrap_socket(plain, session=session) as again:
             assert again.recv(3) == b"220"
             assert again.session_reused
@@ -246,10 +239,10 @@ def test_openssl_delivers(tls, certificates, mail_base):
          certificates.ours.certificate, "-verify_return_error", "-quiet", "-crlf"],
         input=b"LHLO c\nMAIL FROM:<s_client@remote.example>\nRCPT TO:<user@domain.org>\nDATA\n" + MESSAGE +
               b".\nQUIT\n",
-        capture_output=True, timeout=60, check=False)
+        capture_output=True, timeout=PATIENCE, check=False)
     assert b"250-SIZE" in shown.stdout and b"221 2.0.0" in shown.stdout, shown
-    assert newest(mail_base).header("Return-Path") == ["<s_client@remote.example>"], shown
-    assert newest(mail_base).octets.endswith(b"\n" + MESSAGE)
+    assert newest(mail_base / "domain.org/mails/user").header("Return-Path") == ["<s_client@remote.example>"], shown
+    assert newest(mail_base / "domain.org/mails/user").octets.endswith(b"\n" + MESSAGE)
 
 
 def common_name_of_server(address):
@@ -315,7 +308,7 @@ def test_client_certificates_are_asked_for(make_daemon, certificates, mail_base,
     with Lmtp(site.first, tls=client_context(who and certificates.pair(who))) as client:
         client.lhlo()
         deliver(client)
-    assert words in newest(mail_base).header("Received")[0]
+    assert words in newest(mail_base / "domain.org/mails/user").header("Received")[0]
 
 
 def test_client_certificates_are_needed(make_daemon, certificates):

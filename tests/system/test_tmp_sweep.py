@@ -14,7 +14,7 @@ from testsite.trace import Trace
 
 MESSAGE = b"Subject: swept\n\nbody\n"
 LONG_AGO = "20200102030405"
-OLD = 3000
+OLD = 1000
 A_TURN = 64  # entries
 SYSCALLS = "poll,openat2,getdents64,unlinkat,sendmsg"
 
@@ -95,7 +95,8 @@ def test_a_full_tmp_keeps_no_delivery_waiting(disk, mailbox, start, site):
     set_back(disk, list(tmp.iterdir()))
     daemon = start()
     replies = []
-    with Trace(site.path, [daemon.worker(1001)], SYSCALLS) as trace:
+    # So slow a disk that the client is not overtaken by the sweep.
+    with Trace(site.path, [daemon.worker(1001)], SYSCALLS, "unlinkat:delay_enter=1000") as trace:
         def swept():
             replies.extend(codes(daemon.deliver("user@domain.org", MESSAGE).final))
             return not any(tmp.iterdir())

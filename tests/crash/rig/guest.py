@@ -47,7 +47,7 @@ def run_in_guest(site, build):
             ["qemu-system-x86_64", "-accel", _accelerator(), "-cpu", "max", "-m", "1024", "-nodefaults",
              "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", vmlinuz,
              "-initrd", image, "-append", "console=ttyS0 quiet no_timer_check mitigations=off panic=-1"],
-            stdin=subprocess.DEVNULL, stdout=serial, stderr=serial, timeout=800, check=False)
+            stdin=subprocess.DEVNULL, stdout=serial, stderr=serial, timeout=1700, check=False)
     text = output.read_text(errors="replace")
     if not re.search(r"COMPLETE\s", text):
         raise RuntimeError(f"the guest did not complete:\n{text[-8000:]}")

@@ -19,7 +19,7 @@ std::map<std::uint64_t, bool> take(PasswordThreads& threads, std::size_t count) 
   std::map<std::uint64_t, bool> all;
   while (all.size() < count) {
     pollfd ready{.fd = threads.fd(), .events = POLLIN, .revents = 0};
-    if (::poll(&ready, 1, 20'000) != 1) break;
+    if (::poll(&ready, 1, 60'000) != 1) break;
     for (const auto& [id, matches] : threads.take_finished()) all.emplace(id, matches);
   }
   return all;

@@ -7,11 +7,12 @@ of lmtpd's roles are made where they are missing. Needs root. Knows no pytest; b
 
 from .certificates import Authority
 from .daemon import Lmtpd
-from .directory import REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port, wait_until
+from .directory import (PATIENCE, REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port,
+                        wait_until)
 from .dovecot import PrivateDovecot, dovecot_hash
 from .exim import PrivateExim
 from .lmtp import Lmtp, Reply
-from .maildir import Stored, stored
+from .maildir import Stored, newest, stored
 from .pgbouncer import PrivatePgbouncer
 from .postfix import PrivatePostfix
 from .postgres import PrivatePostgres
@@ -25,6 +26,7 @@ __all__ = [
     "HoldingProxy",
     "Lmtp",
     "Lmtpd",
+    "PATIENCE",
     "PrivateDovecot",
     "PrivateExim",
     "PrivatePgbouncer",
@@ -40,6 +42,7 @@ __all__ = [
     "dovecot_hash",
     "ensure_users",
     "free_port",
+    "newest",
     "stored",
     "wait_until",
 ]

@@ -16,7 +16,7 @@ import subprocess
 import time
 from typing import NamedTuple
 
-from .directory import REPOSITORY
+from .directory import PATIENCE, REPOSITORY
 
 HERE = REPOSITORY / "tests" / "system" / "testsite"
 
@@ -51,7 +51,7 @@ class Channel:
         header = struct.pack("=HHI", TYPES[kind], len(descriptors), len(payload))
         socket.send_fds(self.socket, [header + payload], list(descriptors))
 
-    def receive(self, timeout=10.0):
+    def receive(self, timeout=PATIENCE):
         """The next message; None at the end of the channel."""
         if not self._waiting:
             if not select.select([self.socket], [], [], timeout)[0]:
@@ -68,7 +68,7 @@ class Channel:
                 octets, descriptors = octets[8 + length:], descriptors[count:]
         return self._waiting.pop(0)
 
-    def expect(self, kind, timeout=10.0):
+    def expect(self, kind, timeout=PATIENCE):
         message = self.receive(timeout)
         assert message is not None and message.type == kind, (kind, message)
         return message
@@ -234,7 +234,7 @@ class StandIn:
         subprocess.run(["cc", "-D_GNU_SOURCE", f'-DSTAND_IN="{path}"', "-o", programs / role,
                         HERE / "stand_in.c"], check=True)
 
-    def accept(self, timeout=20.0):
+    def accept(self, timeout=PATIENCE):
         """The control channel of a stand-in that master started."""
         self.listener.settimeout(timeout)
         connection, _ = self.listener.accept()

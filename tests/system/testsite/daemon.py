@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 
-from .directory import build_directory, ensure_users, stop_process, wait_until
+from .directory import PATIENCE, build_directory, ensure_users, stop_process, wait_until
 from .lmtp import Lmtp
 
 # What a sanitizer says before it ends a process, and what an aborting program leaves.
@@ -67,23 +67,23 @@ class Lmtpd:
                     env={**os.environ, **SANITIZER_OPTIONS, **(environment or {}),
                          "NOTIFY_SOCKET": "@" + address[1:]})
             if ready:
-                wait_until(lambda: self._is_ready(notify), "lmtpd is ready", 60)
+                wait_until(lambda: self._is_ready(notify), "lmtpd is ready")
                 self.children()
         return self
 
-    def stop(self, timeout=30.0):
+    def stop(self):
         """SIGTERM; then nothing of it is left, and nothing broke while it ran."""
         if self.process is None:
             return None
         if self.process.poll() is None:
             self.children()
         try:
-            status = stop_process(self.process, signal.SIGTERM, timeout)
+            status = stop_process(self.process, signal.SIGTERM)
         finally:
             self.process = None
         # A short-lived grandchild may be reaped by init a moment later.
         wait_until(lambda: not [pid for pid in self.seen if _alive(pid, self.programs)],
-                   f"children are gone, of {self.seen}", 5)
+                   f"children are gone, of {self.seen}")
         broken = BROKEN.search(self.log_text())
         assert not broken, f"{broken.group(0)} in the log:\n{self.log_text()}"
         return status
@@ -107,7 +107,7 @@ class Lmtpd:
     def ctl(self, *arguments):
         return subprocess.run(
             [self.programs / "lmtpctl", "-c", self.configuration, *arguments], capture_output=True,
-            text=True, timeout=60, check=False, env={**os.environ, **SANITIZER_OPTIONS})
+            text=True, timeout=5 * PATIENCE, check=False, env={**os.environ, **SANITIZER_OPTIONS})
 
     def counters(self):
         """{name: number} as lmtpctl status prints them."""
@@ -119,7 +119,7 @@ class Lmtpd:
         """The program itself with `arguments` (-t, -n) and this configuration."""
         return subprocess.run(
             [self.programs / "lmtpd", "-c", self.configuration, *arguments], capture_output=True,
-            text=True, timeout=60, check=False, env={**os.environ, **SANITIZER_OPTIONS})
+            text=True, timeout=PATIENCE, check=False, env={**os.environ, **SANITIZER_OPTIONS})
 
     # ---- processes
 
@@ -160,12 +160,12 @@ class Lmtpd:
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def wait_log(self, pattern, count=1, timeout=20.0):
+    def wait_log(self, pattern, count=1):
         def enough():
             found = re.findall(pattern, self.log_text(), re.MULTILINE)
             return found if len(found) >= count else None
         try:
-            return wait_until(enough, f"{count} of {pattern!r}", timeout)
+            return wait_until(enough, f"{count} of {pattern!r}")
         except TimeoutError as error:
             raise TimeoutError(f"{error} in lmtpd's log:\n{self.log_text()}") from None
 

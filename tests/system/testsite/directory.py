@@ -1,8 +1,10 @@
 """The site's directory, and what every part of the site needs: ports, users, waiting."""
 
+import contextlib
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -10,6 +12,10 @@ import tempfile
 import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+
+# Seconds that a test waits for what happens at once, but on a machine that has other work. Costs nothing where it
+# happens, and says nothing of how long it may take.
+PATIENCE = 60.0
 
 
 class SiteDirectory:
@@ -57,13 +63,16 @@ def ensure_users(names=("lmtpd", "lmtpd-lookup")):
 
 
 def free_port():
-    """A loopback TCP port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback TCP port that nothing listens on at this moment, below those that the kernel gives to clients
+    (ip_local_port_range): what has it may end and bind it again."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-def wait_until(condition, what, timeout=30.0, interval=0.02):
+def wait_until(condition, what, timeout=PATIENCE, interval=0.02):
     """What condition() returns once it is true; `what` is for the error."""
     end = time.monotonic() + timeout
     while True:
@@ -75,7 +84,7 @@ def wait_until(condition, what, timeout=30.0, interval=0.02):
         time.sleep(interval)
 
 
-def stop_process(process, signal_number, timeout=30.0):
+def stop_process(process, signal_number, timeout=PATIENCE):
     """Ends a process of ours by its pid; killed if it does not leave in time."""
     if process.poll() is None:
         process.send_signal(signal_number)

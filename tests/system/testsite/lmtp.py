@@ -3,6 +3,8 @@
 import socket
 from typing import NamedTuple
 
+from .directory import PATIENCE
+
 
 class Reply(NamedTuple):
     code: int
@@ -33,7 +35,7 @@ class Lmtp:
     """`target` is a socket's path, or (host, port). `preamble` is sent before all else. `tls`: an SSLContext,
     for TLS from the first octet."""
 
-    def __init__(self, target, timeout=60.0, tls=None, preamble=b""):
+    def __init__(self, target, timeout=PATIENCE, tls=None, preamble=b""):
         self.transcript = []
         self._buffer = b""
         if isinstance(target, tuple):

@@ -5,7 +5,7 @@ import pathlib
 import re
 from typing import NamedTuple
 
-NAME = re.compile(r"^\d+\.M\d+P\d+Q\d+(R[0-9a-zA-Z]+)?\.[^/:,]+,S=(\d+),W=(\d+)$")
+NAME = re.compile(r"^(\d+)\.M(\d+)P\d+Q(\d+)(?:R[0-9a-zA-Z]+)?\.[^/:,]+,S=(\d+),W=(\d+)$")
 
 
 class Stored(NamedTuple):
@@ -24,9 +24,17 @@ class Stored(NamedTuple):
     @property
     def sizes(self):
         """(S=, W=) of the name."""
+        return self._numbers()[3:]
+
+    @property
+    def order(self):
+        """Among those of one worker; mtime goes in steps of milliseconds."""
+        return self._numbers()[:3]
+
+    def _numbers(self):
         found = NAME.match(self.name)
         assert found, f"{self.name} is no name of ours"
-        return int(found.group(2)), int(found.group(3))
+        return tuple(map(int, found.groups()))
 
     def header(self, name):
         """The values of one header field, unfolded."""
@@ -46,3 +54,7 @@ def stored(mailbox, folder="new"):
         found.append(Stored(path, path.read_bytes(), info.st_ino, info.st_mtime_ns,
                             (info.st_uid, info.st_gid), info.st_mode & 0o7777))
     return found
+
+
+def newest(mailbox):
+    return max(stored(mailbox), key=lambda message: message.order)

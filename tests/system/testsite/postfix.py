@@ -8,7 +8,7 @@ import signal
 import smtplib
 import subprocess
 
-from .directory import free_port, wait_until
+from .directory import PATIENCE, free_port, wait_until
 
 MASTER_CF = """\
 {smtp_listener} inet n - n - - smtpd
@@ -123,7 +123,7 @@ class PrivatePostfix:
     def stop(self):
         if self.process is not None:
             os.kill(self.master, signal.SIGTERM)
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
             self.process = None
 
     def restart(self):
@@ -137,7 +137,7 @@ class PrivatePostfix:
         self.restart()
 
     def smtp(self):
-        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.test", timeout=60)
+        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.test", timeout=PATIENCE)
 
     def send(self, sender, recipients, message):
         """By SMTP; returns the recipients that were refused, as smtplib does."""
@@ -150,13 +150,13 @@ class PrivatePostfix:
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def wait_log(self, pattern, count=1, timeout=30.0):
+    def wait_log(self, pattern, count=1):
         """The matches of `pattern`, once there are `count`."""
         def enough():
             found = re.findall(pattern, self.log_text(), re.MULTILINE)
             return found if len(found) >= count else None
         try:
-            return wait_until(enough, f"{count} of {pattern!r}", timeout)
+            return wait_until(enough, f"{count} of {pattern!r}")
         except TimeoutError as error:
             raise TimeoutError(f"{error} in Postfix's log:\n{self.log_text()}") from None
 
