@@ -28,14 +28,27 @@ function(lmtpd_layer name)
   target_link_libraries(${name} PUBLIC ${ARG_LINKS})
 endfunction()
 
-# A GoogleTest program; each of its tests is a ctest of its own.
+# A GoogleTest program. Each of its tests is a ctest of its own; all of them are one under a sanitizer, where
+# the start of a program costs more than most tests, or where they are to be ONE. What runs THREADS is what
+# ThreadSanitizer is for.
 include(GoogleTest)
+add_custom_target(threaded_tests)
 function(lmtpd_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "ONE;THREADS" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
+  if(ARG_THREADS)
+    add_dependencies(threaded_tests ${name})
+    set(labels LABELS threads)
+  endif()
+  if(ARG_ONE OR LMTPD_SANITIZE)
+    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600 ${labels})
+  else()
+    gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 120
+                         PROPERTIES TIMEOUT 120 ${labels})
+  endif()
 endfunction()
 
 # A libFuzzer program; contrib/test runs it on its seeds. The target `fuzzers` is all of them.
