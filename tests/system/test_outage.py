@@ -246,7 +246,8 @@ def test_cached_recipients_never_notice(database, far, far_daemon, build, tmp_pa
         assert stranger.take_codes() <= {250, 451}, name
         load.begin_phase()
         peace, disturbed = load.last_phases(2)
-        assert len(disturbed) > 0.5 * RATE * DISTURBED
+        if len(disturbed) < 0.5 * RATE * DISTURBED:  # the load itself was far behind
+            return False
         allowed = MOST * percentile(peace, 99) + NOISE
         with capsys.disabled():
             print(f"{name:12} {len(disturbed):8} {percentile(disturbed, 50):7.3f} {percentile(disturbed, 99):7.3f}"
