@@ -12,6 +12,7 @@ namespace {
 class UnreadReplies : public testing::TestWithParam<Transport> {
  protected:
   void begin() {
+    settings_.junk_command_limit = UINT32_MAX;
     stage_.begin(settings_, {});
     EXPECT_EQ(stage_.read_line(), "220 mx.test LMTP lmtpd ready");
     stage_.stop_reading();

@@ -143,7 +143,7 @@ def test_a_kept_session_of_refused_recipients_is_no_junk(postfix, postgres, make
     daemon = make_daemon(queue_directory=postfix.queue_directory, junk_command_limit="20",
                          virtual_mailbox_maps="inline:{user@domain.org=user/}")
     postfix.flush()
-    postfix.wait_log("status=bounced", bounced_before + messages, timeout=60)
+    postfix.wait_log("status=bounced", bounced_before + messages)
     counters = daemon.counters()
     assert counters["recipients_refused"] == messages
     # On some session far more was said than the limit would have allowed.

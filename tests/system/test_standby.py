@@ -51,7 +51,7 @@ def test_what_it_has_not_replayed_yet_is_not_missed(postgres, standby, near_daem
         assert code(daemon, "user@foo.org") == 250
     finally:
         standby.sql("SELECT pg_wal_replay_resume()")
-    wait_until(lambda: code(daemon, "late@foo.org") == 250, "the row is seen", timeout=10)
+    wait_until(lambda: code(daemon, "late@foo.org") == 250, "the row is seen")
 
 
 def test_where_it_waits_for_a_lock_the_primary_is_asked(postgres, standby, near_daemon):
@@ -69,7 +69,7 @@ def test_where_it_waits_for_a_lock_the_primary_is_asked(postgres, standby, near_
         migration.rollback()
         (reply,) = daemon.deliver("user@foo.org", b"x\n").recipients
         assert str(reply).startswith("451 4.3.0 ")
-        wait_until(lambda: code(daemon, "user@foo.org") == 250, "lookups at the primary", timeout=10)
+        wait_until(lambda: code(daemon, "user@foo.org") == 250, "lookups at the primary")
         daemon.wait_log(f"connected to PostgreSQL at localhost:{postgres.port}$")
     finally:
         migration.close()
