@@ -74,8 +74,8 @@ class MapQuery {
 
   Reply transport() {
     if (!address_) return value_of(exact(settings_.transport_maps));
-    Search found =
-        first_of(settings_.transport_maps, transport_keys(*address_, settings_.extension));
+    const std::vector<AddressKey> keys = transport_keys(*address_, settings_.extension);
+    Search found = first_of(settings_.transport_maps, keys);
     // Else what is ours since a moment ago goes to where all others' mail goes.
     if (found.outcome == Outcome::found && is_for_many_domains(*found.key)) {
       found = search_.certain(std::move(found));

@@ -76,7 +76,6 @@ class ConnectionFixture : public testing::Test, public Services {
   const EventBasePtr base_{event_base_new()};
   ClientPlaces places_{1, 1};
   UniqueFd client_;
-  std::optional<Connection> connection_;
   std::vector<std::pair<std::uint64_t, std::string>> asked_;
   std::vector<std::string> auth_;
   bool has_room_ = true;
@@ -87,6 +86,7 @@ class ConnectionFixture : public testing::Test, public Services {
   std::vector<std::string> lines_;
   bool lookup_is_busy_ = false;
   bool finished_ = false;
+  std::optional<Connection> connection_;  // last: its end is told to the others
 };
 
 }  // namespace lmtpd::frontend
