@@ -52,7 +52,7 @@ std::optional<Result<void>> Expansion::expand_line() {
     TableSearch search = search_;
     AliasStep step = take_alias_step(lines_[at_].address, *settings_, search);
     if (step.outcome == Outcome::pending) return std::nullopt;
-    search_ = std::move(search);
+    search_ = search;
     if (step.outcome == Outcome::failed) return fail(Reason::lookup_failed, std::move(step.why));
     if (step.outcome != Outcome::found) return Result<void>();
     if (ancestors_.empty()) row_ = std::move(step.row);
