@@ -101,7 +101,7 @@ bool FrontendLink::take_want_worker(const Frame& frame) {
 
 bool FrontendLink::take_authenticate(const Frame& frame) {
   const std::optional<Authenticate> message = decode<Authenticate>(frame.payload);
-  if (message && channel_.unsent_packets() <= kMostUnsentPackets &&
+  if (message && channel_.unsent_packets() <= 2 * kMostUnsentPackets &&
       authenticator_.begin(*this, *message)) {
     return true;
   }

@@ -80,6 +80,12 @@ class MapQuery {
     if (found.outcome == Outcome::found && is_for_many_domains(*found.key)) {
       found = search_.certain(std::move(found));
     }
+    // Nor is mail bounced for a row that may be gone.
+    const std::optional<Error> doubt = search_.doubt();
+    if (doubt && found.outcome == Outcome::found &&
+        found.answer->values.front().starts_with("error:")) {
+      return MapReply{Kind::temporary, doubt->text};
+    }
     return value_of(found);
   }
 

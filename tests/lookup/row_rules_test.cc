@@ -66,7 +66,9 @@ TEST(RowRules, FindValuesThatCountAsNone) {
   EXPECT_THAT(row_findings(TableRole::uid, {"user@domain.org", {std::nullopt, ""}}),
               ElementsAre(Field(&Finding::what, StartsWith("has a NULL")),
                           Field(&Finding::what, StartsWith("has an empty value"))));
-  EXPECT_THAT(row_findings(TableRole::mailbox, {"domain.org", {"dummy"}}), IsEmpty());
+  for (const char* domain : {"domain.org", "localhost", "*"}) {
+    EXPECT_THAT(row_findings(TableRole::mailbox, {domain, {"dummy"}}), IsEmpty()) << domain;
+  }
   EXPECT_THAT(row_findings(TableRole::mailbox, {"user@domain.org", {"dummy"}}),
               ElementsAre(Field(&Finding::what, StartsWith("has a dummy row"))));
 }

@@ -160,6 +160,13 @@ TEST_F(Maps, NeverTakeAFailureForNothing) {
   }
 }
 
+TEST_F(Maps, RefuseNobodyForAnOldAnswer) {
+  transport_.add("closed@d.org", "error:5.2.1 closed");
+  EXPECT_EQ(ask("transport", "closed@d.org"), "OK error:5.2.1 closed");
+  transport_.go_away("closed@d.org");
+  EXPECT_THAT(ask("transport", "closed@d.org"), testing::StartsWith("TEMP transport:"));
+}
+
 // Or mail for a domain that is ours since a moment ago would go to its MX.
 TEST_F(Maps, RouteByNoRowForManyDomainsOnAnOldAnswer) {
   transport_.add("known.org", "lmtp:unix:Private/y");
