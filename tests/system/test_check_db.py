@@ -29,6 +29,15 @@ def check(make_daemon, tables, **parameters):
     return daemon.ctl("check-db")
 
 
+def sqlite_site(folder, script, **files):
+    """A database of `script`, and beside it a table file NAME.cf of each of `files`."""
+    with sqlite3.connect(folder / "mail.db") as database:
+        database.executescript(script)
+    for name, lines in files.items():
+        (folder / f"{name}.cf").write_text(f"dbpath = {folder}/mail.db\n{lines}\n")
+    return folder
+
+
 # What the golden fixture's administrator would be told, but for the tables' names.
 FAULTS = """\
 mailboxes: <@trap.org> has a dummy row
@@ -102,20 +111,17 @@ def test_a_clean_database_is_silent(make_daemon, tables):
 
 
 def test_keys_in_the_wrong_form_and_domain_lists(make_daemon, site, tables):
-    folder = site.make("forms")
-    with sqlite3.connect(folder / "mail.db") as database:
-        database.executescript("""
-            CREATE TABLE mailboxes (userid TEXT, mailbox TEXT);
-            INSERT INTO mailboxes VALUES ('jane doe@b.org', 'b.org/jane/'), ('up up@b.org', '../up/'),
-                ('u@ b.org', 'b.org/u/');
-            CREATE TABLE aliases (address TEXT, target TEXT);
-            INSERT INTO aliases VALUES ('in ner@b.org', 'user@domain.org');
-            CREATE TABLE domains (name TEXT);
-            INSERT INTO domains VALUES ('b.org'), ('Mixed.org');""")
-    for name, query in (("mailboxes", "SELECT mailbox FROM mailboxes WHERE userid = '%s'"),
-                        ("aliases", "SELECT target FROM aliases WHERE address = '%s'"),
-                        ("domains", "SELECT 1 FROM domains WHERE name = '%s'")):
-        (folder / f"{name}.cf").write_text(f"dbpath = {folder}/mail.db\nquery = {query}\n")
+    folder = sqlite_site(site.make("forms"), """
+        CREATE TABLE mailboxes (userid TEXT, mailbox TEXT);
+        INSERT INTO mailboxes VALUES ('jane doe@b.org', 'b.org/jane/'), ('up up@b.org', '../up/'),
+            ('u@ b.org', 'b.org/u/');
+        CREATE TABLE aliases (address TEXT, target TEXT);
+        INSERT INTO aliases VALUES ('in ner@b.org', 'user@domain.org');
+        CREATE TABLE domains (name TEXT);
+        INSERT INTO domains VALUES ('b.org'), ('Mixed.org');""",
+        mailboxes="query = SELECT mailbox FROM mailboxes WHERE userid = '%s'",
+        aliases="query = SELECT target FROM aliases WHERE address = '%s'",
+        domains="query = SELECT 1 FROM domains WHERE name = '%s'")
     done = check(make_daemon, tables, virtual_mailbox_maps=f"sqlite:{folder}/mailboxes.cf",
                  virtual_mailbox_domains=f"sqlite:{folder}/domains.cf",
                  virtual_uid_maps="static:1001", virtual_gid_maps="static:1001",
@@ -175,15 +181,11 @@ def test_without_a_database_nothing_is_said_to_be_right(make_daemon, tables, pos
 
 
 def test_rows_that_cannot_be_used_are_found_one_by_one(make_daemon, site, tables):
-    folder = site.make("unusable")
-    with sqlite3.connect(folder / "mail.db") as database:
-        database.executescript("""
-            CREATE TABLE aliases (address TEXT, target TEXT);
-            INSERT INTO aliases VALUES ('many@b.org', 'user@domain.org'), ('many@b.org', 'user@foo.org'),
-                ('octets@b.org', CAST(X'ff40622e6f7267' AS TEXT)), ('zed@b.org', 'nobody@domain.org');""")
-    (folder / "aliases.cf").write_text(
-        f"dbpath = {folder}/mail.db\nquery = SELECT target FROM aliases WHERE address = '%s'\n"
-        "expansion_limit = 1\n")
+    folder = sqlite_site(site.make("unusable"), """
+        CREATE TABLE aliases (address TEXT, target TEXT);
+        INSERT INTO aliases VALUES ('many@b.org', 'user@domain.org'), ('many@b.org', 'user@foo.org'),
+            ('octets@b.org', CAST(X'ff40622e6f7267' AS TEXT)), ('zed@b.org', 'nobody@domain.org');""",
+        aliases="query = SELECT target FROM aliases WHERE address = '%s'\nexpansion_limit = 1")
     table = f"sqlite:{folder}/aliases.cf"
     done = check(make_daemon, tables, virtual_maps=table)
     assert done.stdout.splitlines()[:-1] == [
@@ -196,14 +198,11 @@ def test_rows_that_cannot_be_used_are_found_one_by_one(make_daemon, site, tables
 
 
 def test_sqlite_rows_are_listed_too(make_daemon, site, tables):
-    folder = site.make("lite")
-    with sqlite3.connect(folder / "mail.db") as database:
-        database.executescript("""
-            CREATE TABLE mailboxes (userid TEXT, mailbox TEXT);
-            INSERT INTO mailboxes VALUES ('a@b.org', 'b.org/a/'), ('Upper@b.org', 'b.org/u/'),
-                ('b.org', 'dummy'), ('null@b.org', NULL);""")
-    (folder / "mailboxes.cf").write_text(
-        f"dbpath = {folder}/mail.db\nquery = SELECT mailbox FROM mailboxes WHERE userid = '%s'\n")
+    folder = sqlite_site(site.make("lite"), """
+        CREATE TABLE mailboxes (userid TEXT, mailbox TEXT);
+        INSERT INTO mailboxes VALUES ('a@b.org', 'b.org/a/'), ('Upper@b.org', 'b.org/u/'),
+            ('b.org', 'dummy'), ('null@b.org', NULL);""",
+        mailboxes="query = SELECT mailbox FROM mailboxes WHERE userid = '%s'")
     done = check(make_daemon, tables, virtual_mailbox_maps=f"sqlite:{folder}/mailboxes.cf",
                  virtual_uid_maps="static:1001", virtual_gid_maps="static:1001", virtual_maps="")
     assert done.stdout.splitlines() == [
