@@ -16,6 +16,13 @@ endif()
 if(LMTPD_TIDY)
   set(CMAKE_CXX_CLANG_TIDY clang-tidy-19 --quiet)
 endif()
+# Unity builds: presets that are for running or reading, not for shipping, compile eight files of a target as
+# one, which halves their time and more. So names at a file's top are a target's: two files that
+# each define a kRoot want one in a header, or two names. That each file includes what it uses is the other
+# presets' to show. The files that CMake makes of them are no findings of clang-tidy's.
+set(LMTPD_UNITY_BUILD_CODE_BEFORE_INCLUDE "// NOLINTNEXTLINE(bugprone-suspicious-include)")
+define_property(TARGET PROPERTY UNITY_BUILD_CODE_BEFORE_INCLUDE
+                INITIALIZE_FROM_VARIABLE LMTPD_UNITY_BUILD_CODE_BEFORE_INCLUDE)
 if(LMTPD_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()

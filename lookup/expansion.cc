@@ -10,9 +10,12 @@
 #include "lookup/fold.h"
 
 namespace lmtpd::lookup {
+namespace {
 
 using Outcome = Search::Outcome;
 using Addresses = std::vector<PlainAddress>;
+
+}  // namespace
 
 Expansion::Expansion(const PlainAddress& address, const ResolverSettings& settings,
                      const TableSearch& search)

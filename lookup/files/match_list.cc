@@ -9,7 +9,7 @@
 namespace lmtpd::lookup {
 namespace {
 
-constexpr int kDeepest = 8;
+constexpr int kDeepestFile = 8;
 
 Result<void> append(MatchList& items, const MatchList& list, bool negated,
                     const FileReader& read_file, int depth) {
@@ -19,9 +19,9 @@ Result<void> append(MatchList& items, const MatchList& list, bool negated,
       items.push_back(std::move(item));
       continue;
     }
-    if (depth == kDeepest) {
+    if (depth == kDeepestFile) {
       return fail(Reason::lookup_failed, fmt::format("{}: files name one another more than {} deep",
-                                                     escaped(item.name), kDeepest));
+                                                     escaped(item.name), kDeepestFile));
     }
     const auto text = read_file(item.name);
     if (!text) return tl::unexpected(text.error());

@@ -15,7 +15,7 @@
 namespace lmtpd::lookup {
 namespace {
 
-constexpr int kDeepest = 8;
+constexpr int kDeepestTable = 8;
 
 class Collector {
  public:
@@ -41,7 +41,7 @@ class Collector {
   Result<void> add(const TableRef& table, int depth) {
     if (!table.has_file() || !paths_.insert(table.name).second) return {};
     if (table.kind == TableKind::text_file) return {};
-    if (depth == kDeepest) {
+    if (depth == kDeepestTable) {
       return fail(Reason::lookup_failed,
                   fmt::format("{}: `domain` tables are nested too deeply", escaped(table.text())));
     }

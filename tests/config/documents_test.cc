@@ -28,7 +28,7 @@ std::string read(const std::string& path) {
   return text.str();
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
+std::vector<std::string> split_lines(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) lines.push_back(line);
@@ -41,7 +41,7 @@ std::string setting(const ParameterInfo& row) {
 }
 
 TEST(Documents, TheReferenceHasEachParameterWithDefaultDescriptionAndOwner) {
-  const std::vector<std::string> lines = lines_of(read("docs/configuration.md"));
+  const std::vector<std::string> lines = split_lines(read("docs/configuration.md"));
   std::set<std::string> headings;
   for (const ParameterInfo& row : kParameters) {
     const std::string heading = "### `" + setting(row) + "`";
@@ -68,7 +68,7 @@ TEST(Documents, TheSampleIsAccepted) {
 
 // What is commented out is a default, or an example that is accepted.
 TEST(Documents, TheSamplesCommentedLinesAreAccepted) {
-  const std::vector<std::string> lines = lines_of(read("contrib/lmtpd.cf"));
+  const std::vector<std::string> lines = split_lines(read("contrib/lmtpd.cf"));
   std::set<std::string> once;
   for (const std::string& line : lines) {
     if (!line.starts_with('#') || line.find(" = ") == std::string::npos || line[1] == ' ') continue;
@@ -77,7 +77,7 @@ TEST(Documents, TheSamplesCommentedLinesAreAccepted) {
     const auto parameters = test::load_own(own + "\n" + [&] {
       // Each needed parameter that the line itself does not set.
       std::string rest;
-      for (const std::string& needed : lines_of(test::kMinimum)) {
+      for (const std::string& needed : split_lines(test::kMinimum)) {
         if (needed.substr(0, needed.find(' ')) != own.substr(0, own.find(' '))) {
           rest += needed + "\n";
         }
@@ -103,7 +103,7 @@ TEST(Documents, TheSamplesCommentedLinesAreAccepted) {
 TEST(Documents, EachCounterHasItsMeaning) {
   std::multiset<std::string> documented;
   bool in_chapter = false;
-  for (const std::string& line : lines_of(read("docs/status.md"))) {
+  for (const std::string& line : split_lines(read("docs/status.md"))) {
     if (line.starts_with("## ")) in_chapter = line == "## Frontends";
     if (in_chapter && line.starts_with("| `")) {
       documented.insert(line.substr(3, line.find('`', 3) - 3));

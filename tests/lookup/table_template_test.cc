@@ -5,14 +5,14 @@
 namespace lmtpd::lookup {
 namespace {
 
-Template parse(std::string_view text) {
+Template template_of(std::string_view text) {
   auto parsed = Template::parse(text);
   EXPECT_TRUE(parsed) << text;
   return *parsed;
 }
 
 std::string format(std::string_view text, std::string_view value, std::string_view key) {
-  return parse(text).format(Parts(value), Parts(key)).value_or("(dropped)");
+  return template_of(text).format(Parts(value), Parts(key)).value_or("(dropped)");
 }
 
 struct Asked {
@@ -22,7 +22,7 @@ struct Asked {
 };
 class QueryTemplate : public testing::TestWithParam<Asked> {};
 TEST_P(QueryTemplate, IsSentOnlyForKeysThatFillIt) {
-  EXPECT_EQ(parse(GetParam().query).asks_for(Parts(GetParam().key)), GetParam().asked);
+  EXPECT_EQ(template_of(GetParam().query).asks_for(Parts(GetParam().key)), GetParam().asked);
 }
 INSTANTIATE_TEST_SUITE_P(Keys, QueryTemplate,
                          testing::Values(Asked{"%s", "", false},         //
@@ -56,7 +56,7 @@ TEST(ResultFormat, DropsValuesThatLackWhatItNeeds) {
   EXPECT_EQ(format("%d", "value@", "k@d"), "(dropped)");
   EXPECT_EQ(format("%u", "@x", "k@d"), "(dropped)");
   EXPECT_EQ(format("%s", "", "k@d"), "(dropped)");
-  EXPECT_FALSE(parse("%D").formats_for(Parts("key")));
+  EXPECT_FALSE(template_of("%D").formats_for(Parts("key")));
 }
 
 TEST(Template, RefusesOtherPlaceholders) {
@@ -67,12 +67,13 @@ TEST(Template, RefusesOtherPlaceholders) {
             "\"%b\" is no placeholder (a percent sign is written %%)");
 }
 
-constexpr std::string_view kKnown[] = {"query",        "select_function", "table",
-                                       "select_field", "where_field",     "additional_conditions",
-                                       "domain",       "result_format",   "expansion_limit"};
+constexpr std::string_view kSqlParameters[] = {
+    "query",        "select_function", "table",
+    "select_field", "where_field",     "additional_conditions",
+    "domain",       "result_format",   "expansion_limit"};
 
 Result<SqlConfig> config(std::string_view text, SqlDialect dialect = SqlDialect::postgresql) {
-  return parse_sql_config(TableFile::parse("/x.cf", text, kKnown).value(), dialect);
+  return parse_sql_config(TableFile::parse("/x.cf", text, kSqlParameters).value(), dialect);
 }
 
 std::string text_sent(const SqlConfig& c, std::string_view key) {

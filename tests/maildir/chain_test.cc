@@ -21,12 +21,11 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::kAlice;
 using testing::kBob;
+using testing::kRoot;
 using testing::mailbox_path;
 using ::testing::Not;
 using testing::RecordedCalls;
 using ::testing::StartsWith;
-
-constexpr MailboxOwner kRoot{Uid(0), Gid(0)};
 
 TEST(SyncedChains, AMailboxNeedsItsChainSyncedForAMinute) {
   const SyncedChains chains;

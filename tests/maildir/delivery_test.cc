@@ -19,10 +19,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::kAlice;
 using testing::kBob;
+using testing::kRoot;
 using testing::mailbox_path;
 using testing::RecordedCalls;
-
-constexpr MailboxOwner kRoot{Uid(0), Gid(0)};
 
 class DeliveryTest : public testing::MailBase {
  protected:

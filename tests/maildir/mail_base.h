@@ -26,6 +26,7 @@
 
 namespace lmtpd::testing {
 
+inline constexpr MailboxOwner kRoot{Uid(0), Gid(0)};
 inline constexpr MailboxOwner kAlice{Uid(61001), Gid(61001)};
 inline constexpr MailboxOwner kBob{Uid(61002), Gid(61002)};
 

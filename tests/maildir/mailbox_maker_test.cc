@@ -15,9 +15,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::kAlice;
 using testing::kBob;
+using testing::kRoot;
 using testing::mailbox_path;
-
-constexpr MailboxOwner kRoot{Uid(0), Gid(0)};
 
 class MailboxMakerTest : public testing::MailBase {
  protected:

@@ -15,10 +15,10 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::kRoot;
 using testing::mailbox_path;
 using ::testing::SizeIs;
 
-constexpr MailboxOwner kRoot{Uid(0), Gid(0)};
 constexpr time_t kHour = 3600;
 constexpr time_t kAbandoned = 36 * kHour;
 

@@ -6,12 +6,12 @@ namespace lmtpd::session {
 namespace {
 
 TEST(Peer, NamesItselfForReceivedAndTheLog) {
-  struct Case {
+  struct Named {
     Peer peer;
     std::string_view received;
     std::string_view log;
   };
-  const Case cases[] = {
+  const Named cases[] = {
       {{}, "localhost", "unix"},
       {{"mx.example", "", 0}, "mx.example", "mx.example"},
       {{"", "192.0.2.1", 4711}, "[192.0.2.1]", "192.0.2.1:4711"},
@@ -23,7 +23,7 @@ TEST(Peer, NamesItselfForReceivedAndTheLog) {
        "mx.example[2001:db8::1]"},
       {{"unknown", "unknown", 0}, "unknown [unknown]", "unknown[unknown]"},
   };
-  for (const Case& one : cases) {
+  for (const Named& one : cases) {
     EXPECT_EQ(received_from(one.peer), one.received);
     EXPECT_EQ(log_name(one.peer), one.log);
   }
