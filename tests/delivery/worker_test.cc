@@ -3,15 +3,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 
-#include <algorithm>
 #include <fstream>
+#include <functional>
 #include <regex>
-#include <span>
 #include <sstream>
 
-#include "lmtpd/master/mailbox_maker.h"
-#include "tests/delivery/worker_process.h"
-#include "tests/maildir/mail_base.h"
+#include "tests/delivery/worker_fixture.h"
 
 namespace lmtpd {
 namespace {
@@ -29,63 +26,7 @@ using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using ::testing::UnorderedElementsAreArray;
 using testing::WorkerProcess;
-
-class WorkerTest : public testing::MailBase {
- protected:
-  void start(MailboxOwner owner = kBob, const std::vector<std::string>& prefix = {}) {
-    worker_.emplace(at("").substr(0, at("").size() - 1), owner, prefix);
-    ASSERT_EQ(worker_->master->hear(), "ready");
-  }
-  // A message for one mailbox.
-  static void deliver(Peer& frontend, std::uint64_t id, const std::string& ticket,
-                      std::string_view body = "text\n") {
-    frontend.send(message(id, ticket, body));
-  }
-  static Deliver message(std::uint64_t id, const std::string& ticket,
-                         std::string_view body = "text\n") {
-    return Deliver{
-        .deliveries = {{.id = id, .ticket = ticket, .headers = "H: 1\n\n", .wire_size = 9}},
-        .body = body,
-        .body_size = body.size()};
-  }
-  static Deliver message_in_memfd(std::uint64_t id, const std::string& ticket, std::uint64_t size) {
-    return Deliver{
-        .deliveries = {{.id = id, .ticket = ticket, .headers = "H: 1\n\n", .wire_size = 9}},
-        .body_size = size};
-  }
-  static std::vector<UniqueFd> one(UniqueFd fd) {
-    std::vector<UniqueFd> list;
-    list.push_back(std::move(fd));
-    return list;
-  }
-  // Of a full window.
-  static std::vector<std::string> all_stored() {
-    std::vector<std::string> told;
-    for (std::uint64_t id = 1; id <= kDeliveryWindow; ++id) {
-      told.push_back(std::to_string(id) + " stored");
-    }
-    return told;
-  }
-  // Ends the worker, of which `frontend` has all answers: nothing is under way any more.
-  void finish_with(Peer& frontend) {
-    worker_->master->send(Stop{});
-    EXPECT_EQ(frontend.hear(), "leaving");
-    frontend.send(Left{});
-    EXPECT_EQ(frontend.hear(), "closed");
-    EXPECT_EQ(worker_->wait(), 0);
-  }
-  // What master's helper does, and its answer.
-  void make_requested_mailbox(std::uint64_t request) {
-    const auto ticket =
-        open_ticket_as_maker(worker_->ticket_key, worker_->master->last_ticket(), Clock::now());
-    ASSERT_TRUE(ticket);
-    const Result<void> made = make_mailbox(open_base().get(), ticket->path, ticket->owner);
-    ASSERT_TRUE(made) << made.error().text;
-    worker_->master->send(MailboxMade{.id = request, .made = true});
-  }
-
-  std::optional<WorkerProcess> worker_;
-};
+using testing::WorkerTest;
 
 TEST_F(WorkerTest, DeliversAsTheOwner) {
   make_root_directory("domain.org");
@@ -421,151 +362,6 @@ TEST_F(WorkerTest, LeavesASignalToMaster) {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::kill(worker_->pid(), number);
   deliver(frontend, 1, worker_->ticket("bob"));
   EXPECT_EQ(frontend.hear(), "1 stored");
-}
-
-// ---- the order of its system calls
-
-class TracedWorker : public WorkerTest {
- protected:
-  using Calls = std::vector<std::string>;
-
-  void SetUp() override {
-    WorkerTest::SetUp();
-    if (IsSkipped()) return;
-    if (::access("/usr/bin/strace", X_OK) != 0) GTEST_SKIP() << "needs strace";
-    // LeakSanitizer cannot work in a traced process.
-    ::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
-    ::setenv("LSAN_OPTIONS", "detect_leaks=0", 1);
-    make_maildir("bob", kBob);
-    make_maildir("bob2", kBob);
-    make_root_directory("trace");
-    start(kBob, {"/usr/bin/strace", "-qq", "-y", "-ff", "-o", at("trace/of"), "-e",
-                 "trace=writev,sync_file_range,fsync,linkat,unlinkat,sendmsg"});
-  }
-
-  // Ends the worker; then loop() and threads() are what each thread did to files and the new/ of
-  // mailboxes, and each message that it sent, in order. A thread that did nothing is left out.
-  void finish() {
-    worker_->master->send(Stop{});
-    EXPECT_EQ(worker_->wait(), 0);
-    for (const std::string& file : list("trace")) {
-      Calls calls = calls_in(at("trace/" + file));
-      if (calls.empty()) continue;
-      if (calls.front() == "sendmsg") {  // Ready
-        loop_ = std::move(calls);
-      } else {
-        threads_.push_back(std::move(calls));
-      }
-    }
-  }
-  [[nodiscard]] const Calls& loop() const { return loop_; }
-  [[nodiscard]] const std::vector<Calls>& threads() const { return threads_; }
-
-  // Takes as many calls of that kind from `calls` as stand first.
-  static std::size_t take(std::span<const std::string>& calls, const std::string& kind) {
-    const std::regex whole(kind);
-    std::size_t count = 0;
-    while (!calls.empty() && std::regex_match(calls.front(), whole)) {
-      ++count;
-      calls = calls.subspan(1);
-    }
-    return count;
-  }
-
- private:
-  static Calls calls_in(const std::string& file) {
-    static const std::regex call(R"(^(\w+)\(\d+<(.*?)>.* = (-?\d+).*)");
-    static const std::regex place(R"(.*/(bob\d?)/(tmp/|tmp|new)[^/]*$)");
-    std::ifstream in(file);
-    Calls told;
-    for (std::string line; std::getline(in, line);) {
-      std::smatch parts;
-      if (!std::regex_match(line, parts, call)) continue;
-      EXPECT_NE(parts[3], "-1") << line;
-      const std::string path = parts[2];
-      std::smatch where;
-      if (parts[1] == "sendmsg") {
-        told.push_back("sendmsg");
-      } else if (std::regex_match(path, where, place)) {
-        told.push_back(parts[1].str() + " " + where[1].str() + "/" + where[2].str());
-      }
-    }
-    return told;
-  }
-
-  Calls loop_;
-  std::vector<Calls> threads_;
-};
-
-TEST_F(TracedWorker, DeliversInItsLoopWhatIsAlone) {
-  {
-    Peer frontend = worker_->introduce();
-    const std::string ticket = worker_->ticket("bob");
-    Deliver alone = message(1, ticket);
-    alone.alone = true;
-    frontend.send(alone);
-    EXPECT_EQ(frontend.hear(), "1 stored");
-  }
-  finish();
-  EXPECT_THAT(loop(), ElementsAre("sendmsg",  // Ready
-                                  "writev bob/tmp/", "fsync bob/tmp/", "linkat bob/tmp",
-                                  "fsync bob/new", "unlinkat bob/tmp", "sendmsg"));
-  EXPECT_THAT(threads(), IsEmpty());
-}
-
-TEST_F(TracedWorker, DeliversInAThreadWhatIsNotAloneOrInAMemfd) {
-  {
-    Peer frontend = worker_->introduce();
-    const std::string ticket = worker_->ticket("bob");
-    frontend.send(message(1, ticket));
-    EXPECT_EQ(frontend.hear(), "1 stored");
-    Deliver alone = message_in_memfd(2, ticket, 1);
-    alone.alone = true;
-    frontend.send(alone, one(memfd_of("x", kAllSeals)));
-    EXPECT_EQ(frontend.hear(), "2 stored");
-  }
-  finish();
-  EXPECT_THAT(loop(), ElementsAre("sendmsg", "sendmsg", "sendmsg"));
-  Calls all;
-  for (const Calls& calls : threads()) all.insert(all.end(), calls.begin(), calls.end());
-  const Calls each{"writev bob/tmp/", "fsync bob/tmp/", "linkat bob/tmp", "fsync bob/new",
-                   "unlinkat bob/tmp"};
-  Calls twice = each;
-  twice.insert(twice.end(), each.begin(), each.end());
-  EXPECT_EQ(all, twice);
-}
-
-TEST_F(TracedWorker, SharesTheSyncsOfAThreadsGroup) {
-  {
-    Peer frontend = worker_->introduce();
-    const std::string bob = worker_->ticket("bob");
-    const std::string bob2 = worker_->ticket("bob2");
-    Deliver wide{.body = "\ntext\n", .body_size = 6};
-    for (std::uint64_t id = 1; id <= kDeliveryWindow; ++id) {
-      wide.deliveries.push_back(
-          {.id = id, .ticket = id % 2 == 0 ? bob2 : bob, .headers = "H: 1\n"});
-    }
-    frontend.send(wide);
-    EXPECT_THAT(frontend.hear(kDeliveryWindow), UnorderedElementsAreArray(all_stored()));
-  }
-  finish();
-  std::size_t messages = 0;
-  std::size_t largest = 0;
-  for (const Calls& thread : threads()) {
-    for (std::span<const std::string> left = thread; !left.empty();) {
-      const std::size_t size = take(left, "writev bob2?/tmp/");
-      ASSERT_GT(size, 0U) << left.front();
-      ASSERT_EQ(take(left, "sync_file_range bob2?/tmp/"), size > 1 ? size : 0);
-      ASSERT_EQ(take(left, "fsync bob2?/tmp/"), size);
-      ASSERT_EQ(take(left, "linkat bob2?/tmp"), size);
-      ASSERT_EQ(take(left, "fsync bob2?/new"), size > 1 ? 2 : 1) << "neighbours are for both";
-      ASSERT_EQ(take(left, "unlinkat bob2?/tmp"), size);
-      messages += size;
-      largest = std::max(largest, size);
-    }
-  }
-  EXPECT_EQ(messages, kDeliveryWindow);
-  EXPECT_GT(largest, 1U) << "more than the threads came at once";
 }
 
 }  // namespace
