@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cctype>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -45,7 +46,12 @@ class Postconf : public testing::Test {
     if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
-  void write_main(const std::string& text) { std::ofstream(folder_ / "main.cf") << text; }
+  // As if an hour ago: Postfix waits a second for a file that may still be being written.
+  void write_main(const std::string& text) {
+    std::ofstream(folder_ / "main.cf") << text;
+    std::filesystem::last_write_time(
+        folder_ / "main.cf", std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  }
 
   // "name = value" for each of the words, or "fatal" where postconf(1) gives up.
   std::string theirs(const std::string& name) {
