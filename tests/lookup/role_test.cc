@@ -12,6 +12,7 @@
 #include "lmtpd/event/event_ptr.h"
 #include "lookup/note_log.h"
 #include "tests/lookup/fake_table.h"
+#include "tests/lookup/no_cache.h"
 
 namespace lmtpd::lookup {
 namespace {
@@ -130,12 +131,6 @@ class LookupRole : public testing::Test {
   }
 
   const Key key_ = make_ticket_key();
-  struct NoCache final : CacheControl {
-    void forget_address(const Address&) override {}
-    void forget_domain(std::string_view) override {}
-    void forget_all() override {}
-    [[nodiscard]] LookupStatistics statistics() const override { return {}; }
-  };
   Settings settings_;
   NoCache cache_;
   const Counters counters_ = *Counters::map(*make_counter_page(), Counters::Access::read);

@@ -35,6 +35,28 @@ The dialogues (`*.txt`) are performed with a bare session, and over a unix socke
 an octet at a time, and all at once. The transcript is the same; where one cannot be had so, a line `only` in it says why.
 """
 
+FUZZING = """## What a stranger may send
+
+Beside the tests there are fuzz targets for all that comes from outside, and for what one role sends to another, since one may
+have been taken over. Each runs the code itself against rules that it promises, or against a second, plainer account of them
+in the target. `contrib/test fuzz` builds them (clang, libFuzzer, AddressSanitizer, UndefinedBehaviorSanitizer), with seeds from
+the dialogues and from messages in good order, and runs each for `LMTPD_FUZZ_SECONDS`.
+
+| target | input |
+|---|---|
+| `fuzz_session` | a whole session, with XCLIENT, XFORWARD, STARTTLS and AUTH; lookups and deliveries are the input's, too |
+| `fuzz_command` | command lines: paths, addresses, ESMTP parameters, attributes, and what becomes of them in headers and log |
+| `fuzz_data`, `fuzz_bdat` | a message behind DATA, and in chunks, against a reference |
+| `fuzz_auth` | SASL exchanges, and stored passwords |
+| `fuzz_proxy_header` | HAProxy's PROXY header |
+| `fuzz_socketmap` | what Postfix asks of `socketmap_listen` |
+| `fuzz_tables`, `fuzz_config` | table files and keys; lmtpd.cf and main.cf |
+| `fuzz_channel` | a packet between two roles, as any of their messages, with descriptors; tickets |
+| `fuzz_worker_channel` | a worker, by a frontend that was taken over |
+| `fuzz_lookup_channel` | lookup, by a frontend that was taken over |
+| `fuzz_frontend_channels` | a frontend, by a worker or lookup that was taken over |
+"""
+
 
 def points():
     """[(heading, [(id, source, requirement)])]"""
@@ -95,7 +117,7 @@ def document(sections, named):
             shown = "<br>".join(f"`{test}`" for test in named.get(point, []))
             lines.append(f"| {point} | {source} | {requirement.replace(' -- ', ' — ')} | {shown} |")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, FUZZING])
 
 
 def main():

@@ -1,0 +1,210 @@
+// Lookup, one of whose frontends was taken over: what comes on its channel, as hostile_packets.h
+// has it, against a model of the rules in lookup/frontend_link.h and messages.h.
+//
+// What breaks them ends the channel and nothing else. What keeps them is answered: a question once,
+// and by a mailbox only where the tables have one; a worker is started for a ticket of ours alone.
+// The fuzzer cannot make a ticket: it is given one where it sends an empty one. What SASL exchanges
+// come to is fuzz_auth's; here no more is said of them than was asked for.
+#include <map>
+#include <memory>
+
+#include "lmtpd/event/event_ptr.h"
+#include "lookup/role.h"
+#include "tests/base/hostile_packets.h"
+#include "tests/lookup/fake_table.h"
+#include "tests/lookup/no_cache.h"
+
+namespace {
+
+using namespace lmtpd;
+using namespace lmtpd::lookup;
+using namespace lmtpd::testing;
+
+constexpr MailboxOwner kOwner{Uid(1001), Gid(1002)};
+constexpr Key kKey{7};
+constexpr std::uint32_t kHonest = 1;
+
+class Site {
+ public:
+  Site() {
+    resolver_.virtual_alias_maps = {&alias_};
+    resolver_.virtual_mailbox_maps = {&mailbox_};
+    resolver_.virtual_uid_maps = {&uid_};
+    resolver_.virtual_gid_maps = {&gid_};
+    settings_.virtual_mailbox_base = "/home";
+    auto pair = make_channel_pair();
+    master_ = std::make_unique<Channel>(std::move(pair->first));
+    role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, kKey,
+                                   resolver_, cache_, counters_, authenticator_, Role::Listeners());
+  }
+
+  UniqueFd introduce(std::uint32_t instance) {
+    auto pair = make_channel_pair();
+    std::vector<UniqueFd> end;
+    end.push_back(std::move(pair->second));
+    master_->send(
+        Introduce{.kind = static_cast<std::uint8_t>(PeerKind::frontend), .instance = instance},
+        std::move(end));
+    must(master_->flush() == Channel::Status::ok);
+    turn();
+    return std::move(pair->first);
+  }
+  void turn() {
+    for (int i = 0; i < 4; ++i) event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  }
+  // Workers that master was asked for since the last time, all of them the owner's for the first
+  // frontend.
+  std::size_t workers_wanted() {
+    std::size_t wanted = 0;
+    Packet packet;
+    while (master_->receive(packet) == Channel::Status::ok) {
+      for (const Frame& frame : packet.frames()) {
+        const auto message = decode<StartWorker>(frame.payload);
+        must(static_cast<MessageType>(frame.type) == MessageType::start_worker && message);
+        must(message->owner == kOwner && message->frontend == 0);
+        ++wanted;
+      }
+    }
+    return wanted;
+  }
+
+ private:
+  Settings settings_;
+  NoCache cache_;
+  const Counters counters_ = *Counters::map(*make_counter_page(), Counters::Access::read);
+  FakeTable alias_{"fake:alias", {{"both@d.org", "u@d.org,v@d.org"}, {"loop@d.org", "loop@d.org"}}};
+  FakeTable mailbox_{"fake:mailbox", {{"u@d.org", "d.org/u/"}, {"v@d.org", "d.org/v/"}}};
+  FakeTable uid_{"fake:uid", {{"u@d.org", "1001"}, {"v@d.org", "1001"}}};
+  FakeTable gid_{"fake:gid", {{"u@d.org", "1002"}, {"v@d.org", "1002"}}};
+  FakeTable passwords_{"fake:password"};
+  ResolverSettings resolver_;
+  EventBasePtr base_{event_base_new()};
+  Authenticator authenticator_{
+      base_.get(),
+      {{&passwords_}, {"SCRAM-SHA-256", "PLAIN", "LOGIN"}, kKey},
+      *PasswordThreads::open([](const StoredPassword&, std::string_view) { return false; })};
+  std::unique_ptr<Channel> master_;
+  std::unique_ptr<Role> role_;
+};
+
+// What the rules make of the channel.
+class Model {
+ public:
+  // False: a rule is broken.
+  bool take(const HostileFrame& frame) {
+    if (frame.descriptors > 0) return false;
+    switch (static_cast<MessageType>(frame.type)) {
+      case MessageType::resolve:
+        if (const auto message = decode<Resolve>(frame.payload)) {
+          ++unanswered_[message->id];
+          return true;
+        }
+        return false;
+      case MessageType::want_worker:
+        if (const auto message = decode<WantWorker>(frame.payload)) {
+          if (message->ticket.empty()) ++workers_;
+          return message->ticket.empty();
+        }
+        return false;
+      // What of these is due depends on what came of the exchange so far.
+      case MessageType::authenticate:
+        if (const auto message = decode<Authenticate>(frame.payload)) {
+          ++steps_[message->id];
+          is_sure_ = false;
+          return true;
+        }
+        return false;
+      case MessageType::auth_response:
+        if (const auto message = decode<AuthResponse>(frame.payload)) {
+          if (!steps_.contains(message->id)) return false;
+          ++steps_[message->id];
+          is_sure_ = false;
+          return true;
+        }
+        return false;
+      case MessageType::auth_end:
+        return decode<AuthEnd>(frame.payload).has_value();
+      default:
+        return false;
+    }
+  }
+
+  void take_answer(const Frame& frame) {
+    if (const auto message = decode<Resolved>(frame.payload);
+        message && static_cast<MessageType>(frame.type) == MessageType::resolved) {
+      must(!message->goes_on && unanswered_[message->id]-- > 0);
+      for (const Target& target : message->targets) {
+        const auto ticket = open_ticket_as_maker(kKey, target.ticket, Clock::now());
+        must(ticket && ticket->owner == kOwner);
+        must(ticket->path.value() == "d.org/u" || ticket->path.value() == "d.org/v");
+      }
+      return;
+    }
+    const auto step = decode<AuthStep>(frame.payload);
+    must(static_cast<MessageType>(frame.type) == MessageType::auth_step && step);
+    must(steps_[step->id]-- > 0);
+    must(step->kind != static_cast<std::uint8_t>(AuthStep::Kind::accepted));
+  }
+
+  [[nodiscard]] bool is_sure() const { return is_sure_; }
+  [[nodiscard]] std::size_t workers() const { return workers_; }
+  [[nodiscard]] bool all_answered() const {
+    return std::ranges::all_of(unanswered_, [](const auto& item) { return item.second == 0; });
+  }
+
+ private:
+  std::map<std::uint64_t, int> unanswered_;  // questions
+  std::map<std::uint64_t, int> steps_;       // of exchanges, that may come
+  std::size_t workers_ = 0;
+  bool is_sure_ = true;
+};
+
+HostilePacket with_tickets(HostilePacket packet, const std::string& ticket) {
+  for (HostileFrame& frame : packet.frames) {
+    if (static_cast<MessageType>(frame.type) != MessageType::want_worker) continue;
+    const auto message = decode<WantWorker>(frame.payload);
+    if (message && message->ticket.empty()) frame.payload = encode(WantWorker{ticket});
+  }
+  return packet;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  keep_log_silent();
+  static const std::string ticket = seal_ticket(
+      kKey, {kOwner, *MailboxPath::parse("d.org/u/"), Clock::now() + std::chrono::hours(24 * 365)});
+  static Site site;
+  Channel honest(site.introduce(kHonest));
+  Channel hostile(site.introduce(0));
+  must(site.workers_wanted() == 0);
+
+  Model model;
+  Packet packet;
+  bool keeps_rules = true;
+  bool is_closed = false;
+  for (const HostilePacket& each : hostile_packets({reinterpret_cast<const char*>(data), size})) {
+    if (each.lies) keeps_rules = false;
+    for (const HostileFrame& frame : each.frames) keeps_rules = keeps_rules && model.take(frame);
+    send_packet(hostile.fd(), with_tickets(each, ticket), 0);
+    site.turn();
+    Channel::Status status{};
+    while ((status = hostile.receive(packet)) == Channel::Status::ok) {
+      for (const Frame& frame : packet.frames()) model.take_answer(frame);
+    }
+    is_closed = status == Channel::Status::closed;
+    if (is_closed || !keeps_rules) break;
+  }
+  must(keeps_rules ? !is_closed || !model.is_sure() : is_closed);
+  if (keeps_rules && !is_closed) must(model.all_answered());
+  must(site.workers_wanted() == model.workers() || !model.is_sure());
+
+  // The other frontend is none the worse.
+  honest.send(Resolve{77, "both@d.org"});
+  must(honest.flush() == Channel::Status::ok);
+  site.turn();
+  must(honest.receive(packet) == Channel::Status::ok && packet.frames().size() == 1);
+  const auto answer = decode<Resolved>(packet.frames()[0].payload);
+  must(answer && answer->id == 77 && answer->targets.size() == 2);
+  return 0;
+}
