@@ -81,6 +81,18 @@ const TlsContext& context(bool asks) {
 
 }  // namespace
 
+const char* name_of(Transport transport) {
+  switch (transport) {
+    case Transport::unix_socket:
+      return "Unix";
+    case Transport::tcp:
+      return "Tcp";
+    case Transport::tls:
+      break;
+  }
+  return "Tls";
+}
+
 SocketStage::SocketStage(Transport transport, Manner manner, const session::Dialogue& dialogue)
     : transport_(transport),
       piece_(manner == Manner::bytewise ? 1 : SIZE_MAX),

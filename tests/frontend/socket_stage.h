@@ -5,6 +5,7 @@
 // the one before, so that what is cut comes as it was cut.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <optional>
 #include <string>
@@ -19,6 +20,9 @@ namespace lmtpd::frontend {
 
 // tls: over TCP, from the first octet.
 enum class Transport { unix_socket, tcp, tls };
+inline constexpr std::array kTransports{Transport::unix_socket, Transport::tcp, Transport::tls};
+// For a test's name.
+[[nodiscard]] const char* name_of(Transport transport);
 
 class SocketStage final : public session::Stage {
  public:
@@ -34,7 +38,7 @@ class SocketStage final : public session::Stage {
   void shut_down() override;
   void wait(std::chrono::milliseconds span) override;
   [[nodiscard]] std::optional<std::string> read_line() override;
-  [[nodiscard]] bool closed() override { return ended_; }
+  [[nodiscard]] bool closed() override { return ended_ && !said_all_; }
   void end() override;
 
   // The client leaves what is sent to it in the socket, or reads it again.

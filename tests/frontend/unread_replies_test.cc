@@ -66,19 +66,8 @@ TEST_P(UnreadReplies, OfTenThousandRecipientsAllCome) {  // E12
   EXPECT_EQ(stage_.read_line(), std::nullopt);
 }
 
-INSTANTIATE_TEST_SUITE_P(Frontend, UnreadReplies,
-                         testing::Values(Transport::unix_socket, Transport::tcp, Transport::tls),
-                         [](const auto& one) {
-                           switch (one.param) {
-                             case Transport::unix_socket:
-                               return "Unix";
-                             case Transport::tcp:
-                               return "Tcp";
-                             case Transport::tls:
-                               break;
-                           }
-                           return "Tls";
-                         });
+INSTANTIATE_TEST_SUITE_P(Frontend, UnreadReplies, testing::ValuesIn(kTransports),
+                         [](const auto& one) { return name_of(one.param); });
 
 }  // namespace
 }  // namespace lmtpd::frontend

@@ -128,7 +128,24 @@ TEST(Data, AgreesWithTheReferenceOnLongTexts) {
   }
 }
 
-TEST(Data, KeepsEveryOtherOctet) {  // D2, J2, C4
+TEST(Data, KeepsLinesOfEveryLength) {  // C4
+  // RFC 5321's longest, and what buffers like to be long.
+  constexpr std::size_t kLengths[] = {1,    78,   510,  997,  998,    999,    1000,     1022,
+                                      1023, 1024, 2048, 4096, 65'535, 65'536, 1'000'000};
+  for (const std::size_t length : kLengths) {
+    const std::string line = std::string(length - 1, 'x') + '$';
+    const std::string text = "Subject: " + line + "\r\n\r\n" + line + "\r\n." + line + "\r\n";
+    for (const std::size_t piece :
+         {std::size_t{1}, std::size_t{998}, std::size_t{1000}, SIZE_MAX}) {
+      const Read read = read_all(text + ".\r\n", piece);
+      ASSERT_TRUE(read.reader.ended());
+      ASSERT_EQ(read.stored, "Subject: " + line + "\n\n" + line + "\n" + line + "\n")
+          << length << " octets in pieces of " << piece;
+    }
+  }
+}
+
+TEST(Data, KeepsEveryOtherOctet) {  // D2, J2
   std::string all;
   for (int c = 0; c < 256; ++c) {
     if (c != '\r' && c != '\n') all += static_cast<char>(c);

@@ -61,6 +61,7 @@ class Performance {
     begin();
     stage_.end();
     EXPECT_EQ(stage_.read_line(), std::nullopt) << "a reply that nobody expects";
+    if (stage_.closed()) expect_farewell();
     EXPECT_EQ(backend_.breaches(), std::vector<std::string>());
   }
 
@@ -268,6 +269,7 @@ class Performance {
     EXPECT_EQ(line->substr(0, prefix.size()), prefix) << "the whole line: " << *line;
     EXPECT_LE(line->size(), 510U);  // B41
     expect_enhanced_code(*line);
+    last_reply_ = *line;
     const char behind_code = line->size() > 3 ? (*line)[3] : '\0';
     in_lines_ = behind_code == '-';
     return behind_code;
@@ -306,6 +308,14 @@ class Performance {
     }
   }
 
+  // Where a session ended that its client did not leave. Behind STARTTLS, or where TLS comes first,
+  // it may be for the handshake, of which nothing can be said.
+  void expect_farewell() const {
+    if (last_reply_.empty() || last_reply_.starts_with("220 2.0.0")) return;
+    const std::string_view code = std::string_view(last_reply_).substr(0, 4);
+    EXPECT_TRUE(code == "221 " || code == "421 ") << "the last reply: " << last_reply_;
+  }
+
   void expect_closed() {
     EXPECT_EQ(stage_.read_line(), std::nullopt);
     EXPECT_TRUE(stage_.closed());
@@ -319,6 +329,7 @@ class Performance {
   Peer peer_;
   bool begun_ = false;
   bool in_lines_ = false;   // of one reply
+  std::string last_reply_;  // its last line
   std::size_t heard_ = 0;   // of AUTH, that the dialogue has named
   std::size_t stored_ = 0;  // messages that the dialogue has named
   std::string rest_;        // of the one named last

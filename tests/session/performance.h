@@ -54,7 +54,7 @@ class Stage {
   // The next line of a reply, without CR LF; gives answers that are owed meanwhile. nullopt: none
   // comes.
   [[nodiscard]] virtual std::optional<std::string> read_line() = 0;
-  // Behind the last reply: the session ended the connection.
+  // Behind the last reply: the session ended the connection, and not because its client had.
   [[nodiscard]] virtual bool closed() = 0;
   // The client has said all, and all answers are given. Fails the test if the session took less.
   virtual void end() = 0;

@@ -4,10 +4,11 @@ import os
 import re
 import signal
 import socket
+import ssl
 
 import pytest
 
-from testsite import Lmtp, free_port, newest, stored, wait_until
+from testsite import Authority, Lmtp, free_port, newest, stored, wait_until
 from testsite.lmtp import dotted
 
 MESSAGE = b"From: sender@remote.example\nMessage-ID: <one@remote.example>\nSubject: hello\n\nbody\n"
@@ -86,6 +87,15 @@ def test_bodies_of_every_size(daemon, mail_base, size):  # C5
         assert message.sizes == (len(message.octets), len(message.octets) + message.octets.count(b"\n"))
 
 
+def test_lines_of_every_length(daemon, mail_base):  # C4
+    """A text line of 998 octets, the longest of RFC 5321, and longer ones are stored whole."""
+    lengths = [1, 78, 997, 998, 999, 1000, 1024, 4096, 65535, 65536, 1_000_000]
+    body = b"Subject: " + b"s" * 989 + b"\n\n" + b"".join(b"x" * (length - 1) + b"$\n" for length in lengths)
+    outcome = daemon.deliver("user@domain.org", body, parameters=f" SIZE={len(body)}")
+    assert [reply.code for reply in outcome.final] == [250]
+    assert newest(mail_base / "domain.org/mails/user").octets.endswith(b"\n" + body)
+
+
 @pytest.mark.parametrize("processes", ["1", "32"])
 def test_the_largest_message_needs_no_declared_size(make_daemon, mail_base, processes):
     """What SIZE announces is what fits, to the octet; of several frontends each has its share."""
@@ -156,6 +166,37 @@ def test_recipients_of_one_message_do_not_wait_for_each_other(daemon, mail_base)
     for recipient, mailbox, count in zip(recipients, mailboxes, before):
         assert len(stored(mailbox)) == count + 1
         assert newest(mailbox).header("Delivered-To") == [recipient]
+
+
+def test_a_recipient_is_answered_while_the_next_ones_worker_stands_still(site, make_daemon, mail_base):  # A13
+    """Over a unix socket, TCP and TLS: no reply waits for one behind it."""
+    directory = site.make("early-reply-certificates")
+    certificate, key = directory / "server.crt", directory / "server.key"
+    Authority(directory, "ours").issue("mx.host.test", certificate, key)
+    tcp, tls = free_port(), free_port()
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{tcp}, inets:127.0.0.1:{tls}",
+                         trusted_clients="127.0.0.1", tls_cert_file=str(certificate), tls_key_file=str(key))
+    recipients = ["user@foo.org", "user@domain.org"]
+    daemon.deliver(recipients, MESSAGE)
+    mailboxes = [mail_base / "foo.org/mails/user", mail_base / "domain.org/mails/user"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    worker = daemon.worker(1001)
+    for make_client in (daemon.client, lambda: Lmtp(("127.0.0.1", tcp)),
+                        lambda: Lmtp(("127.0.0.1", tls), tls=context)):
+        before = [len(stored(mailbox)) for mailbox in mailboxes]
+        with make_client() as client:
+            client.lhlo()
+            assert client.envelope("sender@remote.example", recipients)[2].code == 354
+            os.kill(worker, signal.SIGSTOP)
+            try:
+                client.send(dotted(MESSAGE))
+                assert client.reply().code == 250
+                assert [len(stored(mailbox)) for mailbox in mailboxes] == [before[0] + 1, before[1]]
+            finally:
+                os.kill(worker, signal.SIGCONT)
+            assert client.reply().code == 250
+        assert [len(stored(mailbox)) for mailbox in mailboxes] == [count + 1 for count in before]
 
 
 def test_no_valid_recipient(daemon):
