@@ -52,6 +52,7 @@ class ClientPlace {
   ClientPlace(const ClientPlace&) = delete;
   ClientPlace& operator=(const ClientPlace&) = delete;
 
+  [[nodiscard]] const std::string& client() const { return client_; }
   // Whether the connection has a place, or gets one now; else the refusal is counted.
   [[nodiscard]] bool hold();
 

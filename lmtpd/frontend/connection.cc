@@ -358,6 +358,10 @@ void Connection::on_booking_refused(std::uint64_t body) {
   answer_body(body, fail(Reason::no_space, "no memory for the message within the time limit"));
 }
 
+void Connection::on_booking_lost(std::uint64_t body) {
+  answer_body(body, fail(Reason::no_space, "the message stood still, and its room went to others"));
+}
+
 std::uint64_t Connection::on_reclaim(std::uint64_t body) {
   Receiving& receiving = bodies_.at(body);
   const std::uint64_t held = receiving.octets.size();

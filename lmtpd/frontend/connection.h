@@ -68,11 +68,15 @@ class Connection final : private session::Backend {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  // What it has in common with others of its client.
+  [[nodiscard]] const std::string& client() const { return place_.client(); }
+
   void on_resolved(std::uint64_t request, Result<std::vector<session::Mailbox>> mailboxes);
   void on_auth_step(session::AuthStep step);
   void on_window();
   void on_booked(std::uint64_t body);
   void on_booking_refused(std::uint64_t body);
+  void on_booking_lost(std::uint64_t body);
   [[nodiscard]] std::uint64_t on_reclaim(std::uint64_t body);
   void on_copy_done(std::uint64_t body, std::size_t copy, Result<void> outcome);
   void shut_down();

@@ -319,7 +319,7 @@ void Frontend::end_auth(std::uint64_t connection) { lookup_.end_auth(connection)
 
 bool Frontend::book(const MessageName& message, std::uint64_t octets) {
   const Clock::time_point now = Clock::now();
-  if (spool_.book(message, octets, now)) return true;
+  if (spool_.book(message, find(message.connection)->client(), octets, now)) return true;
   count(Counter::spool_waits);
   spool_.run_waiting(now);  // what was taken back for it
   return false;
@@ -369,6 +369,11 @@ void Frontend::on_booked(const MessageName& message) {
 void Frontend::on_booking_refused(const MessageName& message) {
   count(Counter::spool_limit_hits);
   if (Connection* found = find(message.connection)) found->on_booking_refused(message.body);
+}
+
+void Frontend::on_booking_lost(const MessageName& message) {
+  count(Counter::spool_given_up);
+  if (Connection* found = find(message.connection)) found->on_booking_lost(message.body);
 }
 
 std::uint64_t Frontend::on_reclaim(const MessageName& message) {

@@ -100,6 +100,7 @@ class Frontend final : public Services,
   // Spool::Waiter
   void on_booked(const MessageName& message) override;
   void on_booking_refused(const MessageName& message) override;
+  void on_booking_lost(const MessageName& message) override;
   std::uint64_t on_reclaim(const MessageName& message) override;
 
   // ProxyArrival::Owner

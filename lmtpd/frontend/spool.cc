@@ -23,14 +23,30 @@ bool Spool::fits(const Booking& booking, std::uint64_t octets) const {
 // Whoever came first is served first, unless it is the oldest itself that asks, or asks for little.
 bool Spool::may_have(const Booking& booking, std::uint64_t octets) const {
   const bool has_turn = waiting_ == 0 || &booking == &unfinished_.front() ||
-                        (octets <= kSmall && waiting_ == letting_pass_);
+                        (octets <= kSmall && waiting_ == letting_pass_ && !gives_way(booking));
   return has_turn && fits(booking, octets);
+}
+
+bool Spool::is_beyond_its_part(const Booking& booking) const {
+  const std::size_t clients = clients_.size();
+  return clients > 1 && booking.client->second.octets > (share_ - kept_back_) / clients;
+}
+
+bool Spool::gives_way(const Booking& booking) const {
+  return &booking != &unfinished_.front() && is_beyond_its_part(booking);
 }
 
 void Spool::add(Booking& booking, std::uint64_t octets, Clock::time_point now) {
   booking.octets += octets;
+  booking.client->second.octets += octets;
   booking.booked_at = now;
   booked_ += octets;
+}
+
+void Spool::give_back(Booking& booking, std::uint64_t octets) {
+  booking.octets -= octets;
+  booking.client->second.octets -= octets;
+  booked_ -= octets;
 }
 
 void Spool::wait(Booking& booking, std::uint64_t octets, Clock::time_point now) {
@@ -54,16 +70,17 @@ void Spool::reclaim(const Booking* asking, Clock::time_point now) {
   for (Booking& booking : unfinished_) {
     if (&booking == asking || booking.wanted > 0 || booking.octets == 0) continue;
     if (now < booking.booked_at + kUse) continue;
-    const std::uint64_t unused = std::min(booking.octets, waiter_.on_reclaim(booking.id));
-    booking.octets -= unused;
-    booked_ -= unused;
+    give_back(booking, std::min(booking.octets, waiter_.on_reclaim(booking.id)));
   }
 }
 
-bool Spool::book(const MessageName& id, std::uint64_t octets, Clock::time_point now) {
+bool Spool::book(const MessageName& id, const std::string& client, std::uint64_t octets,
+                 Clock::time_point now) {
   auto found = by_id_.find(id);
   if (found == by_id_.end()) {
-    unfinished_.push_back({id});
+    const Clients::pointer owner = &*clients_.try_emplace(client).first;
+    ++owner->second.bookings;
+    unfinished_.push_back({id, owner});
     found = by_id_.emplace(id, std::prev(unfinished_.end())).first;
   }
   Booking& booking = *found->second;
@@ -86,21 +103,29 @@ void Spool::finish(const MessageName& id) {
 void Spool::release(const MessageName& id) {
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) return;
-  end_wait(*found->second);
-  booked_ -= found->second->octets;
-  (found->second->finished ? finished_ : unfinished_).erase(found->second);
+  Booking& booking = *found->second;
+  end_wait(booking);
+  give_back(booking, booking.octets);
+  if (--booking.client->second.bookings == 0) clients_.erase(clients_.find(booking.client->first));
+  (booking.finished ? finished_ : unfinished_).erase(found->second);
   by_id_.erase(found);
 }
 
 void Spool::run_waiting(Clock::time_point now) {
   std::vector<MessageName> booked;
+  if (serve(true, booked, now)) static_cast<void>(serve(false, booked, now));
+  tell(booked, &Waiter::on_booked);
+}
+
+bool Spool::serve(bool only_who_need_not, std::vector<MessageName>& booked, Clock::time_point now) {
   bool only_small = false;
   for (Booking& booking : unfinished_) {
     if (waiting_ == 0) break;
     if (booking.wanted == 0) continue;
+    if (only_who_need_not && gives_way(booking)) continue;
     if (only_small && booking.wanted > kSmall) continue;
     if (!fits(booking, booking.wanted)) {
-      if (!booking.lets_pass()) break;
+      if (!booking.lets_pass()) return false;
       only_small = true;
       continue;
     }
@@ -109,13 +134,39 @@ void Spool::run_waiting(Clock::time_point now) {
     add(booking, octets, now);
     booked.push_back(booking.id);
   }
-  tell(booked, &Waiter::on_booked);
+  return !only_small;
+}
+
+// Of clients that hang, or hold back the rest of their messages to have the room. For who wants
+// least, and only if it helps.
+void Spool::give_up_for_others(Clock::time_point now) {
+  const Booking* waits = nullptr;
+  for (const Booking& booking : unfinished_) {
+    if (booking.wanted == 0 || is_beyond_its_part(booking)) continue;
+    if (now < booking.give_up - kWait + kPatience) continue;
+    if (waits == nullptr || booking.wanted < waits->wanted) waits = &booking;
+  }
+  if (waits == nullptr) return;
+  const auto is_enough = [&](std::uint64_t booked) {
+    return booked + waits->wanted <= share_ - kept_back_;
+  };
+  std::vector<MessageName> lost;
+  std::uint64_t left = booked_;
+  for (const Booking& booking : unfinished_) {
+    if (is_enough(left)) break;
+    if (booking.wanted > 0 || !is_beyond_its_part(booking)) continue;
+    if (now < booking.booked_at + kPatience) continue;
+    left -= booking.octets;
+    lost.push_back(booking.id);
+  }
+  if (is_enough(left)) tell(lost, &Waiter::on_booking_lost);
 }
 
 void Spool::expire(Clock::time_point now) {
   if (waiting_ > 0) {
     reclaim(nullptr, now);
     run_waiting(now);
+    give_up_for_others(now);
   }
   std::vector<MessageName> refused;
   for (Booking& booking : unfinished_) {

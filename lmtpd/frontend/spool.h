@@ -10,12 +10,19 @@
 // Nobody keeps room from others by being slow, or by declaring much: where room is short, what a
 // message has booked for a moment and not used is taken back, and it books again as its octets
 // come. A small message passes those that wait for much and have not begun.
+//
+// Nor by having much. An equal part of what is not kept back is due to each client that has or
+// wants room: one that has more gets nothing while another within its part waits, but for the
+// oldest booking; and where that one has waited for kPatience, messages of clients beyond their
+// part that have not grown for as long are given up for it. A client alone is due all.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <list>
 #include <map>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lmtpd/base/ticket.h"
@@ -30,6 +37,8 @@ class Spool {
    public:
     virtual void on_booked(const MessageName& id) = 0;
     virtual void on_booking_refused(const MessageName& id) = 0;
+    // What `id` has is wanted for another client: release() it. From expire().
+    virtual void on_booking_lost(const MessageName& id) = 0;
     // Called from within book() and expire(): what `id` has booked and not used, which it has no
     // more from here on, in octets.
     virtual std::uint64_t on_reclaim(const MessageName& id) = 0;
@@ -41,9 +50,11 @@ class Spool {
   // `largest`: the largest message that is taken, in octets, with its copies.
   Spool(std::uint64_t share, std::uint64_t largest, Waiter& waiter);
 
-  // Adds `octets` to what `id` has booked, opening the booking where there is none. True: booked.
-  // False: the waiter is told later; until then `id` books nothing more.
-  [[nodiscard]] bool book(const MessageName& id, std::uint64_t octets, Clock::time_point now);
+  // Adds `octets` to what `id`, a message of `client`'s, has booked, opening the booking where
+  // there is none. True: booked. False: the waiter is told later; until then `id` books nothing
+  // more.
+  [[nodiscard]] bool book(const MessageName& id, const std::string& client, std::uint64_t octets,
+                          Clock::time_point now);
   // The message of `id` is complete: it books nothing more, and keeps what it has until release().
   void finish(const MessageName& id);
   // Frees all of `id`'s octets and forgets it, waiting or not.
@@ -51,14 +62,15 @@ class Spool {
 
   // Books for those who wait, in the order of their age, as far as octets are free.
   void run_waiting(Clock::time_point now);
-  // Takes unused room back and books it for those who wait, as far as it goes. Refuses those whose
-  // 60 s have passed, save for the oldest booking where it grows.
+  // Takes unused room back, and that of others' messages, and books it for those who wait, as far
+  // as it goes. Refuses those whose 60 s have passed, save for the oldest booking where it grows.
   void expire(Clock::time_point now);
   [[nodiscard]] bool anyone_waits() const { return waiting_ > 0; }
 
   [[nodiscard]] std::uint64_t booked() const { return booked_; }
 
   static constexpr std::chrono::seconds kWait{60};
+  static constexpr std::chrono::seconds kPatience{10};
   // Octets of a copy, whose body is the message's: its ticket, its headers, what is known of its
   // recipient. Addresses of the longest kind take twice that, most take half.
   static constexpr std::uint64_t kCopy = 2048;
@@ -68,8 +80,14 @@ class Spool {
   static constexpr std::uint64_t kSmall = 128 * 1024;
 
  private:
+  struct Client {
+    std::uint64_t octets = 0;
+    std::size_t bookings = 0;  // never 0
+  };
+  using Clients = std::unordered_map<std::string, Client>;
   struct Booking {
     MessageName id;
+    Clients::pointer client;
     std::uint64_t octets = 0;
     std::uint64_t wanted = 0;  // waits for these, where not 0
     Clock::time_point give_up{};
@@ -86,6 +104,12 @@ class Spool {
   void wait(Booking& booking, std::uint64_t octets, Clock::time_point now);
   void end_wait(Booking& booking);
   void reclaim(const Booking* asking, Clock::time_point now);
+  void give_back(Booking& booking, std::uint64_t octets);
+  [[nodiscard]] bool is_beyond_its_part(const Booking& booking) const;
+  [[nodiscard]] bool gives_way(const Booking& booking) const;
+  // False: somebody still waits who need not give way.
+  bool serve(bool only_who_need_not, std::vector<MessageName>& booked, Clock::time_point now);
+  void give_up_for_others(Clock::time_point now);
 
   void tell(const std::vector<MessageName>& ids, void (Waiter::*what)(const MessageName&));
 
@@ -95,6 +119,7 @@ class Spool {
   Bookings unfinished_;  // the oldest first
   Bookings finished_;
   std::map<MessageName, Bookings::iterator> by_id_;
+  Clients clients_;
   std::uint64_t booked_ = 0;
   std::size_t waiting_ = 0;
   std::size_t letting_pass_ = 0;  // of those who wait

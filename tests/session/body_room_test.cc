@@ -9,6 +9,34 @@
 namespace lmtpd::session {
 namespace {
 
+// Room that it had was wanted for another client: what comes of it is thrown away.
+TEST_F(SessionTest, ABodyThatIsGivenUpIsRefusedBehindItsEnd) {
+  const auto give_up = [&] {
+    std::uint64_t id = 1;
+    while (!backend_.has_body(id)) ++id;
+    backend_.drop_body(id);
+    session_->on_body_refused(id, {Reason::no_space, "given up"});
+  };
+  start_message({"a", "b"});
+  client_->send("one\r\n");
+  give_up();
+  client_->send("two\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\n");
+  EXPECT_EQ(client_->read_line(), "452 4.3.1 given up");
+  EXPECT_EQ(client_->read_line(), "452 4.3.1 given up");
+  client_->send("BDAT 3\r\nabcBDAT 1\r\n");
+  for (const char* reply : {"250 2.1.0", "250 2.1.5", "250 2.0.0"}) {
+    EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), reply);
+  }
+  give_up();  // in the middle of a chunk
+  client_->send("d");
+  EXPECT_EQ(client_->read_line(), "452 4.3.1 given up");
+  client_->send("BDAT 1\r\neBDAT 1 LAST\r\nfNOOP\r\n");
+  EXPECT_EQ(client_->read_line(), "452 4.3.1 given up");
+  EXPECT_EQ(client_->read_line(), "452 4.3.1 given up");
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  EXPECT_TRUE(backend_.stored.empty());
+}
+
 TEST_F(SessionTest, DeclaredSizeIsBookedBefore354) {
   start();
   client_->send("MAIL FROM:<> SIZE=4321\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");

@@ -1,5 +1,6 @@
 """What a client sees of one session, on the whole daemon."""
 
+import contextlib
 import os
 import re
 import signal
@@ -125,6 +126,30 @@ def test_who_hangs_up_while_he_waits_for_room_keeps_nobody_behind_him_waiting(ma
         send_data(third, 1000)
         second.close()
         assert third.reply().code == 354
+
+
+def test_who_holds_back_the_rest_of_his_messages_keeps_no_other_client_waiting(make_daemon, mail_base):
+    """What he has sent takes all the room. Without more of it, it is given up for a client who has none."""
+    port = free_port()
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}", trusted_clients="127.0.0.1",
+                         spool_limit="1048576")  # half of it is kept back for the oldest
+    with contextlib.ExitStack() as stack:
+        held = []
+        for size in (300_000, 200_000):
+            client = stack.enter_context(Lmtp(("127.0.0.1", port)))
+            client.lhlo()
+            client.send(b"MAIL FROM:<>\r\nRCPT TO:<user@domain.org>\r\nBDAT %d\r\n" % size + b"x" * size)
+            assert [client.reply().code for _ in range(3)] == [250] * 3
+            held.append(client)
+        # By itself a message waits for 60 s, and is refused then.
+        with daemon.client(timeout=120) as other:
+            assert other.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
+        counters = daemon.counters()
+        assert (counters["spool_given_up"], counters["spool_limit_hits"]) == (1, 0)
+        for client, code in zip(held, (452, 250)):
+            client.send(b"BDAT 0 LAST\r\n")
+            assert client.reply().code == code
+            assert client.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
 
 
 def test_recipients_of_mixed_fate(daemon, mail_base):
