@@ -101,6 +101,28 @@ TEST_F(SessionTest, TenThousandPipelinedRcptsAreAnsweredInOrder) {  // E12, B34
   EXPECT_EQ(client_->unsent(), 0U);
 }
 
+// The longest of RFC 5321 4.5.3.1.4 and what SIZE, BODY, SMTPUTF8, AUTH and ORCPT add to it, and
+// the longest that is taken at all.
+TEST_F(SessionTest, LongCommandsAreWhatTheySay) {  // C1
+  settings_.size_announced = 10'000;
+  start_with_auth({});
+  const auto padded = [](const std::string& begin, std::size_t octets, const std::string& end) {
+    return begin + std::string(octets - begin.size() - end.size(), 'x') + end;
+  };
+  client_->send(padded("NOOP ", 512, "\r\n"));
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+  client_->send(padded("MAIL FROM:<", 512, "@x.org>") + " SIZE=12345678901234567890" + "\r\n");
+  EXPECT_EQ(reply_now(), "552 5.3.4");
+  client_->send(padded("MAIL FROM:<", 512, "@x.org>") + padded(" AUTH=", 506, "") +
+                " SIZE=00000000000000000001 BODY=8BITMIME SMTPUTF8\r\n");
+  EXPECT_EQ(reply_now(), "250 2.1.0");
+  client_->send(padded("RCPT TO:<a@x.org> ORCPT=rfc822;", 8192, "\r\n"));
+  EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), "250 2.1.5");
+  client_->send(padded("RCPT TO:<a@x.org> ORCPT=rfc822;", 8193, "\r\n") + "RSET\r\n");
+  EXPECT_EQ(reply_now(), "500 5.5.2");
+  EXPECT_EQ(reply_now(), "250 2.0.0");
+}
+
 TEST_F(SessionTest, ALineThatNeverEndsTakesNoMemory) {  // C2
   start();
   client_->send(std::string(10'000'000, 'x'));
