@@ -7,12 +7,15 @@
 // synced, and the message counts if unlinking the name in tmp/ succeeds after that.
 //
 // A group shares its syncs: all is written and its write-out started before the first fsync(2), and
-// each new/ is synced once. The failure of one message leaves its neighbours alone. A failed sync
-// is never tried again in its group: the kernel may have dropped the pages and would report
-// success. Later groups have the proof: what could not be written has aborted the journal. After a
-// failure nothing stays in tmp/; nothing partial ever shows in new/. A message whose last sync or
-// proof failed stays in new/ though it is reported as not stored: delivered twice, never lost, and
-// with the reason io whatever the errno, so that nobody bounces it.
+// each new/ is synced once. Where the file system has a shared sync (lmtpd/base/shared_sync.h),
+// that is waited for in place of both; a large file is synced by itself first, so that nobody else
+// waits for it, and whatever no shared sync has come for is synced here. The failure of one message
+// leaves its neighbours alone. A failed sync is never tried again in its group: the kernel may have
+// dropped the pages and would report success. Later groups have the proof: what could not be
+// written has aborted the journal. After a failure nothing stays in tmp/; nothing partial ever
+// shows in new/. A message whose last sync or proof failed stays in new/ though it is reported as
+// not stored: delivered twice, never lost, and with the reason io whatever the errno, so that
+// nobody bounces it.
 //
 // Runs as the mailbox owner, with a umask that leaves the owner's bits and with SIGXFSZ ignored.
 // Blocking: call it from a worker, never from an event loop. deliver() may run in several threads
@@ -20,7 +23,10 @@
 // Fails with a Reason: no_space, no_access, io, over_quota (lmtpd/base/disk_error.h).
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +34,7 @@
 #include <vector>
 
 #include "lmtpd/base/result.h"
+#include "lmtpd/base/shared_sync.h"
 #include "lmtpd/base/types.h"
 #include "lmtpd/base/unique_fd.h"
 #include "maildir/chain.h"
@@ -59,9 +66,10 @@ struct Outcome {
 class Deliverer {
  public:
   struct Options {
-    std::string host;                 // in the messages' names
-    bool fsync = true;                // false: no sync of any kind, and no promise
-    std::size_t largest_group = 256;  // messages; each holds up to three descriptors
+    std::string host;                            // in the messages' names
+    bool fsync = true;                           // false: no sync of any kind, and no promise
+    std::size_t largest_group = 256;             // messages; each holds up to three descriptors
+    std::map<dev_t, SharedSync> shared_syncs{};  // of the file systems that have one
     DiskCalls calls{};
   };
 
@@ -70,11 +78,14 @@ class Deliverer {
   [[nodiscard]] static Result<Deliverer> open(UniqueFd base, Options options);
 
   // One outcome for each delivery, in their order. A longer span than largest_group goes in parts.
-  [[nodiscard]] std::vector<Outcome> deliver(std::span<const Delivery> deliveries) const;
+  // `alone`: nobody else delivers, so its own syncs are faster than a shared one.
+  [[nodiscard]] std::vector<Outcome> deliver(std::span<const Delivery> deliveries,
+                                             bool alone = false) const;
 
  private:
   Deliverer(UniqueFd base, FileId base_id, Options options);
-  void deliver_group(std::span<const Delivery> deliveries, std::span<Outcome> outcomes) const;
+  void deliver_group(std::span<const Delivery> deliveries, std::span<Outcome> outcomes,
+                     bool alone) const;
 
   UniqueFd base_;
   FileId base_id_;

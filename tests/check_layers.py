@@ -22,6 +22,7 @@ LAYERS = {
     "lmtpd/session": {"lmtpd/base"},
     "lmtpd/frontend": {"lmtpd/base", "lmtpd/event", "lmtpd/session", "lookup/files"},
     "lmtpd/delivery": {"lmtpd/base", "maildir"},
+    "lmtpd/sync": {"lmtpd/base"},
     "lmtpd/master": {"lmtpd/base", "lookup/files"},
     "lmtpd/ctl": {"lmtpd/base", "lmtpd/session", "lookup/check"},
 }
@@ -41,8 +42,8 @@ LIBRARIES = {
 SESSION_FORBIDS = re.compile(
     r"(sys/(socket|un|epoll|poll|select|uio)|netinet/\w+|arpa/inet|poll|unistd|fcntl)\.h|(event2?|openssl)/")
 
-# Programs that run as root or as a mailbox's owner, and what they never load.
-PRIVILEGED = ("lmtpd", "lmtpd-worker")
+# Programs that run as root, as a mailbox's owner, or for all mail, and what they never load.
+PRIVILEGED = ("lmtpd", "lmtpd-worker", "lmtpd-committer")
 FORBIDDEN_LIBRARIES = ("libevent", "libpq", "libssl", "libcrypto")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

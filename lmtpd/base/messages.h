@@ -20,6 +20,7 @@ enum class MessageType : std::uint16_t {
   file,
   listener,
   counter_page,
+  shared_sync,
   start,
   introduce,
   stop,
@@ -49,8 +50,8 @@ enum class MessageType : std::uint16_t {
   leaving,
 };
 
-// ---- master -> any role: Configure, then File and Listener as often as needed, CounterPage where
-// the role counts or shows what is counted, then Start.
+// ---- master -> any role: Configure, then File, Listener and SharedSyncOf as often as needed,
+// CounterPage where the role counts or shows what is counted, then Start.
 
 struct Configure {
   static constexpr MessageType kType = MessageType::configure;
@@ -82,6 +83,15 @@ struct Listener {
 struct CounterPage {
   static constexpr MessageType kType = MessageType::counter_page;
   static void fields(auto&, auto&&) {}
+};
+
+// A file system with a shared sync (shared_sync.h); descriptors: the page, the bell, and the
+// committer's also the file system's root. A worker can read the page and ring the bell.
+struct SharedSyncOf {
+  static constexpr MessageType kType = MessageType::shared_sync;
+  std::uint64_t device = 0;  // st_dev
+  std::string_view path;     // where it is mounted
+  static void fields(auto& self, auto&& field) { field(self.device, self.path); }
 };
 
 struct Start {

@@ -11,6 +11,7 @@ OwnerPolicy OwnerPolicy::of(const Settings& settings) {
   const std::pair<const std::string&, const char*> users[] = {
       {settings.frontend_user, "that of frontend_user"},
       {settings.lookup_user, "that of lookup_user"},
+      {settings.sync_user, "that of sync_user"},
       {settings.listen_owner.user, "that of listen_owner"},
       {settings.mail_owner, "that of Postfix's mail_owner"},
   };

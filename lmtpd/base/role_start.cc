@@ -46,6 +46,15 @@ Progress take(RoleStart& start, Frame& frame) {
       }
       start.counters = std::move(frame.descriptors[0]);
       return Progress::more;
+    case MessageType::shared_sync: {
+      const std::optional<SharedSyncOf> message = decode<SharedSyncOf>(frame.payload);
+      if (!message) return Progress::malformed;
+      start.shared_syncs.push_back({message->device,
+                                    std::string(message->path),
+                                    {std::move_iterator(frame.descriptors.begin()),
+                                     std::move_iterator(frame.descriptors.end())}});
+      return Progress::more;
+    }
     case MessageType::start:
       return decode<Start>(frame.payload) ? Progress::started : Progress::malformed;
     default:

@@ -33,7 +33,13 @@ struct RoleStart {
   Key key{};
   std::map<std::string, UniqueFd> files;  // path as configured -> open for reading
   std::vector<Listening> listeners;
+  struct SharedSync {
+    std::uint64_t device;
+    std::string path;
+    std::vector<UniqueFd> descriptors;  // as messages.h, SharedSyncOf; their number is not checked
+  };
   UniqueFd counters;  // CounterPage; none: the role got none
+  std::vector<SharedSync> shared_syncs;
 };
 
 // How every role begins, as root: it logs to standard error as `role` until it knows better, leaves
@@ -45,9 +51,9 @@ struct RoleStart {
 // of file sizes is EFBIG.
 [[nodiscard]] Channel begin_role(const char* role);
 
-// Reads Configure, File..., Listener..., CounterPage, Start (messages.h), waiting for each.
-// Messages that stand in Start's own packet behind it are an error: master sends nothing more until
-// Ready.
+// Reads Configure, File..., Listener..., CounterPage, SharedSyncOf..., Start (messages.h), waiting
+// for each. Messages that stand in Start's own packet behind it are an error: master sends nothing
+// more until Ready.
 [[nodiscard]] Result<RoleStart> receive_role_start(Channel& control);
 
 // A role that cannot begin as it should does not serve: what there is to say is logged, and the

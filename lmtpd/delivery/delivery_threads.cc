@@ -51,14 +51,14 @@ void DeliveryThreads::start(Jobs jobs) {
     const std::lock_guard lock(mutex_);
     jobs.swap(waiting_);
   }
-  if (!jobs.empty()) return finished_->add(deliver(std::move(jobs)));
+  if (!jobs.empty()) return finished_->add(deliver(std::move(jobs), false));
   for (; woken > 0; --woken) work_.notify_one();
 }
 
 Delivered DeliveryThreads::deliver_here(Job job) const {
   Jobs jobs;
   jobs.push_back(std::move(job));
-  return std::move(deliver(std::move(jobs)).front());
+  return std::move(deliver(std::move(jobs), true).front());
 }
 
 std::list<Delivered> DeliveryThreads::take_finished() {
@@ -77,7 +77,7 @@ void DeliveryThreads::run() {
     if (waiting_.empty()) return;
     Jobs share = take_share();
     lock.unlock();
-    finished_->add(deliver(std::move(share)));
+    finished_->add(deliver(std::move(share), false));
     lock.lock();
   }
 }
@@ -94,7 +94,7 @@ Jobs DeliveryThreads::take_share() {
   return share;
 }
 
-std::list<Delivered> DeliveryThreads::deliver(Jobs jobs) const {
+std::list<Delivered> DeliveryThreads::deliver(Jobs jobs, bool alone) const {
   std::vector<maildir::Delivery> group;
   group.reserve(jobs.size());
   for (const Job& job : jobs) {
@@ -105,7 +105,7 @@ std::list<Delivered> DeliveryThreads::deliver(Jobs jobs) const {
                      .body_size = job.body_size,
                      .wire_size = job.wire_size});
   }
-  std::vector<maildir::Outcome> outcomes = deliverer_.deliver(group);
+  std::vector<maildir::Outcome> outcomes = deliverer_.deliver(group, alone);
   std::list<Delivered> delivered;
   auto outcome = outcomes.begin();
   for (Job& job : jobs) delivered.push_back({std::move(job), std::move(*outcome++)});

@@ -1,10 +1,11 @@
 // lmtpd/delivery/delivery_threads.h -- threads that deliver, so that syncs wait beside each other.
 //
-// The time of a delivery is that of two commits of the file system's journal, and one commit serves
-// every fsync(2) that waits for it: a thread for each message in flight is faster than one thread
-// that syncs a group, or a syncfs(2) for all, until there is no CPU left (docs/durability.md). So
-// there are as many threads as there ever were jobs at a time, up to a limit; where more wait, a
-// thread takes its share of them as a group. A body in a memfd, which may be large, is taken alone.
+// The time of a delivery is that of two commits of the file system's journal, or of two shared
+// syncs, and one serves all that wait for it: a thread for each message in flight is faster than
+// one thread that syncs a group, or a syncfs(2) for all, until there is no CPU left
+// (docs/durability.md). So there are as many threads as there ever were jobs at a time, up to a
+// limit; where more wait, a thread takes its share of them as a group. A body in a memfd, which may
+// be large, is taken alone.
 //
 // All methods are for one thread, the owner's.
 #pragma once
@@ -42,7 +43,7 @@ class DeliveryThreads {
   DeliveryThreads& operator=(const DeliveryThreads&) = delete;
 
   void start(Jobs jobs);
-  // Beside the threads, by the caller's.
+  // By the caller's thread, as the only delivery of all workers.
   [[nodiscard]] Delivered deliver_here(Job job) const;
 
   // What was finished since the last call, in no order.
@@ -59,7 +60,7 @@ class DeliveryThreads {
 
   void run();
   [[nodiscard]] Jobs take_share();
-  [[nodiscard]] std::list<Delivered> deliver(Jobs jobs) const;
+  [[nodiscard]] std::list<Delivered> deliver(Jobs jobs, bool alone) const;
 
   const maildir::Deliverer& deliverer_;
   const std::size_t most_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <map>
 
 #include "lmtpd/base/channel.h"
 #include "lmtpd/base/config/parameters.h"
@@ -15,6 +16,7 @@
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/privileges.h"
 #include "lmtpd/base/role_start.h"
+#include "lmtpd/base/shared_sync.h"
 #include "lmtpd/delivery/worker.h"
 #include "maildir/delivery.h"
 
@@ -51,9 +53,19 @@ std::size_t take_all_descriptors() {
   return limit.rlim_cur <= kRest ? 0 : std::min(limit.rlim_cur - kRest, kMost);
 }
 
+std::map<dev_t, SharedSync> open_shared_syncs(RoleStart& start, Clock::duration patience) {
+  std::map<dev_t, SharedSync> opened;
+  for (RoleStart::SharedSync& each : start.shared_syncs) {
+    if (each.descriptors.size() != 2) continue;
+    opened.emplace(each.device, must(SharedSync::open(each.descriptors[0],
+                                                      std::move(each.descriptors[1]), patience)));
+  }
+  return opened;
+}
+
 [[noreturn]] void run_worker() {
   Channel control = begin_role("worker");
-  const RoleStart start = must(receive_role_start(control));
+  RoleStart start = must(receive_role_start(control));
   const Settings settings = settings_of(start);
   open_log("worker", settings.log);
   UniqueFd mail_base = must(open_mail_base(settings.virtual_mailbox_base));
@@ -74,7 +86,8 @@ std::size_t take_all_descriptors() {
       {.host = settings.myhostname,
        .fsync = settings.fsync,
        .largest_group = std::max<std::size_t>(
-           descriptors / (kDescriptorsEach * std::max<std::size_t>(threads, 1)), 1)}));
+           descriptors / (kDescriptorsEach * std::max<std::size_t>(threads, 1)), 1),
+       .shared_syncs = open_shared_syncs(start, settings.commit_timeout)}));
   Worker worker(std::move(control), {start.owner, start.key},
                 must(DeliveryThreads::open(deliverer, threads)),
                 maildir::TmpSweep(std::move(sweep_base)));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
+#include <utility>
 
 #include "lmtpd/base/accounts.h"
 #include "lmtpd/base/channel.h"
@@ -42,6 +43,26 @@ StartResult<MailboxOwner> role_user(const Parameters& parameters, std::string_vi
         at(parameters, name, fmt::format("user {} has root's uid or gid", user)));
   }
   return *found;
+}
+
+StartResult<void> find_role_users(Configuration& made, const Parameters& parameters) {
+  std::vector<std::pair<std::string_view, MailboxOwner*>> roles{
+      {"frontend_user", &made.frontend_user}, {"lookup_user", &made.lookup_user}};
+  if (!made.settings.commit_file_systems.empty()) roles.emplace_back("sync_user", &made.sync_user);
+  for (auto role = roles.begin(); role != roles.end(); ++role) {
+    const StartResult<MailboxOwner> found = role_user(parameters, role->first);
+    if (!found) return tl::unexpected(found.error());
+    const auto same = std::find_if(
+        roles.begin(), role, [&](const auto& other) { return other.second->uid == found->uid; });
+    if (same != role) {
+      return configuration_failure(
+          at(parameters, role->first,
+             fmt::format("{} has the uid of {}: processes of one uid can take each other over",
+                         parameters.value(role->first), same->first)));
+    }
+    *role->second = *found;
+  }
+  return {};
 }
 
 // Nobody's, where no unix socket is listened on: a machine without Postfix has no user postfix.
@@ -182,19 +203,9 @@ StartResult<Configuration> Configuration::load(const std::string& file) {
         fmt::format("{}: the configuration is longer than {} octets", file, kLongestParameters));
   }
 
-  const StartResult<MailboxOwner> frontend = role_user(*parameters, "frontend_user");
-  if (!frontend) return tl::unexpected(frontend.error());
-  const StartResult<MailboxOwner> lookup = role_user(*parameters, "lookup_user");
-  if (!lookup) return tl::unexpected(lookup.error());
-  if (frontend->uid == lookup->uid) {
-    return configuration_failure(
-        at(*parameters, "lookup_user",
-           fmt::format(
-               "{} has the uid of frontend_user: processes of one uid can take each other over",
-               made.settings.lookup_user)));
+  if (StartResult<void> found = find_role_users(made, *parameters); !found) {
+    return tl::unexpected(std::move(found.error()));
   }
-  made.frontend_user = *frontend;
-  made.lookup_user = *lookup;
   const StartResult<MailboxOwner> owner = listen_owner(*parameters, made.settings);
   if (!owner) return tl::unexpected(owner.error());
   made.socket_access = {*owner, made.settings.listen_mode};
@@ -218,6 +229,7 @@ StartResult<Configuration> Configuration::load(const std::string& file) {
 const char* Configuration::needs_restart(const Configuration& running) const {
   if (frontend_user != running.frontend_user) return "frontend_user";
   if (lookup_user != running.lookup_user) return "lookup_user";
+  if (sync_user != running.sync_user) return "sync_user";
   if (settings.queue_directory != running.settings.queue_directory) return "queue_directory";
   return nullptr;
 }

@@ -34,6 +34,7 @@ struct Configuration {
   Settings settings;
   MailboxOwner frontend_user;
   MailboxOwner lookup_user;
+  MailboxOwner sync_user;      // nobody, where commit_file_systems names none
   SocketAccess socket_access;  // of the unix sockets of `listen`
   OwnerPolicy owner_policy{0};
   UniqueFd mail_base;                    // O_PATH

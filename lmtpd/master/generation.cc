@@ -1,6 +1,5 @@
 #include "lmtpd/master/generation.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
 
@@ -11,6 +10,7 @@
 #include "lmtpd/base/counters.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
+#include "lmtpd/master/descriptors.h"
 #include "lmtpd/master/mailbox_maker.h"
 
 namespace lmtpd::master {
@@ -21,18 +21,12 @@ using std::chrono::seconds;
 constexpr seconds kStartTime{60};
 // Without frontends nobody waits for a worker's answer; it ends what the disk is doing.
 constexpr seconds kWorkerTime{10};
-constexpr seconds kLookupTime{5};
+constexpr seconds kHelperTime{5};
 constexpr seconds kHurriedTime{2};
 // After a SIGKILL. What then still hangs, in the kernel, is left behind.
 constexpr seconds kKillTime{10};
 
 bool exited_with(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
-
-// A descriptor of the same file, for reading, with a position of its own, since roles read on their
-// own.
-UniqueFd reopen(int fd) {
-  return UniqueFd(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
-}
 
 std::vector<UniqueFd> one(UniqueFd fd) {
   std::vector<UniqueFd> list;
@@ -63,14 +57,18 @@ Generation::Generation(Configuration configuration, Sockets sockets, const Share
     : configuration_(std::move(configuration)),
       sockets_(std::move(sockets)),
       shared_(&shared),
+      shared_syncs_(SharedSyncs::find(configuration_.settings)),
       on_lookup_([this](RoleProcess& role, Frame& frame) { return on_lookup(role, frame); }),
       on_frontend_([this](RoleProcess& role, Frame& frame) { return on_frontend(role, frame); }),
+      on_committer_([](RoleProcess& role, Frame& frame) { return on_committer(role, frame); }),
       lookup_{.title = "lookup"},
+      committer_{.title = "committer"},
       frontends_(configuration_.settings.frontend_processes),
       workers_(
           {.program = &shared.programs.worker,
            .policy = &configuration_.owner_policy,
            .parameters = &configuration_.parameters,
+           .shared_syncs = &shared_syncs_,
            .ticket_key = shared.ticket_key,
            .limit = configuration_.settings.worker_limit},
           [this](std::uint32_t number) { return find_frontend(number); },
@@ -95,6 +93,7 @@ void Generation::restart_due(Clock::time_point now) {
   if (phase_ > Phase::draining_frontends || failure_) return;
   // A draining frontend still has recipients to look up.
   if (!lookup_.process && now >= lookup_.start_at) start_lookup(now);
+  if (has_committer() && !committer_.process && now >= committer_.start_at) start_committer(now);
   if (phase_ > Phase::serving) return;
   for (std::uint32_t i = 0; i < frontends_.size(); ++i) {
     if (!frontends_[i].process && now >= frontends_[i].start_at) start_frontend(i, now);
@@ -118,13 +117,26 @@ Result<void> Generation::brief_lookup(RoleProcess& lookup) {
                         .key = shared_->ticket_key,
                         .check_only = configuration_.check_only});
   if (Result<void> handed = hand_files(lookup, configuration_.files); !handed) return handed;
-  UniqueFd control(::fcntl(sockets_.control.fd(), F_DUPFD_CLOEXEC, 0));
+  UniqueFd control = duplicate(sockets_.control.fd());
   if (!control) return fail(Reason::io, errno_text("control_socket: dup", errno));
   lookup.tell(Listener{.index = 0}, one(std::move(control)));
   if (Result<void> shared = share_listeners(lookup, false); !shared) return shared;
   if (Result<void> handed = hand_counters(lookup, false); !handed) return handed;
   lookup.tell(Start{});
   return {};
+}
+
+void Generation::start_committer(Clock::time_point now) {
+  Result<std::unique_ptr<RoleProcess>> process =
+      RoleProcess::launch(shared_->programs.committer, committer_.title);
+  if (!process) return launch_failed(committer_, process.error().text, now);
+  (*process)->tell(
+      Configure{.parameters = configuration_.parameters, .owner = configuration_.sync_user});
+  if (Result<void> briefed = shared_syncs_.brief_committer(**process); !briefed) {
+    return launch_failed(committer_, briefed.error().text, now);
+  }
+  (*process)->tell(Start{});
+  committer_.process = std::move(*process);
 }
 
 void Generation::start_frontend(std::uint32_t number, Clock::time_point now) {
@@ -157,7 +169,7 @@ Result<void> Generation::share_listeners(RoleProcess& role, bool is_frontend) {
   const auto first = static_cast<std::uint32_t>(configuration_.settings.listen.size());
   for (const Listeners::Share& share : sockets_.listeners) {
     if ((share.index < first) != is_frontend) continue;
-    UniqueFd fd(::fcntl(share.fd.get(), F_DUPFD_CLOEXEC, 0));
+    UniqueFd fd = duplicate(share.fd.get());
     if (!fd) return fail(Reason::io, errno_text("a listening socket's dup", errno));
     role.tell(Listener{.index = is_frontend ? share.index : share.index - first + 1},
               one(std::move(fd)));
@@ -168,7 +180,7 @@ Result<void> Generation::share_listeners(RoleProcess& role, bool is_frontend) {
 // To add to, or to read.
 Result<void> Generation::hand_counters(RoleProcess& role, bool is_frontend) {
   const int page = shared_->counter_page.get();
-  UniqueFd fd = is_frontend ? UniqueFd(::fcntl(page, F_DUPFD_CLOEXEC, 0)) : reopen(page);
+  UniqueFd fd = is_frontend ? duplicate(page) : reopen(page);
   if (!fd) return fail(Reason::io, errno_text("the counters' memory", errno));
   role.tell(CounterPage{}, one(std::move(fd)));
   return {};
@@ -198,9 +210,9 @@ void Generation::launch_failed(Slot& slot, const std::string& why, Clock::time_p
 }
 
 bool Generation::ready() const {
-  return lookup_.process && lookup_.process->ready() &&
-         std::ranges::all_of(
-             frontends_, [](const Slot& slot) { return slot.process && slot.process->ready(); });
+  const auto is_ready = [](const Slot& slot) { return slot.process && slot.process->ready(); };
+  return is_ready(lookup_) && (!has_committer() || is_ready(committer_)) &&
+         std::ranges::all_of(frontends_, is_ready);
 }
 
 StartResult<void> Generation::publish() {
@@ -216,6 +228,7 @@ std::string Generation::not_ready() const {
     list += (list.empty() ? "" : ", ") + slot.title;
   };
   check(lookup_);
+  if (has_committer()) check(committer_);
   for (const Slot& slot : frontends_) check(slot);
   return list;
 }
@@ -268,6 +281,11 @@ bool Generation::on_worker(RoleProcess& role, Frame& frame) {
     default:
       return false;
   }
+}
+
+bool Generation::on_committer(RoleProcess& role, Frame& frame) {
+  return frame.descriptors.empty() && static_cast<MessageType>(frame.type) == MessageType::ready &&
+         on_ready(role, frame);
 }
 
 bool Generation::on_start_worker(Frame& frame) {
@@ -333,6 +351,7 @@ void Generation::wait_in(PollSet& set, Clock::time_point now) {
     }
   };
   wait_slot(lookup_, on_lookup_, Phase::draining_frontends);
+  if (has_committer()) wait_slot(committer_, on_committer_, Phase::draining_frontends);
   for (Slot& slot : frontends_) wait_slot(slot, on_frontend_, Phase::serving);
   workers_.wait_in(set, now);
   mailboxes_.wait_in(set);
@@ -340,6 +359,7 @@ void Generation::wait_in(PollSet& set, Clock::time_point now) {
 
 void Generation::turn(Clock::time_point now) {
   reap(lookup_, now);
+  reap(committer_, now);
   for (Slot& slot : frontends_) reap(slot, now);
   workers_.reap(now);
   mailboxes_.reap();
@@ -348,7 +368,9 @@ void Generation::turn(Clock::time_point now) {
   mailboxes_.advance(now);
   check_start(now);
   advance_phases(now);
-  if (lookup_.process) lookup_.process->flush();
+  for (const Slot* slot : helpers()) {
+    if (slot->process) slot->process->flush();
+  }
   for (const Slot& slot : frontends_) {
     if (slot.process) slot.process->flush();
   }
@@ -374,8 +396,8 @@ void Generation::reap(Slot& slot, Clock::time_point now) {
     }
     return;
   }
-  const bool restarts =
-      phase_ <= Phase::serving || (phase_ == Phase::draining_frontends && &slot == &lookup_);
+  const bool restarts = phase_ <= Phase::serving || (phase_ == Phase::draining_frontends &&
+                                                     std::ranges::count(helpers(), &slot) != 0);
   if (!restarts) {
     log_error("{} (pid {}) {}", dead->title(), dead->pid(), status_text(*status));
     return;
@@ -432,7 +454,9 @@ void Generation::kill_phase() {
     log_warning("workers did not end in time: killed");
     workers_.kill();
   }
-  if (phase_ == Phase::draining_lookup) kill_slot(lookup_);
+  if (phase_ == Phase::draining_helpers) {
+    for (const Slot* slot : helpers()) kill_slot(*slot);
+  }
 }
 
 // A phase with nothing to end is over at once.
@@ -452,10 +476,16 @@ void Generation::advance_drain(Clock::time_point now) {
     enter(Phase::draining_workers, now + (hurried_ ? kHurriedTime : kWorkerTime));
   } else if (phase_ == Phase::draining_workers &&
              ((workers_.empty() && mailboxes_.empty()) || given_up)) {
-    if (lookup_.process) lookup_.process->stop();
-    enter(Phase::draining_lookup, now + (hurried_ ? kHurriedTime : kLookupTime));
-  } else if (phase_ == Phase::draining_lookup && (!lookup_.process || given_up)) {
-    if (given_up) log_error("lookup (pid {}) hangs and is left behind", lookup_.process->pid());
+    for (const Slot* slot : helpers()) {
+      if (slot->process) slot->process->stop();
+    }
+    enter(Phase::draining_helpers, now + (hurried_ ? kHurriedTime : kHelperTime));
+  } else if (phase_ == Phase::draining_helpers &&
+             ((!lookup_.process && !committer_.process) || given_up)) {
+    for (const Slot* slot : helpers()) {
+      if (!slot->process) continue;
+      log_error("{} (pid {}) hangs and is left behind", slot->title, slot->process->pid());
+    }
     enter(Phase::ended, now);
   }
 }

@@ -1,12 +1,14 @@
-// lmtpd/master/generation.h -- {frontends, lookup, workers} of one reading of the configuration.
+// lmtpd/master/generation.h -- {frontends, lookup, workers, committer} of one reading of the
+// configuration.
 //
 // It starts its roles, introduces them to each other, restarts those that die, answers what they
 // ask, and ends them in order: frontends, which answer the transactions under way and need the
-// others for it, then workers, then lookup. A role that says what it may not say is killed, as its
-// death is survived anyway. Two generations run beside each other during a reload; they share the
-// listening sockets, the ticket key and the counters, which stand outside.
+// others for it, then workers, then lookup and the committer. A role that says what it may not say
+// is killed, as its death is survived anyway. Two generations run beside each other during a
+// reload; they share the listening sockets, the ticket key and the counters, which stand outside.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +23,7 @@
 #include "lmtpd/master/poll_set.h"
 #include "lmtpd/master/role_process.h"
 #include "lmtpd/master/role_program.h"
+#include "lmtpd/master/shared_syncs.h"
 #include "lmtpd/master/start_failure.h"
 #include "lmtpd/master/unix_listener.h"
 #include "lmtpd/master/worker_pool.h"
@@ -50,7 +53,7 @@ class Generation {
   Generation& operator=(const Generation&) = delete;
 
   void start(Clock::time_point now);
-  // Lookup and every frontend serve. From then on it is published: control_socket leads to it.
+  // All but workers serve. From then on it is published: control_socket leads to it.
   [[nodiscard]] bool ready() const;
   [[nodiscard]] StartResult<void> publish();
   // Why it cannot become ready: a role found the configuration wrong, or time is up.
@@ -74,7 +77,7 @@ class Generation {
     serving,
     draining_frontends,
     draining_workers,
-    draining_lookup,
+    draining_helpers,  // lookup and the committer
     ended
   };
   // A role that is always there: its process, or when the next one starts.
@@ -86,6 +89,7 @@ class Generation {
   };
 
   void start_lookup(Clock::time_point now);
+  void start_committer(Clock::time_point now);
   void start_frontend(std::uint32_t number, Clock::time_point now);
   [[nodiscard]] Result<void> brief_lookup(RoleProcess& lookup);
   [[nodiscard]] Result<void> brief_frontend(RoleProcess& frontend, std::uint32_t number);
@@ -99,6 +103,7 @@ class Generation {
   [[nodiscard]] bool on_lookup(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_frontend(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_worker(RoleProcess& role, Frame& frame);
+  [[nodiscard]] static bool on_committer(RoleProcess& role, Frame& frame);
   [[nodiscard]] static bool on_ready(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_start_worker(Frame& frame);
   [[nodiscard]] bool on_expel_worker(Frame& frame);
@@ -107,6 +112,11 @@ class Generation {
 
   [[nodiscard]] RoleProcess* find_frontend(std::uint32_t number) const;
   [[nodiscard]] bool frontends_gone() const;
+  // Only where a sync is shared, and there is somebody to share it.
+  [[nodiscard]] bool has_committer() const {
+    return !shared_syncs_.empty() && !configuration_.check_only;
+  }
+  [[nodiscard]] std::array<const Slot*, 2> helpers() const { return {&lookup_, &committer_}; }
   [[nodiscard]] std::string not_ready() const;
   void check_start(Clock::time_point now);
   void restart_due(Clock::time_point now);
@@ -118,6 +128,7 @@ class Generation {
   Configuration configuration_;
   Sockets sockets_;
   const Shared* shared_;
+  SharedSyncs shared_syncs_;
 
   Phase phase_ = Phase::starting;
   Clock::time_point deadline_{};  // of the phase, but for serving
@@ -127,7 +138,9 @@ class Generation {
 
   RoleProcess::OnFrame on_lookup_;
   RoleProcess::OnFrame on_frontend_;
+  RoleProcess::OnFrame on_committer_;
   Slot lookup_;
+  Slot committer_;
   std::vector<Slot> frontends_;
   WorkerPool workers_;
   MailboxRequests mailboxes_;

@@ -39,7 +39,10 @@ StartResult<RolePrograms> RolePrograms::open() {
   if (!lookup) return tl::unexpected(std::move(lookup.error()));
   StartResult<RoleProgram> worker = open_program(own.parent_path(), "lmtpd-worker");
   if (!worker) return tl::unexpected(std::move(worker.error()));
-  return RolePrograms{std::move(*frontend), std::move(*lookup), std::move(*worker)};
+  StartResult<RoleProgram> committer = open_program(own.parent_path(), "lmtpd-committer");
+  if (!committer) return tl::unexpected(std::move(committer.error()));
+  return RolePrograms{std::move(*frontend), std::move(*lookup), std::move(*worker),
+                      std::move(*committer)};
 }
 
 }  // namespace lmtpd::master

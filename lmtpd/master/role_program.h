@@ -24,6 +24,7 @@ struct RolePrograms {
   RoleProgram frontend;
   RoleProgram lookup;
   RoleProgram worker;
+  RoleProgram committer;
 };
 
 }  // namespace lmtpd::master

@@ -111,6 +111,9 @@ WorkerPool::Worker* WorkerPool::start(MailboxOwner owner, Clock::time_point now)
   (*process)->tell(Configure{.parameters = *terms_.parameters,
                              .owner = owner,
                              .key = derive_worker_key(terms_.ticket_key, owner)});
+  if (const Result<void> briefed = terms_.shared_syncs->brief_worker(**process); !briefed) {
+    log_warning("worker {} syncs by itself: {}", text(owner), briefed.error().text);
+  }
   (*process)->tell(Start{});
   return &workers_
               .emplace(owner,

@@ -20,6 +20,7 @@
 #include "lmtpd/base/types.h"
 #include "lmtpd/master/backoff.h"
 #include "lmtpd/master/role_process.h"
+#include "lmtpd/master/shared_syncs.h"
 
 namespace lmtpd::master {
 
@@ -29,6 +30,7 @@ class WorkerPool {
     const RoleProgram* program;
     const OwnerPolicy* policy;
     const std::string* parameters;  // Configure's
+    const SharedSyncs* shared_syncs;
     Key ticket_key;
     std::uint32_t limit;  // worker_limit
   };

@@ -112,8 +112,8 @@ TEST(Parameters, UnknownOnesAreErrorsUnlessAValueRefersToThem) {
       value(load_own("root = /x\nvirtual_mailbox_base = ${root}/y\n"), "virtual_mailbox_base"),
       "/x/y");
   EXPECT_TRUE(load_own("root = /x\nvirtual_mailbox_base = ${nosuch?$root}/y\n"));
-  for (const char* later : {"tls_dh_file", "auth_tables", "metrics_listen", "commit_timeout",
-                            "commit_slow", "sync_user", "smtpd_tls_cert_file", "mynetworks"}) {
+  for (const char* later : {"tls_dh_file", "auth_tables", "metrics_listen", "commit_slow",
+                            "smtpd_tls_cert_file", "mynetworks"}) {
     EXPECT_THAT(error(load_own(std::string(later) + " = 1\n")), HasSubstr("unknown parameter"))
         << later;
   }

@@ -72,6 +72,9 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(frontend_processes);
   EXPECT_DEFAULT(frontend_user);
   EXPECT_DEFAULT(lookup_user);
+  EXPECT_DEFAULT(sync_user);
+  EXPECT_DEFAULT(commit_file_systems);
+  EXPECT_DEFAULT(commit_timeout);
   EXPECT_DEFAULT(control_socket);
   EXPECT_DEFAULT(log);
   EXPECT_DEFAULT(cache_size);
@@ -218,6 +221,10 @@ TEST(Settings, RefusesWhatDoesNotFit) {
       {"listen_owner = :b", "user:group"},
       {"frontend_user =", "not the name of one user"},
       {"frontend_user = lmtpd-lookup", "lookup_user: must not be the same"},
+      {"sync_user = lmtpd", "sync_user: must not be the same"},
+      {"lookup_user = lmtpd-sync", "sync_user: must not be the same"},
+      {"commit_file_systems = xfs, zfs", "\"zfs\" is none of: ext4, xfs, btrfs"},
+      {"commit_timeout = 0", "between 1ms and"},
       {"alias_expansion = Full", "is none of: auto, full, off"},
       {"postmaster_address = admin", "user@domain"},
       {"postmaster_address = a b@c", "user@domain"},

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <regex>
 
+#include "tests/maildir/deliver.h"
 #include "tests/maildir/mail_base.h"
 #include "tests/maildir/recorded_calls.h"
 
@@ -14,6 +15,7 @@ namespace lmtpd::maildir {
 namespace {
 
 using testing::as_text;
+using testing::deliver;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -36,27 +38,6 @@ class DeliveryTest : public testing::MailBase {
         .value();
   }
 
-  // Delivers "Subject: N" to each of `paths` as one group.
-  [[nodiscard]] std::vector<std::string> deliver(Deliverer& to,
-                                                 const std::vector<std::string>& paths) const {
-    std::vector<MailboxPath> parsed;
-    std::vector<std::string> headers;
-    std::vector<Delivery> group;
-    for (const std::string& path : paths) {
-      parsed.push_back(mailbox_path(path));
-      headers.push_back("Subject: " + path + "\n");
-    }
-    for (std::size_t i = 0; i < parsed.size(); ++i) {
-      group.push_back({.path = &parsed[i],
-                       .headers = headers[i],
-                       .body = "\nText\n",
-                       .body_size = 6,
-                       .wire_size = headers[i].size() + 9});
-    }
-    std::vector<std::string> outcomes;
-    for (const Outcome& outcome : to.deliver(group)) outcomes.push_back(as_text(outcome));
-    return outcomes;
-  }
   [[nodiscard]] std::string deliver_one(const std::string& path) const {
     Deliverer to = deliverer();
     return deliver(to, {path})[0];

@@ -7,6 +7,7 @@
 #include <climits>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,7 +61,11 @@ class RecordedCalls {
 
   // From now on the call whose line is `line` fails with `error`, `times` times.
   static void fail(const std::string& line, int error, int times = INT_MAX) {
-    faults()[line] = {error, times};
+    faults()[line] = {error, times, {}};
+  }
+  // The same, once, but only after `first` was made.
+  static void fail_after(const std::string& first, const std::string& line, int error) {
+    faults()[line] = {error, 1, first};
   }
   static void write_at_most(std::size_t octets) { largest_write() = octets; }
   // Every mailbox is long there.
@@ -106,6 +111,7 @@ class RecordedCalls {
   struct Fault {
     int error;
     int times;
+    std::string after;
   };
 
   static std::vector<std::string>& lines() {
@@ -143,9 +149,13 @@ class RecordedCalls {
 
   // False: the call is to fail, and errno is set.
   static bool note(std::string_view call, int fd) {
+    static std::mutex mutex;  // of a shared sync's thread, while the delivery waits
+    const std::lock_guard lock(mutex);
     lines().push_back(std::string(call) + " " + name_of(fd));
     const auto fault = faults().find(lines().back());
     if (fault == faults().end() || fault->second.times == 0) return true;
+    const std::string& after = fault->second.after;
+    if (!after.empty() && std::ranges::count(lines(), after) == 0) return true;
     --fault->second.times;
     errno = fault->second.error;
     return false;

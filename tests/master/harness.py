@@ -19,6 +19,7 @@ FAKE_ROLE = os.environ["LMTPD_FAKE_ROLE"]
 
 FRONTEND_USER = "news"
 LOOKUP_USER = "uucp"
+SYNC_USER = "proxy"
 LISTEN_OWNER = "daemon"
 
 KIND_FRONTEND, KIND_LOOKUP, KIND_WORKER = "0", "1", "2"
@@ -62,7 +63,7 @@ class Master:
         (self.dir / "queue" / "private").chmod(0o700)
         (self.dir / "mailboxes").write_text("user@domain.org domain.org/user/\n")
         shutil.copy(LMTPD, self.dir / "bin" / "lmtpd")
-        for role in ("frontend", "lookup", "worker"):
+        for role in ("frontend", "lookup", "worker", "committer"):
             shutil.copy(FAKE_ROLE, self.dir / "bin" / f"lmtpd-{role}")
         self.program = self.dir / "bin" / "lmtpd"
         self.socket = self.dir / "queue" / "private" / "lmtp"
@@ -78,6 +79,7 @@ class Master:
             "listen_owner": f"{LISTEN_OWNER}:{LISTEN_OWNER}",
             "frontend_user": FRONTEND_USER,
             "lookup_user": LOOKUP_USER,
+            "sync_user": SYNC_USER,
             "control_socket": self.control,
             "trusted_clients": "127.0.0.1, [::1]",
             "mail_owner": "games",

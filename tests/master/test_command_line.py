@@ -67,6 +67,8 @@ def test_check_does_not_mind_a_running_lmtpd(make_master):
      "user lmtpd-no-such does not exist; make it with: useradd"),
     ({"lookup_user": "lmtpd-no-such"}, "lookup_user", "user lmtpd-no-such does not exist"),
     ({"lookup_user": FRONTEND_USER}, "lookup_user", "frontend_user"),
+    ({"sync_user": "lmtpd-no-such"}, "sync_user", "user lmtpd-no-such does not exist"),
+    ({"sync_user": FRONTEND_USER}, "sync_user", "frontend_user"),
     ({"frontend_user": "root"}, "frontend_user", "user root has root's uid or gid"),
     ({"virtual_mailbox_base": "/no/such/dir"}, "virtual_mailbox_base",
      "directory /no/such/dir: No such file or directory"),

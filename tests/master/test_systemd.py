@@ -178,9 +178,9 @@ def test_users_are_made(tmp_path):
     subprocess.run(["systemd-sysusers", f"--root={tmp_path}", str(CONTRIB / "lmtpd.sysusers.conf")],
                    check=True, capture_output=True)
     users = dict(line.split(":", 1) for line in (tmp_path / "etc" / "passwd").read_text().splitlines())
-    assert set(users) == {"lmtpd", "lmtpd-lookup"}
+    assert set(users) == {"lmtpd", "lmtpd-lookup", "lmtpd-sync"}
     ids = [entry.split(":")[1] for entry in users.values()]
-    assert len(set(ids)) == 2 and "0" not in ids
+    assert len(set(ids)) == 3 and "0" not in ids
 
 
 def test_directory_is_made(tmp_path):

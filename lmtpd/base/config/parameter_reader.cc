@@ -36,6 +36,18 @@ void ParameterReader::time(std::string_view name, Duration& member, Duration lea
   store(name, parse_time(text(name), least, kLongestTime), member);
 }
 
+void ParameterReader::words(std::string_view name, std::vector<std::string>& member,
+                            std::span<const std::string_view> known) {
+  const auto words = split_list(text(name));
+  if (!words) return complain(name, words.error());
+  member.assign(words->begin(), words->end());
+  for (const std::string_view word : *words) {
+    if (std::ranges::count(known, word) == 0) {
+      complain(name, fmt::format("\"{}\" is none of: {}", word, fmt::join(known, ", ")));
+    }
+  }
+}
+
 void ParameterReader::required_tables(std::string_view name, TableList& member) {
   auto parsed = parse_table_list(text(name));
   if (parsed && parsed->empty()) parsed = tl::unexpected(std::string("must name a table"));

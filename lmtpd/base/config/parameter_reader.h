@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -65,6 +66,10 @@ class ParameterReader {
   void socket_path(std::string_view name, std::string& member) {
     store(name, parse_socket_path(text(name)), member);
   }
+
+  // A list of any of `known`, which may be empty.
+  void words(std::string_view name, std::vector<std::string>& member,
+             std::span<const std::string_view> known);
 
   // Without the slashes at its end.
   void directory(std::string_view name, std::string& member);

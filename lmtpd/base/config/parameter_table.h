@@ -90,6 +90,9 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
 
     {"over_quota", Owner::lmtpd, "reject", "What a mailbox over its file system's quota gets: reject or defer."},
     {"fsync", Owner::lmtpd, "yes", "Whether a message is on disk before it is acknowledged."},
+    {"commit_file_systems", Owner::lmtpd, "xfs, btrfs",
+     "Types of file system on which one sync serves all deliveries that wait."},
+    {"commit_timeout", Owner::lmtpd, "500ms", "How long a delivery waits for a sync that serves all."},
     {"spool_limit", Owner::lmtpd, "268435456", "Octets of memory for messages under way, of all clients together."},
     {"worker_limit", Owner::lmtpd, "200", "Delivering processes at a time, one a user and group id."},
 
@@ -108,6 +111,7 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
     {"frontend_processes", Owner::lmtpd, "1", "Processes that speak LMTP."},
     {"frontend_user", Owner::lmtpd, "lmtpd", "The user that those processes run as."},
     {"lookup_user", Owner::lmtpd, "lmtpd-lookup", "The user that the process which reads the tables runs as."},
+    {"sync_user", Owner::lmtpd, "lmtpd-sync", "The user that the process which syncs for all deliveries runs as."},
     {"mail_owner", Owner::postfix, "postfix", "Postfix's user, as which nothing is delivered."},
     {"setgid_group", Owner::postfix, "postdrop", "Postfix's group, as which nothing is delivered."},
     {"control_socket", Owner::lmtpd, "/run/lmtpd/control", "The socket that lmtpctl speaks to."},

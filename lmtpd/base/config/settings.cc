@@ -21,18 +21,9 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 void read_extensions(ParameterReader& reader, Settings& settings) {
-  constexpr std::string_view kName = "propagate_unmatched_extensions";
   constexpr auto kKnown = std::to_array<std::string_view>(
       {"canonical", "virtual", "alias", "forward", "include", "generic"});
-  const auto words = split_list(reader.text(kName));
-  if (!words) return reader.complain(kName, words.error());
-  settings.propagate_unmatched_extensions.clear();
-  for (const std::string_view word : *words) {
-    if (std::find(kKnown.begin(), kKnown.end(), word) == kKnown.end()) {
-      reader.complain(kName, fmt::format("\"{}\" is none of Postfix's words for it", word));
-    }
-    settings.propagate_unmatched_extensions.emplace_back(word);
-  }
+  reader.words("propagate_unmatched_extensions", settings.propagate_unmatched_extensions, kKnown);
 }
 
 void read_delimiter(ParameterReader& reader, Settings& settings) {
@@ -255,6 +246,11 @@ void read_delivery_and_cache(ParameterReader& reader, Settings& settings) {
                 std::to_array<std::pair<std::string_view, OverQuota>>(
                     {{"reject", OverQuota::reject}, {"defer", OverQuota::defer}}));
   reader.yes_no("fsync", settings.fsync);
+  // Where a failed sync is told to every open descriptor, and a change of a directory fails once
+  // the journal is lost.
+  constexpr auto kSharing = std::to_array<std::string_view>({"ext4", "xfs", "btrfs"});
+  reader.words("commit_file_systems", settings.commit_file_systems, kSharing);
+  reader.time("commit_timeout", settings.commit_timeout, 1ms);
   reader.size("spool_limit", settings.spool_limit, 1 << 20);
   reader.number("worker_limit", settings.worker_limit, 1, 10'000);
   reader.size("cache_size", settings.cache_size, 0);
@@ -278,6 +274,10 @@ void read_processes(ParameterReader& reader, Settings& settings) {
   // Processes of one user can trace and signal each other: the roles' walls would be none.
   if (settings.lookup_user == settings.frontend_user) {
     reader.complain("lookup_user", "must not be the same as frontend_user");
+  }
+  reader.account("sync_user", settings.sync_user);
+  if (settings.sync_user == settings.frontend_user || settings.sync_user == settings.lookup_user) {
+    reader.complain("sync_user", "must not be the same as frontend_user or lookup_user");
   }
   reader.account("mail_owner", settings.mail_owner);
   reader.account("setgid_group", settings.setgid_group);

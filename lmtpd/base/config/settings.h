@@ -95,6 +95,7 @@ struct Settings {
   std::uint32_t frontend_processes = 1;
   std::string frontend_user = "lmtpd";
   std::string lookup_user = "lmtpd-lookup";
+  std::string sync_user = "lmtpd-sync";
   std::string control_socket = "/run/lmtpd/control";
   LogTarget log = LogTarget::standard_error;
   std::uint64_t cache_size = 100'000;       // entries; 0: no cache
@@ -114,6 +115,8 @@ struct Settings {
   OverQuota over_quota = OverQuota::reject;
   ForbidBareNewline forbid_bare_newline = ForbidBareNewline::normalize;
   bool fsync = true;
+  std::vector<std::string> commit_file_systems = {"xfs", "btrfs"};
+  Duration commit_timeout{500};
   std::uint64_t spool_limit = 268'435'456;  // octets, over all frontends
   std::uint32_t worker_limit = 200;
   Duration drain_time{300'000};

@@ -48,7 +48,7 @@ def build_directory():
     return built[-1].parents[1]
 
 
-def ensure_users(names=("lmtpd", "lmtpd-lookup")):
+def ensure_users(names=("lmtpd", "lmtpd-lookup", "lmtpd-sync")):
     for name in names:
         try:
             pwd.getpwnam(name)

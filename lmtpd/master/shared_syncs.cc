@@ -1,0 +1,129 @@
+#include "lmtpd/master/shared_syncs.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "lmtpd/base/log.h"
+#include "lmtpd/base/messages.h"
+#include "lmtpd/base/shared_sync.h"
+#include "lmtpd/base/whole_file.h"
+#include "lmtpd/master/descriptors.h"
+#include "lmtpd/master/mount_list.h"
+
+namespace lmtpd::master {
+namespace {
+
+Result<std::vector<MountPoint>> list_mounts(const std::string& mail_base) {
+  std::error_code error;
+  const std::filesystem::path base = std::filesystem::canonical(mail_base, error);
+  if (error) return fail(Reason::io, mail_base + ": " + error.message());
+  constexpr const char* kList = "/proc/self/mountinfo";
+  const UniqueFd file(::open(kList, O_RDONLY | O_CLOEXEC));
+  if (!file) return fail(Reason::io, errno_text(kList, errno));
+  const Result<std::string> text = read_whole_file(kList, file.get());
+  if (!text) return tl::unexpected(text.error());
+  return mounts_below(*text, base.string());
+}
+
+bool kernel_serves() {
+  utsname kernel{};
+  if (::uname(&kernel) == 0 && reports_sync_errors(kernel.release)) return true;
+  log_info("Linux {} does not report all errors of syncfs: each delivery syncs by itself",
+           kernel.release);
+  return false;
+}
+
+UniqueFd open_root(const std::string& path) {
+  return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+std::optional<dev_t> device_of(const UniqueFd& root) {
+  struct stat status{};
+  if (!root || ::fstat(root.get(), &status) != 0) return std::nullopt;
+  return status.st_dev;
+}
+
+// The page and the bell, each a descriptor of the receiver's own.
+Result<std::vector<UniqueFd>> descriptors(UniqueFd page, const UniqueFd& bell) {
+  std::vector<UniqueFd> list;
+  list.push_back(std::move(page));
+  list.push_back(duplicate(bell.get()));
+  if (!list[0] || !list[1]) return fail(Reason::io, errno_text("a shared sync's dup", errno));
+  return list;
+}
+
+}  // namespace
+
+Result<SharedSyncs::FileSystem> SharedSyncs::make(const std::string& path, dev_t device) {
+  Result<UniqueFd> page = make_sync_page();
+  if (!page) return tl::unexpected(page.error());
+  std::array<int, 2> bell{-1, -1};
+  if (::pipe2(bell.data(), O_CLOEXEC) != 0) return fail(Reason::io, errno_text("pipe", errno));
+  FileSystem made{path, device, std::move(*page), UniqueFd(bell[0]), UniqueFd(bell[1])};
+  if (::fcntl(bell[1], F_SETFL, O_NONBLOCK) != 0)
+    return fail(Reason::io, errno_text("pipe", errno));
+  return made;
+}
+
+SharedSyncs SharedSyncs::find(const Settings& settings) {
+  SharedSyncs found;
+  if (!settings.fsync || settings.commit_file_systems.empty() || !kernel_serves()) return found;
+  const Result<std::vector<MountPoint>> mounts = list_mounts(settings.virtual_mailbox_base);
+  if (!mounts) {
+    log_warning("{}: each delivery syncs by itself", mounts.error().text);
+    return found;
+  }
+  for (const MountPoint& mount : *mounts) {
+    // One of another type is not even opened: a network's may hang.
+    if (std::ranges::count(settings.commit_file_systems, mount.type) == 0) continue;
+    const std::optional<dev_t> device = device_of(open_root(mount.path));
+    if (!device || std::ranges::count(found.file_systems_, *device, &FileSystem::device) != 0) {
+      continue;
+    }
+    Result<FileSystem> made = make(mount.path, *device);
+    if (!made) {
+      log_warning("{}: each delivery syncs by itself on {}", made.error().text,
+                  escaped(mount.path));
+      continue;
+    }
+    log_info("{} ({}): one sync serves all deliveries that wait", escaped(mount.path), mount.type);
+    found.file_systems_.push_back(std::move(*made));
+  }
+  return found;
+}
+
+Result<void> SharedSyncs::brief_committer(RoleProcess& committer) const {
+  for (const FileSystem& each : file_systems_) {
+    UniqueFd root = open_root(each.path);
+    if (device_of(root) != each.device) {
+      log_warning("{} is no longer mounted there: each delivery syncs by itself",
+                  escaped(each.path));
+      continue;
+    }
+    auto handed = descriptors(duplicate(each.page.get()), each.bell_out);
+    if (!handed) return tl::unexpected(handed.error());
+    handed->push_back(std::move(root));
+    committer.tell(SharedSyncOf{.device = each.device, .path = each.path}, std::move(*handed));
+  }
+  return {};
+}
+
+Result<void> SharedSyncs::brief_worker(RoleProcess& worker) const {
+  for (const FileSystem& each : file_systems_) {
+    auto handed = descriptors(reopen(each.page.get()), each.bell_in);
+    if (!handed) return tl::unexpected(handed.error());
+    worker.tell(SharedSyncOf{.device = each.device, .path = each.path}, std::move(*handed));
+  }
+  return {};
+}
+
+}  // namespace lmtpd::master
