@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <span>
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
@@ -48,11 +49,11 @@ Progress take(RoleStart& start, Frame& frame) {
       return Progress::more;
     case MessageType::shared_sync: {
       const std::optional<SharedSyncOf> message = decode<SharedSyncOf>(frame.payload);
-      if (!message) return Progress::malformed;
-      start.shared_syncs.push_back({message->device,
-                                    std::string(message->path),
-                                    {std::move_iterator(frame.descriptors.begin()),
-                                     std::move_iterator(frame.descriptors.end())}});
+      const std::span<UniqueFd> fds = frame.descriptors;
+      if (!message || (fds.size() != 2 && fds.size() != 3)) return Progress::malformed;
+      start.shared_syncs.push_back({message->device, std::string(message->path), std::move(fds[0]),
+                                    std::move(fds[1]),
+                                    fds.size() == 3 ? std::move(fds[2]) : UniqueFd()});
       return Progress::more;
     }
     case MessageType::start:

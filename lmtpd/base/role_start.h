@@ -36,7 +36,9 @@ struct RoleStart {
   struct SharedSync {
     std::uint64_t device;
     std::string path;
-    std::vector<UniqueFd> descriptors;  // as messages.h, SharedSyncOf; their number is not checked
+    UniqueFd page;
+    UniqueFd bell;
+    UniqueFd root;  // the committer's
   };
   UniqueFd counters;  // CounterPage; none: the role got none
   std::vector<SharedSync> shared_syncs;

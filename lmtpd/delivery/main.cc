@@ -56,9 +56,7 @@ std::size_t take_all_descriptors() {
 std::map<dev_t, SharedSync> open_shared_syncs(RoleStart& start, Clock::duration patience) {
   std::map<dev_t, SharedSync> opened;
   for (RoleStart::SharedSync& each : start.shared_syncs) {
-    if (each.descriptors.size() != 2) continue;
-    opened.emplace(each.device, must(SharedSync::open(each.descriptors[0],
-                                                      std::move(each.descriptors[1]), patience)));
+    opened.emplace(each.device, must(SharedSync::open(each.page, std::move(each.bell), patience)));
   }
   return opened;
 }

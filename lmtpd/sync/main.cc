@@ -25,12 +25,8 @@ namespace {
 std::vector<SyncServer> open_servers(RoleStart& start, Clock::duration slow) {
   std::vector<SyncServer> servers;
   for (RoleStart::SharedSync& each : start.shared_syncs) {
-    if (each.descriptors.size() != 3) {
-      must<void>(fail(Reason::io, "control channel: a shared sync without its descriptors"));
-    }
-    servers.push_back(must(SyncServer::open(
-        {each.path, std::move(each.descriptors[2]), std::move(each.descriptors[1])},
-        each.descriptors[0], slow)));
+    servers.push_back(must(SyncServer::open({each.path, std::move(each.root), std::move(each.bell)},
+                                            each.page, slow)));
   }
   return servers;
 }

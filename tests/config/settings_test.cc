@@ -234,7 +234,7 @@ TEST(Settings, RefusesWhatDoesNotFit) {
       {"mailbox_path_template = %u/%", "% that is not"},
       {"mailbox_path_template = ../%u/", "no path"},
       {"recipient_delimiter = @", "part an address"},
-      {"propagate_unmatched_extensions = virtuel", "none of Postfix's words"},
+      {"propagate_unmatched_extensions = virtuel", "none of: canonical, virtual, alias"},
       {"control_socket = lmtpd", "not an absolute path"},
       {"myhostname = a..b", "not the name of a host"},
       {"queue_directory = spool", "not an absolute path"},
