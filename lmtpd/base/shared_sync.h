@@ -1,10 +1,12 @@
 // lmtpd/base/shared_sync.h -- one syncfs(2) for all who wait for one, told through shared memory.
 //
-// For each file system there is a page of memory and a bell. The committer alone can write the
-// page: it counts the syncs that it begins and ends. Whoever has written something reads how many
-// were begun, rings, and waits for the end of the next one; that one began after the write, and
-// serves all who wait. A taken-over worker can ring, and keep others' rings from the bell: so it
-// can cause syncs, which any user may ask for, and make others wait out their patience.
+// For each file system there are two pieces of memory, a page and a bell. The committer alone can
+// write the page: it counts the syncs that it begins and ends. Whoever has written something reads
+// how many were begun, rings, and waits for the end of the next one; that one began after the
+// write, and serves all who wait. All workers can write the bell, which is a number: a pipe or an
+// eventfd would have a flag that each of them can change, and then others would block. A taken-over
+// worker can ring, and keep others' rings from the bell: so it can cause syncs, which any user may
+// ask for, and make others wait out their patience.
 //
 // An error may be told too early: the kernel writes a file out before its writer has rung, that
 // fails, and the sync of somebody else gets the error while the next one succeeds. So a failed sync
@@ -14,6 +16,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -29,20 +32,41 @@ struct SyncPage {
   std::atomic<std::uint32_t> begun;
   std::atomic<std::uint32_t> ended;  // a futex; a waiter's bit is that of the sync it waits for
   std::atomic<std::uint32_t> era;
+  std::atomic<std::uint32_t> heard;       // the rings as they stood before the last one began
   std::atomic<std::int64_t> begun_at;     // the last one, in nanoseconds
   std::atomic<std::int64_t> rests_until;  // nobody is to wait before, in nanoseconds
 };
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 
-// A memfd of a SyncPage, all 0, of its maker's user, who alone can open it anew. Fails with io.
-[[nodiscard]] Result<UniqueFd> make_sync_page();
-
-struct UnmapSyncPage {
-  void operator()(const SyncPage* page) const;
+struct SyncBell {
+  std::atomic<std::uint32_t> rings;  // a futex
 };
 
-// The committer's. `fd` is open for reading and writing and not needed afterwards. Fails with io.
-[[nodiscard]] Result<std::unique_ptr<SyncPage, UnmapSyncPage>> map_sync_page(const UniqueFd& fd);
+// A memfd of each, all 0, of its maker's user, who alone can open it anew. Fail with io.
+[[nodiscard]] Result<UniqueFd> make_sync_page();
+[[nodiscard]] Result<UniqueFd> make_sync_bell();
+
+struct UnmapShared {
+  template <class Shared>
+  void operator()(Shared* memory) const {
+    unmap(memory, sizeof(Shared));
+  }
+  static void unmap(const void* memory, std::size_t size);
+};
+template <class Shared>
+using SharedMemory = std::unique_ptr<Shared, UnmapShared>;
+
+// The committer's: `page` is open for reading and writing, `bell` for reading. Neither is needed
+// afterwards. Fail with io.
+[[nodiscard]] Result<SharedMemory<SyncPage>> map_sync_page(const UniqueFd& page);
+[[nodiscard]] Result<SharedMemory<const SyncBell>> map_sync_bell(const UniqueFd& bell);
+
+// futex(2) between processes. wait: until `word` is not `value`, or somebody wakes it for a bit of
+// `bits`, or CLOCK_MONOTONIC says `until`; or for no reason.
+void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value, std::uint32_t bits,
+                std::chrono::nanoseconds until);
+void futex_wake(const std::atomic<std::uint32_t>& word, std::uint32_t bits);
+constexpr std::uint32_t kAllBits = 0xFFFFFFFF;
 
 // The one who waits. Several threads may use it.
 class SharedSync {
@@ -53,9 +77,9 @@ class SharedSync {
     absent,   // none came in time, or none is to be waited for now: sync by yourself
   };
 
-  // `page` is open for reading and not needed afterwards; `bell` is the end of a pipe that does not
-  // block. Fails with io.
-  [[nodiscard]] static Result<SharedSync> open(const UniqueFd& page, UniqueFd bell,
+  // `page` is open for reading, `bell` for reading and writing. Neither is needed afterwards. Fails
+  // with io.
+  [[nodiscard]] static Result<SharedSync> open(const UniqueFd& page, const UniqueFd& bell,
                                                Clock::duration patience);
 
   // To be read before the first write that is to be durable.
@@ -64,12 +88,13 @@ class SharedSync {
   [[nodiscard]] Answer wait(std::uint32_t era) const;
 
  private:
-  using Page = std::unique_ptr<const SyncPage, UnmapSyncPage>;
-  SharedSync(Page page, UniqueFd bell, Clock::duration patience)
+  SharedSync(SharedMemory<const SyncPage> page, SharedMemory<SyncBell> bell,
+             Clock::duration patience)
       : page_(std::move(page)), bell_(std::move(bell)), patience_(patience) {}
+  void ring() const;
 
-  Page page_;
-  UniqueFd bell_;
+  SharedMemory<const SyncPage> page_;
+  SharedMemory<SyncBell> bell_;
   Clock::duration patience_;
 };
 

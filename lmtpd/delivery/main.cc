@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <map>
+#include <utility>
 
 #include "lmtpd/base/channel.h"
 #include "lmtpd/base/config/parameters.h"
@@ -55,8 +56,8 @@ std::size_t take_all_descriptors() {
 
 std::map<dev_t, SharedSync> open_shared_syncs(RoleStart& start, Clock::duration patience) {
   std::map<dev_t, SharedSync> opened;
-  for (RoleStart::SharedSync& each : start.shared_syncs) {
-    opened.emplace(each.device, must(SharedSync::open(each.page, std::move(each.bell), patience)));
+  for (const RoleStart::SharedSync& each : std::exchange(start.shared_syncs, {})) {
+    opened.emplace(each.device, must(SharedSync::open(each.page, each.bell, patience)));
   }
   return opened;
 }

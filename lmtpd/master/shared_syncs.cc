@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
@@ -52,12 +51,12 @@ std::optional<dev_t> device_of(const UniqueFd& root) {
   return status.st_dev;
 }
 
-// The page and the bell, each a descriptor of the receiver's own.
-Result<std::vector<UniqueFd>> descriptors(UniqueFd page, const UniqueFd& bell) {
+// The page and the bell for a receiver of its own.
+Result<std::vector<UniqueFd>> descriptors(UniqueFd page, UniqueFd bell) {
+  if (!page || !bell) return fail(Reason::io, errno_text("a shared sync's memory", errno));
   std::vector<UniqueFd> list;
   list.push_back(std::move(page));
-  list.push_back(duplicate(bell.get()));
-  if (!list[0] || !list[1]) return fail(Reason::io, errno_text("a shared sync's dup", errno));
+  list.push_back(std::move(bell));
   return list;
 }
 
@@ -66,12 +65,9 @@ Result<std::vector<UniqueFd>> descriptors(UniqueFd page, const UniqueFd& bell) {
 Result<SharedSyncs::FileSystem> SharedSyncs::make(const std::string& path, dev_t device) {
   Result<UniqueFd> page = make_sync_page();
   if (!page) return tl::unexpected(page.error());
-  std::array<int, 2> bell{-1, -1};
-  if (::pipe2(bell.data(), O_CLOEXEC) != 0) return fail(Reason::io, errno_text("pipe", errno));
-  FileSystem made{path, device, std::move(*page), UniqueFd(bell[0]), UniqueFd(bell[1])};
-  if (::fcntl(bell[1], F_SETFL, O_NONBLOCK) != 0)
-    return fail(Reason::io, errno_text("pipe", errno));
-  return made;
+  Result<UniqueFd> bell = make_sync_bell();
+  if (!bell) return tl::unexpected(bell.error());
+  return FileSystem{path, device, *std::move(page), *std::move(bell)};
 }
 
 SharedSyncs SharedSyncs::find(const Settings& settings) {
@@ -109,7 +105,7 @@ Result<void> SharedSyncs::brief_committer(RoleProcess& committer) const {
                   escaped(each.path));
       continue;
     }
-    auto handed = descriptors(duplicate(each.page.get()), each.bell_out);
+    auto handed = descriptors(duplicate(each.page.get()), reopen(each.bell.get()));
     if (!handed) return tl::unexpected(handed.error());
     handed->push_back(std::move(root));
     committer.tell(SharedSyncOf{.device = each.device, .path = each.path}, std::move(*handed));
@@ -119,7 +115,7 @@ Result<void> SharedSyncs::brief_committer(RoleProcess& committer) const {
 
 Result<void> SharedSyncs::brief_worker(RoleProcess& worker) const {
   for (const FileSystem& each : file_systems_) {
-    auto handed = descriptors(reopen(each.page.get()), each.bell_in);
+    auto handed = descriptors(reopen(each.page.get()), duplicate(each.bell.get()));
     if (!handed) return tl::unexpected(handed.error());
     worker.tell(SharedSyncOf{.device = each.device, .path = each.path}, std::move(*handed));
   }

@@ -33,8 +33,7 @@ class SharedSyncs {
     std::string path;
     dev_t device = 0;
     UniqueFd page;
-    UniqueFd bell_out;  // what the committer reads
-    UniqueFd bell_in;   // does not block
+    UniqueFd bell;
   };
   [[nodiscard]] static Result<FileSystem> make(const std::string& path, dev_t device);
 

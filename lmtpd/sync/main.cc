@@ -24,9 +24,9 @@ namespace {
 
 std::vector<SyncServer> open_servers(RoleStart& start, Clock::duration slow) {
   std::vector<SyncServer> servers;
-  for (RoleStart::SharedSync& each : start.shared_syncs) {
-    servers.push_back(must(SyncServer::open({each.path, std::move(each.root), std::move(each.bell)},
-                                            each.page, slow)));
+  for (RoleStart::SharedSync& each : std::exchange(start.shared_syncs, {})) {
+    servers.push_back(
+        must(SyncServer::open({each.path, std::move(each.root)}, each.page, each.bell, slow)));
   }
   return servers;
 }
@@ -61,8 +61,7 @@ void wait_for_the_end(Channel& control) {
 
   for (SyncServer& server : open_servers(start, settings.commit_timeout)) {
     std::thread([server = std::move(server)]() mutable {
-      while (server.serve()) {
-      }
+      while (true) server.serve();
     }).detach();
   }
   control.send(Ready{});

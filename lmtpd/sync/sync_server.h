@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <memory>
+#include <cstdint>
 #include <string>
 
 #include "lmtpd/base/result.h"
@@ -17,7 +17,6 @@ namespace lmtpd::sync {
 struct SyncedFileSystem {
   std::string path;  // for the log
   UniqueFd root;     // from an open(2) that nobody else shares: an error is told once to each
-  UniqueFd bell;     // the end of a pipe that is read, which blocks
 };
 
 class SyncServer {
@@ -25,20 +24,23 @@ class SyncServer {
   // After a sync that has failed, or took longer than `slow`, nobody waits for one for this long.
   static constexpr std::chrono::seconds kRest{10};
 
-  // `page` is as make_sync_page() made it. Begins an era: the errors before `file_system.root` was
-  // opened are not known here. Fails with io.
+  // `page` and `bell` are as shared_sync.h makes them. Begins an era: the errors before
+  // `file_system.root` was opened are not known here. Fails with io.
   [[nodiscard]] static Result<SyncServer> open(SyncedFileSystem file_system, const UniqueFd& page,
-                                               Clock::duration slow, int (*syncfs)(int) = ::syncfs);
+                                               const UniqueFd& bell, Clock::duration slow,
+                                               int (*syncfs)(int) = ::syncfs);
 
-  // Waits until somebody rings, and syncs. False: the bell is gone.
-  [[nodiscard]] bool serve();
+  // Waits until somebody rings, and syncs.
+  void serve();
 
  private:
-  using Page = std::unique_ptr<SyncPage, UnmapSyncPage>;
-  SyncServer(SyncedFileSystem file_system, Page page, Clock::duration slow, int (*syncfs)(int));
+  SyncServer(SyncedFileSystem file_system, SharedMemory<SyncPage> page,
+             SharedMemory<const SyncBell> bell, Clock::duration slow, int (*syncfs)(int));
+  [[nodiscard]] std::uint32_t wait_for_ring() const;  // how many there were
 
   SyncedFileSystem file_system_;
-  Page page_;
+  SharedMemory<SyncPage> page_;
+  SharedMemory<const SyncBell> bell_;
   Clock::duration slow_;
   int (*syncfs_)(int);
 };

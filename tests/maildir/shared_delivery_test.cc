@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 
 #include <optional>
-#include <thread>
 
 #include "maildir/delivery.h"
 #include "tests/maildir/deliver.h"
@@ -33,18 +32,9 @@ class SharedDeliveryTest : public testing::MailBase {
     make_maildir("alice", kRoot);
     make_maildir("bob", kRoot);
   }
-  ~SharedDeliveryTest() override {
-    page_.close_the_bell();
-    deliverer_.reset();
-    if (server_.joinable()) server_.join();
-  }
+  ~SharedDeliveryTest() override { page_.stop(); }
 
-  void serve() {
-    server_ = std::thread([server = page_.server(RecordedCalls::table().syncfs)]() mutable {
-      while (server.serve()) {
-      }
-    });
-  }
+  void serve() { page_.serve(RecordedCalls::table().syncfs); }
   const Deliverer& deliverer(Clock::duration patience = std::chrono::minutes(1)) {
     std::map<dev_t, SharedSync> shared;
     shared.emplace(status("bob/new").st_dev, page_.client(patience));
@@ -60,7 +50,6 @@ class SharedDeliveryTest : public testing::MailBase {
  private:
   std::optional<RecordedCalls> calls_;
   std::optional<Deliverer> deliverer_;
-  std::thread server_;
 };
 
 TEST_F(SharedDeliveryTest, TheSharedSyncStandsForTheGroupsOwn) {
@@ -91,7 +80,7 @@ TEST_F(SharedDeliveryTest, WithoutACommitterItSyncsByItselfAndWaitsOnce) {
                                                  "link bob/new", "link bob/new",        //
                                                  "fsync bob/new",                       //
                                                  "unlink bob/tmp", "unlink bob/tmp"));
-  EXPECT_EQ(page_.rings(), 1);
+  EXPECT_EQ(page_.rings(), 1U);
 }
 
 TEST_F(SharedDeliveryTest, AFileLeftToAFailedSyncHasItsOwn) {

@@ -3,11 +3,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <array>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <thread>
+#include <vector>
 
 #include "lmtpd/base/shared_sync.h"
 #include "lmtpd/sync/sync_server.h"
@@ -16,52 +19,66 @@ namespace lmtpd::testing {
 
 class SharedPage {
  public:
-  SharedPage() : page_(make_sync_page().value()) {
-    std::array<int, 2> bell{-1, -1};
-    if (::pipe2(bell.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
-    bell_out_ = UniqueFd(bell[0]);
-    bell_in_ = UniqueFd(bell[1]);
-    ::fcntl(bell_in_.get(), F_SETFL, O_NONBLOCK);
-  }
+  SharedPage()
+      : page_(make_sync_page().value()),
+        bell_(make_sync_bell().value()),
+        counts_(map_sync_page(page_).value()) {}
+  ~SharedPage() { stop(); }
+  SharedPage(const SharedPage&) = delete;
+  SharedPage& operator=(const SharedPage&) = delete;
 
   [[nodiscard]] SharedSync client(Clock::duration patience = std::chrono::minutes(1)) const {
-    return SharedSync::open(readable(), duplicate(bell_in_), patience).value();
+    return SharedSync::open(readable(page_), bell_, patience).value();
   }
-  [[nodiscard]] sync::SyncServer server(int (*syncfs)(int),
-                                        Clock::duration slow = std::chrono::minutes(1)) const {
-    return sync::SyncServer::open(
-               {"/mail", UniqueFd(::open("/usr", O_RDONLY | O_CLOEXEC)), duplicate(bell_out_)},
-               page_, slow, syncfs)
-        .value();
+  // A committer, in a thread until stop().
+  void serve(int (*syncfs)(int), Clock::duration slow = std::chrono::minutes(1)) {
+    ++serving_;
+    threads_.emplace_back([this, server = server(syncfs, slow)]() mutable {
+      while (!over_) server.serve();
+      --serving_;
+    });
   }
-  // As a worker gets it.
-  [[nodiscard]] UniqueFd readable() const {
-    return UniqueFd(
-        ::open(fmt::format("/proc/self/fd/{}", page_.get()).c_str(), O_RDONLY | O_CLOEXEC));
-  }
-
-  void ring() const { ASSERT_EQ(::write(bell_in_.get(), "", 1), 1); }
-  // Not yet heard.
-  [[nodiscard]] int rings() const {
-    int octets = 0;
-    ::ioctl(bell_out_.get(), FIONREAD, &octets);
-    return octets;
-  }
-  // No server hears anything any more, once none of their threads reads.
-  void fill_the_bell() const {
-    while (::write(bell_in_.get(), "", 1) == 1) {
+  // No sync is held any more.
+  void stop() {
+    over_ = true;
+    while (serving_ > 0) {
+      ring();
+      std::this_thread::yield();
     }
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
   }
-  void close_the_bell() { bell_in_ = UniqueFd(); }
+  // As workers get the page, and the committer the bell.
+  [[nodiscard]] UniqueFd readable_page() const { return readable(page_); }
+  [[nodiscard]] UniqueFd readable_bell() const { return readable(bell_); }
+
+  // As one that asks neither whether a sync is to be waited for, nor what others ring meanwhile.
+  void ring(std::uint32_t times = 1) const {
+    const std::uint32_t rings = bell()->rings + times;
+    ASSERT_EQ(::pwrite(bell_.get(), &rings, sizeof rings, 0), ssize_t{sizeof rings});
+    futex_wake(bell()->rings, kAllBits);
+  }
+  // Not yet heard.
+  [[nodiscard]] std::uint32_t rings() const { return bell()->rings - counts_->heard; }
 
  private:
-  static UniqueFd duplicate(const UniqueFd& fd) {
-    return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  [[nodiscard]] static UniqueFd readable(const UniqueFd& fd) {
+    return UniqueFd(
+        ::open(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  [[nodiscard]] SharedMemory<const SyncBell> bell() const { return map_sync_bell(bell_).value(); }
+  [[nodiscard]] sync::SyncServer server(int (*syncfs)(int), Clock::duration slow) const {
+    return sync::SyncServer::open({"/mail", UniqueFd(::open("/usr", O_RDONLY | O_CLOEXEC))}, page_,
+                                  readable_bell(), slow, syncfs)
+        .value();
   }
 
   UniqueFd page_;
-  UniqueFd bell_out_;
-  UniqueFd bell_in_;
+  UniqueFd bell_;
+  SharedMemory<SyncPage> counts_;
+  std::atomic<bool> over_ = false;
+  std::atomic<int> serving_ = 0;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace lmtpd::testing

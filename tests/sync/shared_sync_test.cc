@@ -1,8 +1,12 @@
 #include "lmtpd/base/shared_sync.h"
 
 #include <gmock/gmock.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <condition_variable>
 #include <future>
 #include <memory>
@@ -78,23 +82,16 @@ class SharedSyncTest : public ::testing::Test {
  protected:
   ~SharedSyncTest() override {
     held_.end_all();
-    page_.close_the_bell();
-    clients_.clear();
-    for (std::thread& thread : threads_) thread.join();
+    page_.stop();
   }
 
-  void serve(Clock::duration slow = 1min) {
-    threads_.emplace_back([server = page_.server(HeldSync::call, slow)]() mutable {
-      while (server.serve()) {
-      }
-    });
-  }
+  void serve(Clock::duration slow = 1min) { page_.serve(HeldSync::call, slow); }
   SharedSync& client(Clock::duration patience = 1min) {
     return *clients_.emplace_back(std::make_unique<SharedSync>(page_.client(patience)));
   }
   // Waits in a thread, as of the era that is now; returns once its ring can be heard.
   std::future<Answer> begin_wait(SharedSync& client) {
-    const int rings = page_.rings();
+    const std::uint32_t rings = page_.rings();
     std::future<Answer> answer =
         std::async(std::launch::async, [&client, era = client.era()] { return client.wait(era); });
     while (page_.rings() == rings) std::this_thread::yield();
@@ -109,7 +106,6 @@ class SharedSyncTest : public ::testing::Test {
 
  private:
   std::vector<std::unique_ptr<SharedSync>> clients_;
-  std::vector<std::thread> threads_;
 };
 
 TEST_F(SharedSyncTest, OneSyncThatBeganLaterServesAllWhoWait) {
@@ -137,7 +133,7 @@ TEST_F(SharedSyncTest, AFailedSyncIsToldToAllWhoWaitAndNobodyWaitsForTheNext) {
   held_.end(1, EIO);
   EXPECT_EQ(answer.get(), Answer::failed);
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::absent);
-  EXPECT_EQ(page_.rings(), 0);
+  EXPECT_EQ(page_.rings(), 0U);
 }
 
 // The kernel may have told the error of this write to the sync before it.
@@ -165,7 +161,7 @@ TEST_F(SharedSyncTest, AfterASlowSyncNobodyWaits) {
 TEST_F(SharedSyncTest, PatienceEnds) {
   SharedSync& waiting = client(1ms);
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::absent);
-  EXPECT_EQ(page_.rings(), 1);
+  EXPECT_EQ(page_.rings(), 1U);
 }
 
 TEST_F(SharedSyncTest, NobodyWaitsForASyncThatIsUnderWayForTooLong) {
@@ -174,7 +170,7 @@ TEST_F(SharedSyncTest, NobodyWaitsForASyncThatIsUnderWayForTooLong) {
   page_.ring();
   held_.wait_for_begin(1);
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::absent);
-  const int rings = page_.rings();
+  const std::uint32_t rings = page_.rings();
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::absent);
   EXPECT_EQ(page_.rings(), rings);
 }
@@ -203,23 +199,56 @@ TEST_F(SharedSyncTest, ASuccessorGoesOnWhereItsPredecessorDiedInASync) {
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::durable);
 }
 
-TEST_F(SharedSyncTest, AFullBellIsHeard) {
-  page_.fill_the_bell();
+TEST_F(SharedSyncTest, WhatWasRungBeforeACommitterCameIsHeard) {
+  page_.ring();
+  serve();
+  held_.wait_for_begin(1);
+}
+
+TEST_F(SharedSyncTest, ManyRingsAreHeardAsOne) {
+  page_.ring(1'000'000);
+  serve();
+  held_.wait_for_begin(1);
+  held_.end_all();
+  SharedSync& waiting = client();
+  EXPECT_EQ(waiting.wait(waiting.era()), Answer::durable);
+  EXPECT_EQ(held_.begun(), 2);
+}
+
+TEST_F(SharedSyncTest, TheNumberOfRingsMayWrapAround) {
   serve();
   held_.end_all();
+  page_.ring(0xFFFFFFFF);
+  held_.wait_for_begin(1);
+  SharedSync& waiting = client();
+  EXPECT_EQ(waiting.wait(waiting.era()), Answer::durable);
+}
+
+// A taken-over worker may.
+TEST_F(SharedSyncTest, WhoWaitsForTheBellCanBeMovedToAnotherAndHearsItStill) {
+  serve();
+  held_.end_all();
+  const UniqueFd bell = page_.readable_bell();
+  const auto mapped = map_sync_bell(bell).value();
+  std::uint32_t another = 0;
+  // Once it is there to be moved.
+  while (::syscall(SYS_futex, &mapped->rings, FUTEX_REQUEUE, 0, INT_MAX, &another, 0) != 1) {
+    std::this_thread::yield();
+  }
   SharedSync& waiting = client();
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::durable);
 }
 
 TEST_F(SharedSyncTest, AWorkerCannotWriteThePage) {
-  const UniqueFd page = page_.readable();
+  const UniqueFd page = page_.readable_page();
   EXPECT_FALSE(map_sync_page(page));
 }
 
 TEST_F(SharedSyncTest, ThePageHasItsSize) {
   const UniqueFd other(::open("/dev/null", O_RDWR | O_CLOEXEC));
   EXPECT_FALSE(map_sync_page(other));
-  EXPECT_FALSE(SharedSync::open(other, UniqueFd(), 1ms));
+  EXPECT_FALSE(map_sync_bell(other));
+  EXPECT_FALSE(SharedSync::open(other, other, 1ms));
 }
 
 }  // namespace
