@@ -63,6 +63,22 @@ std::string bound_to(int fd) {
   return fmt::format("inet:{}", ntohs(reinterpret_cast<sockaddr_in*>(&address)->sin_port));
 }
 
+// What it is, how it is open, and which one: "directory read nonblock 4711".
+std::string kind_of(int fd) {
+  struct stat status{};
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fstat(fd, &status) != 0) return "nothing";
+  const std::string_view type = S_ISDIR(status.st_mode) ? "directory" : "file";
+  const std::string_view access = (flags & O_ACCMODE) == O_RDONLY   ? "read"
+                                  : (flags & O_ACCMODE) == O_WRONLY ? "write"
+                                                                    : "both";
+  return fmt::format("{} {}{} {}", type, access, (flags & O_NONBLOCK) != 0 ? " nonblock" : "",
+                     status.st_ino);
+}
+
+// Means nothing to it, but every holder of the same open file sees it, and no other.
+void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
+
 class FakeRole {
  public:
   explicit FakeRole(std::string title) : control_(UniqueFd(kControlFd)), title_(std::move(title)) {}
@@ -141,6 +157,18 @@ class FakeRole {
         return report(
             fmt::format("counter_page\twritable={}",
                         (::fcntl(frame.descriptors[0].get(), F_GETFL) & O_ACCMODE) == O_RDWR));
+      case MessageType::shared_sync: {
+        const auto message = decode<SharedSyncOf>(frame.payload).value();
+        std::string kinds;
+        for (UniqueFd& fd : frame.descriptors) {
+          kinds += (kinds.empty() ? "" : ",") + kind_of(fd.get());
+          shared_syncs_.push_back(std::move(fd));
+        }
+        // The root's.
+        if (frame.descriptors.size() == 3) set_nonblocking(shared_syncs_.back().get());
+        return report(fmt::format("shared_sync\tdevice={}\tpath={}\tdescriptors={}", message.device,
+                                  message.path, kinds));
+      }
       case MessageType::start:
         return report("start");
       case MessageType::stop:
@@ -258,6 +286,7 @@ class FakeRole {
   std::string orders_;
   Key key_{};
   std::vector<UniqueFd> listeners_;
+  std::vector<UniqueFd> shared_syncs_;
   std::map<int, Channel> channels_;
   int next_channel_ = 0;
   bool deaf_ = false;

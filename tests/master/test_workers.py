@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from harness import (BAD_MAILBOX, FRONTEND_USER, IO, KIND_FRONTEND, KIND_WORKER, LISTEN_OWNER,
-                     LOOKUP_USER, NO_ACCESS)
+                     LOOKUP_USER, NO_ACCESS, SYNC_USER)
 
 
 def ids(user):
@@ -46,6 +46,7 @@ def test_same_uid_with_another_gid_is_another_worker(master):
     (0, 1001), (1001, 0), (0, 0), (2**32 - 1, 1001), (1001, 2**32 - 1),
     (ids(FRONTEND_USER)[0], 1001), (1001, ids(FRONTEND_USER)[1]),
     (ids(LOOKUP_USER)[0], 1001), (1001, ids(LOOKUP_USER)[1]),
+    (ids(SYNC_USER)[0], 1001), (1001, ids(SYNC_USER)[1]),
     (ids(LISTEN_OWNER)[0], 1001), (1001, ids(LISTEN_OWNER)[1]),
     (ids("games")[0], 1001), (1001, ids("games")[1]),   # mail_owner, setgid_group
 ])

@@ -67,3 +67,12 @@ def run(*command):
     if done.returncode != 0:
         raise OSError(f"{' '.join(map(str, command))}: {done.stderr or done.stdout}")
     return done.stdout
+
+
+# What may stand in commit_file_systems.
+SHARING_TYPES = ("ext4", "xfs", "btrfs")
+
+
+def type_of(path):
+    """The type of the file system that `path` lies on."""
+    return run("findmnt", "--noheadings", "--output", "FSTYPE", "--target", path).strip()
