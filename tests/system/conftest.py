@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from testsite import (Lmtpd, PrivatePostfix, PrivatePostgres, SiteDirectory, Tables,  # noqa: E402
                       build_directory, ensure_users)
+from testsite.filesystem import SHARING_TYPES, type_of  # noqa: E402
 
 
 def pytest_configure():
@@ -63,6 +64,15 @@ def readable_mail_base(mail_base):
     mail_base.chmod(0o755)
     yield mail_base
     mail_base.chmod(0o711)
+
+
+@pytest.fixture(scope="session")
+def shared_syncs(mail_base):
+    """Parameters for a daemon with a committer."""
+    kind = type_of(mail_base)
+    if kind not in SHARING_TYPES:
+        pytest.skip(f"{mail_base} lies on {kind}, of which no sync is shared")
+    return {"commit_file_systems": kind}
 
 
 @pytest.fixture(scope="session")

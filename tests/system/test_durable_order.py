@@ -1,4 +1,5 @@
-"""strace proves the order: write, fsync(file), link, fsync(new/), unlink(tmp), reply.
+"""strace proves the order: write, fsync(file), link, fsync(new/), unlink(tmp), reply; and, where a sync is shared:
+write, syncfs, link, syncfs, unlink(tmp), reply.
 
 A 250 after the dot means that the message is on disk (RFC 2033 4.2); an operation counts as done before
 another only if its result was there before the other began.
@@ -6,11 +7,11 @@ another only if its result was there before the other began.
 
 import os
 import re
-import signal
 
 import pytest
 
 from testsite.daemon import status
+from testsite.syncs import deliver_at_once
 from testsite.trace import Trace
 
 MESSAGE = b"Subject: traced\n\nbody\n"
@@ -83,24 +84,10 @@ def test_several_at_once_keep_each_its_order(warm, site):
     """Eight transactions wait for the worker, whose threads deliver them beside each other."""
     recipients = ["user@domain.org", "user2@domain.org"] * 4
     worker = warm.worker(1001)
-    clients = [warm.client() for _ in recipients]
     # So slow a disk that hardly a thread takes a second message.
     with Trace(site.path, [worker], inject="fsync:delay_enter=500000") as trace:
-        os.kill(worker, signal.SIGSTOP)
-        try:
-            for client, recipient in zip(clients, recipients):
-                client.envelope("sender@remote.example", [recipient])
-                client.send(MESSAGE.replace(b"\n", b"\r\n") + b".\r\n")
-            # The frontend is one thread and reads in the order of arrival. So before it answers this it
-            # has read all messages, and before it answers again it has passed them on.
-            with warm.client() as another:
-                for _ in range(2):
-                    assert another.command("NOOP").code == 250
-        finally:
-            os.kill(worker, signal.SIGCONT)
-        for client in clients:
-            assert client.reply().code == 250
-            client.close()
+        replies = deliver_at_once(warm, recipients, [worker], MESSAGE)
+    assert [reply.code for reply in replies] == [250] * len(recipients)
     found = messages(trace.calls)
     assert len(found) == len(recipients)
     assert len({message["directory"] for message in found}) == 2
@@ -119,6 +106,46 @@ def test_several_at_once_keep_each_its_order(warm, site):
     for call in said:
         answered += int(call.result) / each
         assert answered <= sum(message["unlink"][0].ended < call.started for message in found), call
+
+
+@pytest.fixture
+def sharing(make_daemon, shared_syncs):
+    """As warm, with a committer, for which deliveries wait however slow the disk is."""
+    daemon = make_daemon(commit_timeout="30s", **shared_syncs)
+    outcome = daemon.deliver(["user@domain.org", "user2@domain.org", "user@foo.org"], MESSAGE)
+    assert [reply.code for reply in outcome.final] == [250] * 3
+    return daemon
+
+
+def test_workers_share_the_committers_syncs(sharing, site):
+    """No message is linked before a whole sync that began after its write, nor is it answered for before another
+    that began after that."""
+    recipients = ["user@domain.org", "user@foo.org", "user2@domain.org", "user@foo.org"] * 3
+    workers = [sharing.worker(1001), sharing.worker(1002)]
+    (committer,), (frontend,) = sharing.role("committer"), sharing.role("frontend")
+    threads = {int(thread) for thread in os.listdir(f"/proc/{committer}/task")}
+    # So slow a disk that who comes late waits for the same sync as others.
+    with Trace(site.path, [*workers, committer, frontend], inject="syncfs:delay_enter=100000") as trace:
+        replies = deliver_at_once(sharing, recipients, workers, MESSAGE)
+    assert [reply.code for reply in replies] == [250] * len(recipients)
+    syncs = [call for call in of(trace.calls, "syncfs") if call.pid in threads]
+    assert not [call for call in trace.calls if call.pid in threads and "/mails/" in call.arguments]
+    found = messages(trace.calls)
+    assert len(found) == len(recipients)
+    for message in found:
+        (unlink,) = message["unlink"]
+        assert message["writes"] and not message["fsync"] and not message["fsync new"], message
+        before = [sync for sync in syncs if message["writes"][-1].ended < sync.started]
+        assert before and before[0].ended < message["link"].started, message
+        after = [sync for sync in syncs if message["link"].ended < sync.started]
+        assert after and after[0].ended < unlink.started, message
+    assert len(syncs) < 2 * len(found), "each had its own"
+    # Each 250 is for a message that was proven before.
+    answers = of([call for call in trace.calls if call.pid == frontend],
+                 "write|writev|sendmsg|sendto", r'"250 2\.0\.0 Stored')
+    assert len(answers) == len(found)
+    for number, answer in enumerate(answers, 1):
+        assert sum(message["unlink"][0].ended < answer.started for message in found) >= number, answer
 
 
 def test_directories_made_on_the_way_are_synced_before_the_reply(make_daemon, postgres, site, mail_base):
@@ -164,9 +191,9 @@ def test_the_worker_is_the_recipient_and_cannot_be_root_again(warm):
         assert now["NoNewPrivs"].strip() == "1"
 
 
-def test_the_other_roles_dropped_too(warm):
-    for role in ("frontend", "lookup"):
-        (pid,) = warm.role(role)
+def test_the_other_roles_dropped_too(sharing):
+    for role in ("frontend", "lookup", "committer"):
+        (pid,) = sharing.role(role)
         now = status(pid)
         assert "0" not in now["Uid"].split() + now["Gid"].split(), role
         assert now["Groups"].split() == [], role

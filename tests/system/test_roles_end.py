@@ -8,14 +8,27 @@ import pytest
 
 from testsite import PATIENCE, stored, wait_until
 from testsite.channel import copy_programs
+from testsite.syncs import sync_page
 
 MESSAGE = b"Subject: ends\n\nbody\n"
 
 
-def test_sigterm_leaves_nothing_behind(make_daemon):
-    daemon = make_daemon()
+ROLES = {"lmtpd-frontend", "lmtpd-lookup", "lmtpd-worker"}
+
+
+@pytest.fixture(params=[False, True], ids=["", "committer"])
+def roles(request):
+    """(parameters, the programs that run then)"""
+    if request.param:
+        return request.getfixturevalue("shared_syncs"), ROLES | {"lmtpd-committer"}
+    return {}, ROLES
+
+
+def test_sigterm_leaves_nothing_behind(make_daemon, roles):
+    parameters, programs = roles
+    daemon = make_daemon(**parameters)
     daemon.deliver(["user@domain.org", "user@foo.org"], MESSAGE)
-    assert set(daemon.children().values()) == {"lmtpd-frontend", "lmtpd-lookup", "lmtpd-worker"}
+    assert set(daemon.children().values()) == programs
     assert daemon.stop() == 0
     assert not daemon.socket_path.exists()
 
@@ -40,10 +53,12 @@ def test_sigterm_in_data_lets_the_message_be_finished(make_daemon, mail_base):  
     assert len(stored(mail_base / "domain.org/mails/user")) == before + 1
 
 
-def test_signals_to_all_of_the_unit_are_for_master(daemon):
+def test_signals_to_all_of_the_unit_are_for_master(make_daemon, roles):
+    parameters, programs = roles
+    daemon = make_daemon(**parameters)
     daemon.deliver("user@domain.org", MESSAGE)
     before = daemon.children()
-    assert set(before.values()) == {"lmtpd-frontend", "lmtpd-lookup", "lmtpd-worker"}
+    assert set(before.values()) == programs
     for pid in before:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             os.kill(pid, number)
@@ -51,9 +66,9 @@ def test_signals_to_all_of_the_unit_are_for_master(daemon):
     assert daemon.children() == before
 
 
-@pytest.mark.parametrize("role", ["worker", "lookup", "frontend"])
-def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base):
-    daemon = make_daemon()
+@pytest.mark.parametrize("role", ["worker", "lookup", "frontend", "committer"])
+def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base, request):
+    daemon = make_daemon(**request.getfixturevalue("shared_syncs") if role == "committer" else {})
     assert daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
     before = len(stored(mail_base / "domain.org/mails/user"))
     (pid,) = daemon.role(role)
@@ -73,14 +88,18 @@ def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base):
         return not replies
     wait_until(delivered, f"delivery after the {role}'s death", interval=0.1)
     assert pid not in daemon.children()
+    wait_until(lambda: daemon.role(role), f"another {role}")
     assert len(stored(mail_base / "domain.org/mails/user")) == before + taken
     daemon.wait_log(rf"{role}.*signal 9")
 
 
-@pytest.mark.parametrize("role", ["worker", "lookup", "frontend"])
-def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, role, mail_base):  # A14
+@pytest.mark.parametrize("role, shares", [
+    ("worker", False), ("lookup", False), ("frontend", False), ("worker", True), ("committer", True),
+], ids=["worker", "lookup", "frontend", "worker of shared syncs", "committer"])
+def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, role, shares, mail_base,
+                                                                 request):  # A14
     """Each message has a mark of its own; every 250 that was read has its file, once."""
-    daemon = make_daemon()
+    daemon = make_daemon(**request.getfixturevalue("shared_syncs") if shares else {})
     daemon.deliver("user@foo.org", MESSAGE)
     acknowledged, sent, unanswered = [], [], []
     stop = threading.Event()
@@ -92,7 +111,7 @@ def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, ro
                 with daemon.client() as client:
                     while not stop.is_set():
                         count += 1
-                        mark = f"{role}-{number}-{count}"
+                        mark = f"{role}-{shares}-{number}-{count}"
                         sent.append(mark)
                         outcome = client.deliver("s@remote.example", ["user@foo.org"],
                                                  f"X-Mark: {mark}\n\nbody\n".encode())
@@ -118,9 +137,10 @@ def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, ro
         stop.set()
         for sender in senders:
             sender.join()
+    assert not shares or sync_page(daemon).begun > 0
     assert not unanswered, "a client waited in vain:\n" + unanswered[0]
     marks = [mark for message in stored(mail_base / "foo.org/mails/user")
-             for mark in message.header("X-Mark") if mark.startswith(role)]
+             for mark in message.header("X-Mark") if mark.startswith(f"{role}-{shares}-")]
     assert sorted(set(acknowledged) - set(marks)) == []
     assert len(marks) == len(set(marks))
     assert set(marks) <= set(sent)

@@ -24,27 +24,29 @@ def attempt(uid, gid, pids, site):
 
 
 @pytest.fixture(scope="module")
-def roles(daemon):
+def roles(make_module_daemon, shared_syncs):
     """{name: (pid, uid, gid)} of every process of a running daemon."""
+    daemon = make_module_daemon(**shared_syncs)
     daemon.deliver(["user@domain.org", "user@foo.org"], b"Subject: both workers\n\n")
-    frontend, lookup = pwd.getpwnam("lmtpd"), pwd.getpwnam("lmtpd-lookup")
+    frontend, lookup, sync = (pwd.getpwnam(name) for name in ("lmtpd", "lmtpd-lookup", "lmtpd-sync"))
     return {
         "master": (daemon.master, 0, 0),
         "frontend": (daemon.role("frontend")[0], frontend.pw_uid, frontend.pw_gid),
         "lookup": (daemon.role("lookup")[0], lookup.pw_uid, lookup.pw_gid),
+        "committer": (daemon.role("committer")[0], sync.pw_uid, sync.pw_gid),
         "worker 1001": (daemon.worker(1001), 1001, 1001),
         "worker 1002": (daemon.worker(1002), 1002, 1002),
     }
 
 
-ATTACKERS = ("frontend", "lookup", "worker 1001", "worker 1002")
+ATTACKERS = ("frontend", "lookup", "committer", "worker 1001", "worker 1002")
 
 
 @pytest.mark.parametrize("attacker", ATTACKERS)
 def test_no_other_role_can_be_touched(attacker, roles, site):
     _, uid, gid = roles[attacker]
     victims = {name: pid for name, (pid, _, _) in roles.items() if name != attacker}
-    assert len(set(victims.values())) == 4
+    assert len(set(victims.values())) == 5
     found = attempt(uid, gid, victims.values(), site)
     assert {name: found[pid] for name, pid in victims.items() if found[pid]} == {}
 
@@ -67,13 +69,16 @@ def test_the_attempts_see_what_they_look_for(site):
                      "/proc/PID/mem", "/proc/PID/fd", "/proc/PID/environ"}
 
 
-def test_no_role_holds_a_descriptor_of_what_is_not_its_own(roles):
-    """The frontend and the workers have no file of the configuration, lookup no mail."""
+def test_no_role_holds_a_descriptor_of_what_is_not_its_own(roles, mail_base):
+    """The frontend and the workers have no file of the configuration, lookup no mail; the committer has the root of
+    the file system, and nothing else."""
     def descriptors(name):
         directory = pathlib.Path(f"/proc/{roles[name][0]}/fd")
-        return [str(entry.readlink()) for entry in directory.iterdir()]
+        return {int(entry.name): str(entry.readlink()) for entry in directory.iterdir()}
 
     for name in ("frontend", "worker 1001", "worker 1002"):
-        assert not [path for path in descriptors(name) if path.endswith((".cf", ".db"))], name
+        assert not [path for path in descriptors(name).values() if path.endswith((".cf", ".db"))], name
     for name in ("frontend", "lookup"):
-        assert not [path for path in descriptors(name) if "/home" in path], name
+        assert not [path for path in descriptors(name).values() if "/home" in path], name
+    its = sorted(path for fd, path in descriptors("committer").items() if fd > 2)
+    assert len(its) == 2 and its[0] == str(mail_base) and its[1].startswith("socket:"), its
