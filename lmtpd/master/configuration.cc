@@ -229,8 +229,8 @@ StartResult<Configuration> Configuration::load(const std::string& file) {
 const char* Configuration::needs_restart(const Configuration& running) const {
   if (frontend_user != running.frontend_user) return "frontend_user";
   if (lookup_user != running.lookup_user) return "lookup_user";
-  const bool both_sync = !settings.commit_file_systems.empty() &&
-                         !running.settings.commit_file_systems.empty();
+  const bool both_sync =
+      !settings.commit_file_systems.empty() && !running.settings.commit_file_systems.empty();
   if (both_sync && sync_user != running.sync_user) return "sync_user";
   if (settings.queue_directory != running.settings.queue_directory) return "queue_directory";
   return nullptr;
