@@ -90,13 +90,17 @@ SharedSync::Answer SharedSync::wait(std::uint32_t era) const {
     return Answer::absent;
   }
   ring();
+  if (last_before_silence_->load() == begun) return Answer::absent;
   const std::chrono::nanoseconds until = now + patience_;
   while (true) {
     const std::uint32_t ended = page_->ended.load();
     if (static_cast<std::int32_t>(ended - wanted) >= 0) {
       return page_->era.load() == era ? Answer::durable : Answer::failed;
     }
-    if (Clock::now().time_since_epoch() >= until) return Answer::absent;
+    if (Clock::now().time_since_epoch() >= until) {
+      if (page_->begun.load() == begun) last_before_silence_->store(begun);
+      return Answer::absent;
+    }
     futex_wait(page_->ended, ended, 1U << (wanted % 32), until);
   }
 }

@@ -68,7 +68,9 @@ void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value, std
 void futex_wake(const std::atomic<std::uint32_t>& word, std::uint32_t bits);
 constexpr std::uint32_t kAllBits = 0xFFFFFFFF;
 
-// The one who waits. Several threads may use it.
+// The one who waits. Several threads may use it. Where one of them has waited in vain, and no sync
+// has begun since, the others ring, and do not wait: the committer is not there, or is not heard
+// of.
 class SharedSync {
  public:
   enum class Answer : std::uint8_t {
@@ -96,6 +98,9 @@ class SharedSync {
   SharedMemory<const SyncPage> page_;
   SharedMemory<SyncBell> bell_;
   Clock::duration patience_;
+  // The last one that had begun when somebody waited in vain; at first no number of a sync.
+  std::unique_ptr<std::atomic<std::uint64_t>> last_before_silence_ =
+      std::make_unique<std::atomic<std::uint64_t>>(~std::uint64_t{0});
 };
 
 }  // namespace lmtpd

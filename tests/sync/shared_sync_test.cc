@@ -164,6 +164,17 @@ TEST_F(SharedSyncTest, PatienceEnds) {
   EXPECT_EQ(page_.rings(), 1U);
 }
 
+TEST_F(SharedSyncTest, WhoWaitedInVainHasRungForTheNext) {
+  SharedSync& waiting = client(1ms);
+  EXPECT_EQ(waiting.wait(waiting.era()), Answer::absent);
+  EXPECT_EQ(waiting.wait(waiting.era()), Answer::absent);
+  EXPECT_EQ(page_.rings(), 2U);
+  held_.end_all();
+  serve();
+  SharedSync& patient = client();
+  EXPECT_EQ(patient.wait(patient.era()), Answer::durable);
+}
+
 TEST_F(SharedSyncTest, NobodyWaitsForASyncThatIsUnderWayForTooLong) {
   serve();
   SharedSync& waiting = client(1ms);

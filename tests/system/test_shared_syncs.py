@@ -35,13 +35,10 @@ class Sharing:
     def deliver(self):
         return codes(self.daemon.deliver("user@foo.org", MESSAGE).final)
 
-    def traced(self, *pids, inject=None):
-        return Trace(self.site.path, pids or [self.worker], inject=inject)
-
     def shares(self):
         """Whether the next delivery is synced by the committer and not by itself, and those after it may be."""
         begun = sync_page(self.daemon).begun
-        with self.traced() as trace:
+        with Trace(self.site.path, [self.worker]) as trace:
             assert self.deliver() == [STORED]
         page = sync_page(self.daemon)
         return not own_syncs(trace.calls) and page.begun >= begun + 2 and page.rests_until < time.monotonic_ns()
@@ -49,7 +46,7 @@ class Sharing:
     def arrives(self, expected, pids, inject=None):
         """One delivery, while `inject` is in force for `pids`: its reply, and the message is whole. The calls."""
         before = len(stored(self.mailbox))
-        with self.traced(*pids, inject=inject) as trace:
+        with Trace(self.site.path, pids, Trace.SYSCALLS + ",futex", inject) as trace:
             assert self.deliver() == [expected]
         assert len(stored(self.mailbox)) == before + 1
         assert newest(self.mailbox).octets.endswith(MESSAGE)
@@ -62,6 +59,11 @@ def own_syncs(calls):
     found = [re.search(r"/mails/user/(tmp|new)[/>]", call.arguments) for call in calls
              if call.name in ("fsync", "fdatasync")]
     return [match.group(1) for match in found if match]
+
+
+def shared_waits(calls):
+    """Those for a sync; those of threads for each other are FUTEX_WAIT_BITSET_PRIVATE."""
+    return [call for call in calls if call.name == "futex" and " FUTEX_WAIT_BITSET," in call.arguments]
 
 
 @pytest.fixture
@@ -99,9 +101,10 @@ def test_while_the_committer_is_stopped_deliveries_sync_by_themselves(make_shari
     wait_until(sharing.shares, "shared syncs")
     with stopped(sharing.committer):
         begun = sync_page(sharing.daemon).begun
-        for _ in range(2):
-            calls = sharing.arrives(STORED, [sharing.worker])
-            assert own_syncs(calls) == ["tmp", "new"]
+        calls = [sharing.arrives(STORED, [sharing.worker]) for _ in range(2)]
+        assert [own_syncs(each) for each in calls] == [["tmp", "new"]] * 2
+        # Who comes later does not wait as long.
+        assert [bool(shared_waits(each)) for each in calls] == [True, False]
         assert sync_page(sharing.daemon).begun == begun
     # What was rung meanwhile is heard.
     wait_until(lambda: sync_page(sharing.daemon).begun > begun, "a sync for those who rang")
