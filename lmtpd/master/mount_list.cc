@@ -56,6 +56,8 @@ std::vector<MountPoint> mounts_below(std::string_view mountinfo, std::string_vie
   while (!mountinfo.empty()) {
     std::optional<MountPoint> mount = parse_line(take_until(mountinfo, '\n'));
     if (!mount) continue;
+    // Whatever was mounted there before is not seen any more.
+    std::erase_if(found, [&](const auto& other) { return is_beneath(other.first, mount->path); });
     if (is_beneath(mount->path, base)) {
       found[mount->path] = mount->type;
     } else if ((mount->path == base || is_beneath(base, mount->path)) &&

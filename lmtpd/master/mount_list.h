@@ -15,7 +15,7 @@ struct MountPoint {
 };
 
 // The base itself, with the type of what it lies on, and every mount point below it; sorted by
-// path. Of several mounts at one path the last, which covers the others. `base` is absolute and
+// path. A mount covers those before it at its path and below. `base` is absolute and
 // free of symbolic links. Lines that are none are passed over.
 [[nodiscard]] std::vector<MountPoint> mounts_below(std::string_view mountinfo,
                                                    std::string_view base);

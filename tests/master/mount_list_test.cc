@@ -1,12 +1,18 @@
 #include "lmtpd/master/mount_list.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+
+#include <string>
 
 namespace lmtpd::master {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr std::string_view kList =
     "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
@@ -32,6 +38,18 @@ TEST(MountList, TakesTheTypeOfABaseThatIsNoMountPointFromWhatItLiesOn) {
 TEST(MountList, TheRootMayBeTheBase) {
   EXPECT_EQ(mounts_below(kList, "/").size(), 6U);
   EXPECT_EQ(mounts_below(kList, "/")[0], (MountPoint{"/", "ext4"}));
+}
+
+TEST(MountList, WhatIsMountedOverAnAncestorHidesWhatWasBelow) {
+  for (const char* path : {"/home", "/home/big.org"}) {
+    const std::string list =
+        "22 21 8:2 / /home rw - xfs /dev/sda2 rw\n"
+        "23 22 8:3 / /home/big.org/mail rw - xfs /dev/sdb rw\n" +
+        fmt::format("24 22 0:5 / {} rw - nfs4 host:/mail rw\n", path);
+    const auto mounts = mounts_below(list, "/home");
+    EXPECT_THAT(mounts, Contains(MountPoint{path, "nfs4"}));
+    EXPECT_THAT(mounts, Not(Contains(Field(&MountPoint::path, "/home/big.org/mail"))));
+  }
 }
 
 TEST(MountList, IsEmptyWithoutAList) { EXPECT_THAT(mounts_below("", "/home"), IsEmpty()); }
