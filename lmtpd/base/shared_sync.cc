@@ -79,8 +79,9 @@ Result<SharedSync> SharedSync::open(const UniqueFd& page, const UniqueFd& bell,
 std::uint32_t SharedSync::era() const { return page_->era.load(std::memory_order_acquire); }
 
 SharedSync::Answer SharedSync::wait(std::uint32_t era) const {
-  // What was written is in the kernel before `begun` is looked at.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  // What was written is in the kernel before `begun` is looked at: a change, if of nothing, is a
+  // barrier, and one that ThreadSanitizer knows, unlike a fence.
+  const std::uint64_t last_before_silence = last_before_silence_->fetch_add(0);
   const std::uint32_t begun = page_->begun.load();
   const std::uint32_t wanted = begun + 1;
   const std::chrono::nanoseconds now = Clock::now().time_since_epoch();
@@ -90,7 +91,7 @@ SharedSync::Answer SharedSync::wait(std::uint32_t era) const {
     return Answer::absent;
   }
   ring();
-  if (last_before_silence_->load() == begun) return Answer::absent;
+  if (last_before_silence == begun) return Answer::absent;
   const std::chrono::nanoseconds until = now + patience_;
   while (true) {
     const std::uint32_t ended = page_->ended.load();
