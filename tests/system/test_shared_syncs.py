@@ -111,16 +111,15 @@ def test_while_the_committer_is_stopped_deliveries_sync_by_themselves(make_shari
     wait_until(sharing.shares, "shared syncs again")
 
 
-def test_nobody_waits_for_long_for_a_slow_sync(make_sharing):
-    """It is waited for once, and then not at all for a while."""
-    sharing = make_sharing(commit_timeout="200ms")
-    wait_until(sharing.shares, "shared syncs")
-    calls = sharing.arrives(STORED, [sharing.worker, sharing.committer], "syncfs:delay_enter=800000:when=1")
-    assert own_syncs(calls) == ["tmp", "new"]
+def test_after_a_slow_sync_nobody_waits_for_one_for_a_while(make_sharing):
+    sharing = make_sharing(commit_timeout="1ms")
+    wait_until(lambda: sync_page(sharing.daemon).rests_until < time.monotonic_ns(), "the end of a rest")
+    sharing.arrives(STORED, [sharing.worker, sharing.committer], "syncfs:delay_enter=50000:when=1")
     sharing.daemon.wait_log(r"committer\[\d+\]: warning: /\S+: syncfs took \d+ms; "
                             r"deliveries sync by themselves for 10s$")
     begun = sync_page(sharing.daemon).begun
-    assert own_syncs(sharing.arrives(STORED, [sharing.worker])) == ["tmp", "new"]
+    calls = sharing.arrives(STORED, [sharing.worker])
+    assert own_syncs(calls) == ["tmp", "new"] and not shared_waits(calls)
     assert sync_page(sharing.daemon).begun == begun
 
 
