@@ -49,6 +49,18 @@ class LmtpdWithoutSync(Lmtpd):
     parameters = {"fsync": "no"}
 
 
+class LmtpdOwnSyncs(Lmtpd):
+    name = "lmtpd-own-syncs"
+    words = "lmtpd, each delivery syncs by itself"
+    parameters = {"commit_file_systems": ""}
+
+
+class LmtpdSharedSyncs(Lmtpd):
+    name = "lmtpd-shared-syncs"
+    words = "lmtpd, one sync serves all"
+    parameters = {"commit_file_systems": "ext4 xfs btrfs"}
+
+
 class LmtpdLargeCache(Lmtpd):
     name = "lmtpd-large-cache"
     words = "lmtpd, a cache that holds all"

@@ -79,6 +79,12 @@ def _connections(number, *bounds):
                     tuple(bound(name) for bound in bounds))
 
 
+def _syncs(number):
+    return Workload(f"syncs-{number}", f"{number} connections, each delivery synced by itself, and one "
+                    "sync for all", ("lmtpd-own-syncs", "lmtpd-shared-syncs"),
+                    functools.partial(loads.steady, connections=number))
+
+
 def _at_least(floor, dovecot):
     bounds = [functools.partial(_times, contender="dovecot", limit=dovecot)]
     if floor is not None:
@@ -138,6 +144,7 @@ WORKLOADS = {workload.name: workload for workload in (
              most_runs=3),
     Workload("new-mailboxes-smtp-source", "smtp-source -s 32, into new mailboxes of ten domains at "
              "a time", ("lmtpd", "dovecot"), run.smtp_source_run),
+    *(_syncs(number) for number in (8, 32, 100, 400)),
     Workload("users-1000", "32 connections, 1,000 users in the tables and in the cache",
              ("lmtpd-large-cache",),
              functools.partial(loads.many_users, connections=32, users=1000), most_runs=3),
@@ -151,7 +158,8 @@ WORKLOADS = {workload.name: workload for workload in (
 CONNECTIONS = tuple(name for name in WORKLOADS if name.startswith("connections-"))
 MUST_SHOW = ("new-mailboxes-smtp-source", "connections-100")
 # Each that adds users to the tables comes behind those that do without.
-ALL = tuple(name for name in WORKLOADS if name != "new-mailboxes-smtp-source")
+ALL = tuple(name for name in WORKLOADS
+            if name != "new-mailboxes-smtp-source" and not name.startswith("syncs-"))
 
 
 def chosen(names, contenders=None):

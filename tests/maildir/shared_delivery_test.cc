@@ -19,8 +19,6 @@ using ::testing::IsEmpty;
 using testing::mailbox_path;
 using testing::RecordedCalls;
 
-constexpr MailboxOwner kRoot{Uid(0), Gid(0)};
-
 // "syncfs usr" in the list of calls is the shared sync.
 class SharedDeliveryTest : public testing::MailBase {
  protected:
