@@ -2,7 +2,9 @@
 
 #include <fmt/chrono.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <thread>
 #include <utility>
 
 #include "lmtpd/base/log.h"
@@ -12,6 +14,13 @@ namespace {
 
 // A taken-over worker can move who waits for the bell to another futex, where nobody rings.
 constexpr std::chrono::seconds kLongestWait{1};
+
+// Who was served by one sync mostly wants the next, for the name in new/, and rings a moment later.
+// Begun at once, that sync would serve the others alone, and each would wait for the end of one
+// that does not serve it; so a sync begins when an eighth of what the last one took has passed
+// (docs/durability.md).
+constexpr int kGathering = 8;
+constexpr std::chrono::milliseconds kLongestGathering{10};
 
 }  // namespace
 
@@ -39,18 +48,18 @@ Result<SyncServer> SyncServer::open(SyncedFileSystem file_system, const UniqueFd
                     syncfs);
 }
 
-std::uint32_t SyncServer::wait_for_ring() const {
-  std::uint32_t rings = bell_->rings.load();
-  while (rings == page_->heard.load()) {
+void SyncServer::wait_for_ring() const {
+  const std::uint32_t heard = page_->heard.load();
+  while (bell_->rings.load() == heard) {
     const std::chrono::nanoseconds now = Clock::now().time_since_epoch();
-    futex_wait(bell_->rings, rings, kAllBits, now + kLongestWait);
-    rings = bell_->rings.load();
+    futex_wait(bell_->rings, heard, kAllBits, now + kLongestWait);
   }
-  return rings;
 }
 
 void SyncServer::serve() {
-  const std::uint32_t rings = wait_for_ring();
+  wait_for_ring();
+  std::this_thread::sleep_for(std::min<Clock::duration>(took_ / kGathering, kLongestGathering));
+  const std::uint32_t rings = bell_->rings.load();
   const Clock::time_point begun_at = Clock::now();
   page_->begun_at.store(std::chrono::nanoseconds(begun_at.time_since_epoch()).count());
   const std::uint32_t number = page_->begun.fetch_add(1) + 1;
@@ -58,12 +67,13 @@ void SyncServer::serve() {
   const bool failed = syncfs_(file_system_.root.get()) != 0;
   const int error = errno;
   const Clock::time_point now = Clock::now();
-  if (failed || now - begun_at > slow_) {
+  took_ = now - begun_at;
+  if (failed || took_ > slow_) {
     page_->rests_until.store(std::chrono::nanoseconds((now + kRest).time_since_epoch()).count());
     log_warning("{}: {}; deliveries sync by themselves for {}", escaped(file_system_.path),
                 failed ? errno_text("syncfs", error)
                        : fmt::format("syncfs took {}",
-                                     std::chrono::floor<std::chrono::milliseconds>(now - begun_at)),
+                                     std::chrono::floor<std::chrono::milliseconds>(took_)),
                 kRest);
   }
   if (failed) page_->era.fetch_add(1);

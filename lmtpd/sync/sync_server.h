@@ -30,19 +30,20 @@ class SyncServer {
                                                const UniqueFd& bell, Clock::duration slow,
                                                int (*syncfs)(int) = ::syncfs);
 
-  // Waits until somebody rings, and syncs.
+  // Waits until somebody rings, and for others who are about to, and syncs.
   void serve();
 
  private:
   SyncServer(SyncedFileSystem file_system, SharedMemory<SyncPage> page,
              SharedMemory<const SyncBell> bell, Clock::duration slow, int (*syncfs)(int));
-  [[nodiscard]] std::uint32_t wait_for_ring() const;  // how many there were
+  void wait_for_ring() const;
 
   SyncedFileSystem file_system_;
   SharedMemory<SyncPage> page_;
   SharedMemory<const SyncBell> bell_;
   Clock::duration slow_;
   int (*syncfs_)(int);
+  Clock::duration took_{};  // the last one
 };
 
 }  // namespace lmtpd::sync
