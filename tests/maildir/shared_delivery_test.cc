@@ -16,6 +16,7 @@ using testing::deliver;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::kRoot;
 using testing::mailbox_path;
 using testing::RecordedCalls;
 
