@@ -1,8 +1,9 @@
 """The rig is not blind: patterns that are known to lose mail are reported as losing it.
 
-The same daemon, its syncs dropped on their way to the kernel, or switched off. Deliveries are lone, so
-that what is dropped is a step of one pattern; and only those into a mailbox that is old count, or the loss of a
-mailbox that was just made would stand in for that of a name in new/.
+The same daemon, its syncs dropped on their way to the kernel, or switched off. Deliveries are lone, and synced by
+their worker, so that what is dropped is a step of one pattern; or several at a time, all through shared syncs. Only
+those into a mailbox that is old count, or the loss of a mailbox that was just made would stand in for that of a name
+in new/.
 """
 
 import random
@@ -13,7 +14,8 @@ from rig import recorder
 from rig.cuts import plan
 from rig.gate import Gate, Verdict
 from rig.image import Images, Verdicts
-from rig.recording import OLD_MAILBOX, lone_only, record
+from rig.recording import record
+from rig.workloads import OLD_MAILBOX, lone_only, shared_only
 
 DISKS = {"ordered": recorder.ORDERED, "writeback": recorder.WRITEBACK, "xfs": recorder.XFS,
          "btrfs": recorder.BTRFS}
@@ -32,11 +34,11 @@ def all_syncs(call):
     return Verdict.PASS
 
 
-def verdicts(site, file_system, decide, of=OLD_MAILBOX, **parameters):
-    """`of`: what the keys of the messages begin with that count."""
+def verdicts(site, file_system, verdict, of=OLD_MAILBOX, workload=lone_only, **parameters):
+    """`verdict`: of the workload's; `of`: what the keys of the messages begin with that count."""
     directory = site.make("recording")
-    with Gate(site.path, decide) as gate:
-        with record(site, directory, [file_system], lambda load, _: lone_only(load, gate.wrapper), 1,
+    with Gate(site.path) as gate:
+        with record(site, directory, [file_system], lambda load, _: workload(load, gate, verdict), 1,
                     **parameters) as recording:
             found = Verdicts()
             images = Images(directory, recording.places)
@@ -62,3 +64,8 @@ class TestControl:
 
     def test_with_all_syncs_nothing_is_lost(self, site, file_system):
         assert not verdicts(site, file_system, all_syncs, of="").broken
+
+
+@pytest.mark.parametrize("name", ["ordered", "xfs", "btrfs"])
+def test_without_shared_syncs_mail_is_lost(site, name):
+    assert verdicts(site, DISKS[name], Verdict.DROP, workload=shared_only).broken["lost"] > 0

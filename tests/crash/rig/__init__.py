@@ -1,10 +1,10 @@
 """The parts of the crash rig. No part knows pytest; failing_disk runs inside a guest too.
 
-In reading order: recorder (a disk whose writes are logged), write_log (the log's format, and what a power cut
-leaves of it), moments (several disks at one time), mailsite and load (the daemon, and who was told what), recording
-(the daemon under load on such disks), cuts (which images are made), image (what must be true of one), gate (holds,
-drops or passes each sync that the daemon asks for), failing_disk (journal abort and shutdown), guest (another
-kernel).
+In reading order: recorder (a disk whose writes are logged), write_log (the log's format, and what a power cut leaves
+of it), moments (several disks at one time), mailsite and load (the daemon, and who was told what), recording (the
+daemon under load on such disks), workloads (that load), cuts (which images are made), image (what must be true of
+one), gate (holds, drops or passes each sync that the daemon asks for), failing_disk (journal abort and shutdown),
+guest (another kernel).
 """
 
 import pathlib

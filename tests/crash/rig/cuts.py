@@ -17,15 +17,16 @@ class Cut(NamedTuple):
     unflushed: tuple  # for each disk the entries, or parts of entries, that the cut left as well
 
 
-def plan(disks, moments, random, wanted=0, subsets=0):
-    """Cuts in the order of their flushes, no image twice: all prefixes, all cuts to the last flush, and
-    `subsets` random subsets, or more until there are `wanted` images, or no more to be found."""
+def plan(disks, moments, random, wanted=0, subsets=0, prefixes=None):
+    """Cuts in the order of their flushes, no image twice: all cuts to the last flush, all prefixes, or `prefixes` of
+    them, and `subsets` random subsets, or more until there are `wanted` images, or no more to be found."""
     states = _by_flushes(disks, moments)
+    drawn = _draw_prefixes(disks, states, random, prefixes)
     cuts = []
     for flushed, same in states:
         cuts.append([Cut("flushed", same[-1], flushed, tuple(() for _ in disks))])
         cuts[-1] += [Cut("prefix", moment, flushed, _unflushed(disks, flushed, moment))
-                     for moment in same if any(_unflushed(disks, flushed, moment))]
+                     for moment in same if moment in drawn]
     seen = [{cut.unflushed for cut in group} for group in cuts]
     missing = max(subsets, wanted - sum(map(len, cuts)))
     fruitless = 0
@@ -41,6 +42,12 @@ def plan(disks, moments, random, wanted=0, subsets=0):
                 missing -= 1
         fruitless = 0 if found else fruitless + 1
     return [cut for group in cuts for cut in group]
+
+
+def _draw_prefixes(disks, states, random, most):
+    """The moments at which something was not flushed, or `most` of them."""
+    moments = [moment for flushed, same in states for moment in same if any(_unflushed(disks, flushed, moment))]
+    return set(moments if most is None else random.sample(moments, min(most, len(moments))))
 
 
 def _by_flushes(disks, moments):

@@ -1,4 +1,4 @@
-"""A file system that fails while the daemon waits in a sync: journal abort and shutdown.
+"""A file system that fails while the daemon waits in a sync: journal abort, transaction abort and shutdown.
 
 A 0 from the last sync is no proof: after an abort or a shutdown fsync(2) of new/ and syncfs(2) can
 return 0 with the mail gone. So each sync of a delivery in turn is held at its entry, the file system is
@@ -18,7 +18,6 @@ import random
 import struct
 import subprocess
 import sys
-import time
 from typing import Callable, NamedTuple
 
 if __name__ == "__main__":  # in the guest: the packages are not on the path yet
@@ -31,12 +30,13 @@ from testsite.directory import SiteDirectory, wait_until  # noqa: E402
 from .gate import Gate, Verdict, largest_group  # noqa: E402
 from .load import Load, stored_copies  # noqa: E402
 from .mailsite import MailSite  # noqa: E402
-from .mounts import loop_device, mount, unmount  # noqa: E402
-from .recorder import ORDERED, XFS, FileSystem  # noqa: E402
+from .mounts import fail_device, loop_device, mount, mounted, unmount  # noqa: E402
+from .recorder import BTRFS, ORDERED, XFS, FileSystem  # noqa: E402
+from .recording import DOMAINS, sync_file_system  # noqa: E402
+from .workloads import EVERYWHERE, PATIENCE, SIX, gather  # noqa: E402
 
 _FS_IOC_SHUTDOWN = 0x8004587D
 _NOLOGFLUSH = 2  # what is not yet in the log on the disk is dropped
-DOMAINS = {"first.example": 3001, "second.example": 3002, "third.example": 3003}
 
 
 def abort_journal(_, device):
@@ -51,6 +51,13 @@ def shut_down(base, _):
         os.close(descriptor)
 
 
+def abort_transaction(base, device):
+    """Its disk fails, and the file system has found that out before the sync that is held."""
+    fail_device(device)
+    with contextlib.suppress(OSError):
+        sync_file_system(base)
+
+
 class Failure(NamedTuple):
     file_system: FileSystem
     options: str       # it is mounted with
@@ -61,16 +68,18 @@ FAILURES = {
     "ext4-abort": Failure(ORDERED, "errors=remount-ro", abort_journal),
     "ext4-shutdown": Failure(ORDERED, "", shut_down),
     "xfs-shutdown": Failure(XFS, "", shut_down),
+    "btrfs-abort": Failure(BTRFS, "", abort_transaction),
 }
 
 
 class Deliveries(NamedTuple):
     before: list     # recipients of mail that is there when the file system fails
     start: Callable  # of a Load: what is delivered then
-    fails_from_published: bool  # only syncs count that come when something is in new/
+    from_published: int  # only syncs count that come when so many are in new/, and not yet known to be stored
     most: int        # failures, one at each sync in turn
     group: int = 0   # of messages for first.example: its worker has no threads, and takes them as one
     then: Verdict = Verdict.PASS  # for the sync that was held, and those after it
+    shared: bool = False  # through shared syncs, which alone count, on any file system
 
 
 def _each_alone(recipients):
@@ -78,17 +87,19 @@ def _each_alone(recipients):
 
 
 _ONE = ["u1@first.example"]
-_SIX = [f"u{number}@{domain}" for number in (1, 2) for domain in DOMAINS]
 _GROUP = [f"u{number}@first.example" for number in (1, 2, 3)]
-_LONE = Deliveries(_ONE, _each_alone(_ONE), False, 20)
-_GROUPED = Deliveries(_GROUP, lambda load: load.start_to_all("during", _GROUP), True, 4, len(_GROUP))
+_LONE = Deliveries(_ONE, _each_alone(_ONE), 0, 20)
+_GROUPED = Deliveries(_GROUP, lambda load: load.together("during", [_GROUP]), 1, 4, len(_GROUP))
+_SHARED = Deliveries(SIX, None, 2, 2, shared=True)
 LOADS = {
     "lone": _LONE,
-    "new": Deliveries(_ONE, _each_alone(["u2@second.example"]), False, 20),
-    "at once": Deliveries(_SIX, _each_alone(_SIX), True, 4),
+    "new": Deliveries(_ONE, _each_alone(["u2@second.example"]), 0, 20),
+    "at once": Deliveries(SIX, _each_alone(SIX), 1, 4),
     "group": _GROUPED,
-    "lone proof": _LONE._replace(fails_from_published=True, most=1, then=Verdict.DROP),
+    "shared": _SHARED,
+    "lone proof": _LONE._replace(from_published=1, most=1, then=Verdict.DROP),
     "group proof": _GROUPED._replace(most=1, then=Verdict.DROP),
+    "shared proof": _SHARED._replace(most=1, then=Verdict.DROP),
 }
 
 
@@ -97,19 +108,27 @@ class Finding(NamedTuple):
     failure: str
     load: str
     sync: str         # which it was
+    shared: bool      # it serves several deliveries
     group: int        # the most messages that one thread had at once
-    published: int    # of the messages, in new/ when the file system failed
+    published: int    # in new/, and not yet known to be stored, when the file system failed
     acknowledged: int
     replies: list     # other than 250
     lost: list        # acknowledged, and not there after the mount; also of before the failure
 
 
-# In a guest, which may be slow: only what comes between publishing and the last sync.
-GUEST_LOADS = {
-    "lone": LOADS["lone"]._replace(fails_from_published=True, most=1),
-    "at once": LOADS["at once"]._replace(most=1),
-    "group": LOADS["group"]._replace(most=2),
-}
+# In a guest, which may be slow: only what comes between publishing and the last sync, and once.
+GUEST_LOADS = {name: LOADS[name]._replace(from_published=max(LOADS[name].from_published, 1), most=1)
+               for name in ("lone", "at once", "group", "shared")}
+
+
+def guest_cases():
+    """(failure, load). Where the default is shared syncs, those at once are as those of "shared"."""
+    return [(failure, load) for failure in FAILURES for load in GUEST_LOADS
+            if load != "at once" or not shares_by_default(failure)]
+
+
+def shares_by_default(failure):
+    return FAILURES[failure].file_system.kind in ("xfs", "btrfs")
 
 
 def fail_at_every_sync(site, failure, load, loads=LOADS):
@@ -137,84 +156,66 @@ def _fail_at(site, failure, load_name, deliveries, step):
                                 lambda: happen(base, device))
         finally:
             unmount(base)
-        if found is None:
-            return None
-        mailsite, load, sync, group, published = found
-        mount(device, base, file_system.kind)
-        try:
-            copies = stored_copies(mailsite, load.sent)
-        finally:
-            unmount(base)
+    if found is None:
+        return None
+    mailsite, load, call, group, published = found
+    with mounted(disk, base, file_system.kind):
+        copies = stored_copies(mailsite, load.sent)
     disk.unlink()
     present = {(mailbox, copy.key) for mailbox, names in copies.items() for copy in names.values()}
     lost = [f"{key} for {recipient}" for recipient, key, _ in load.acknowledged
             if (mailsite.users[recipient].mailbox, key) not in present]
     after = [acknowledged for acknowledged in load.acknowledged if not acknowledged.key.startswith("before")]
-    return Finding(failure, load_name, sync, group, published, len(after),
+    where = os.path.relpath(call.path, base) if call.path else ""
+    return Finding(failure, load_name, f"{call.name} {where}", call.is_shared, group, published, len(after),
                    [reply for _, _, reply in load.refused], lost)
 
 
 def _under_load(site, base, name, deliveries, step, happen):
-    mailsite = MailSite(site, base, DOMAINS, names=len(_GROUP), name=name + "/lmtpd")
+    mailsite = MailSite(site, base, DOMAINS, names=len(_GROUP), name=name + "/lmtpd", commit_timeout=PATIENCE,
+                        commit_file_systems=EVERYWHERE if deliveries.shared else None)
     load = Load(mailsite, [], random.Random(step))
     with Gate(site.path) as gate:
         mailsite.daemon.start(wrapper=gate.wrapper)
         try:
-            _let_workers_know(load, deliveries.before)
+            load.settle("before", deliveries.before)
             if deliveries.group:
                 mailsite.daemon.take_threads(DOMAINS["first.example"])
-            before = _count_new(mailsite)
+            earlier = len(gate.calls)
             passed = 0
-            calls = []
 
             def decide(call):
                 nonlocal passed
-                calls.append(call)
-                if passed or not deliveries.fails_from_published or _count_new(mailsite) > before:
+                if (call.is_shared or not deliveries.shared) and (
+                        passed or mailsite.unproven() >= deliveries.from_published):
                     passed += 1
                 return Verdict.HOLD if passed >= step else Verdict.PASS
 
-            gate.release(decide)
-            running = deliveries.start(load)
-            call = wait_until(lambda: gate.held() or running.over(), "a sync, or the end of the deliveries", 120)
-            if call is True:
+            if deliveries.shared:
+                running = gather(load, gate, "during")
+                gate.release(decide)
+            else:
+                gate.release(decide)
+                running = deliveries.start(load)
+            held = wait_until(lambda: gate.held() or running.over(), "a sync, or the end of the deliveries", 120)
+            if held is True:
                 running.wait()
                 return None
-            published = _count_new(mailsite) - before
+            published = mailsite.unproven()
             happen()
             gate.release(lambda _: deliveries.then, deliveries.then)
             running.wait()
         finally:
             mailsite.kill()
-    where = os.path.relpath(call.path, base) if call.path else ""
-    return mailsite, load, f"{call.name} {where}", largest_group(calls), published
-
-
-def _let_workers_know(load, recipients):
-    """Workers run, without threads as yet, mailboxes are there, and their chains are known to be synced: see
-    maildir/chain.h."""
-    load.lone("before", recipients)
-    made = max((load.mailsite.mail_base / load.mailsite.users[recipient].mailbox).stat().st_ctime
-               for recipient in recipients)
-    wait_until(lambda: time.time() > made + 0.1, "the mailboxes' ctimes are settled")
-    load.lone("before", recipients)
-
-
-def _count_new(mailsite):
-    count = 0
-    for user in mailsite.users.values():
-        with contextlib.suppress(FileNotFoundError):
-            count += len(os.listdir(mailsite.mail_base / user.mailbox / "new"))
-    return count
+    return mailsite, load, held[0], largest_group(gate.calls[earlier:]), published
 
 
 def main():
     directory = SiteDirectory("failing-disk")
     print("KERNEL", os.uname().release, flush=True)
-    for failure in FAILURES:
-        for load in GUEST_LOADS:
-            for finding in fail_at_every_sync(directory, failure, load, GUEST_LOADS):
-                print("FINDING", json.dumps(finding._asdict()), flush=True)
+    for failure, load in guest_cases():
+        for finding in fail_at_every_sync(directory, failure, load, GUEST_LOADS):
+            print("FINDING", json.dumps(finding._asdict()), flush=True)
     print("COMPLETE", flush=True)
 
 

@@ -2,7 +2,8 @@
 
 A filter that the daemon and all its children inherit reports fsync, fdatasync, syncfs and sync to the
 Gate before the kernel acts, and sync_file_range, which shows a group. What asks waits meanwhile; it can be
-killed. So the rig knows no pattern of the daemon's: it sees the syncs of every role, in their order.
+killed. So the rig knows no pattern of the daemon's: it sees the syncs of every role, in their order, and whose
+they are.
 
 As a program: gate.py SOCKET COMMAND...  puts itself under the gate that listens there, and executes COMMAND.
 """
@@ -49,9 +50,20 @@ class Verdict(enum.Enum):
 class Call(NamedTuple):
     id: int
     pid: int   # of the thread
+    program: str  # that asks; "" if it is being killed
     name: str
     path: str  # what is to be synced; "" for sync(2)
     is_directory: bool
+
+    @property
+    def is_shared(self):
+        """It serves the deliveries of all workers that wait."""
+        return self.program == "lmtpd-committer"
+
+
+def synced_alone(calls):
+    """The paths of the message files that their worker synced, of `calls`; all others left that to shared syncs."""
+    return {call.path for call in calls if call.name in ("fsync", "fdatasync") and not call.is_directory}
 
 
 def largest_group(calls):
@@ -70,6 +82,7 @@ class Gate:
 
     def __init__(self, directory, decide=lambda call: Verdict.PASS):
         self.decide = decide
+        self.calls = []  # all that came
         self._path = directory / f"gate{id(self)}"
         self._held = []
         self._lock = threading.Lock()
@@ -92,9 +105,9 @@ class Gate:
         os.unlink(self._path)
 
     def held(self):
-        """The first call that is held, or None."""
+        """The calls that are held, in their order."""
         with self._lock:
-            return self._held[0][1] if self._held else None
+            return [call for _, call in self._held]
 
     def release(self, decide=lambda call: Verdict.PASS, held=Verdict.PASS):
         """What is held goes on, or is dropped; `decide` is for what comes."""
@@ -147,13 +160,21 @@ class Gate:
         except FileNotFoundError:  # it was killed before it could be heard
             return
         number, pid, _, syscall, _, _, descriptor, *_ = _NOTIFICATION.unpack(notification)
-        call = Call(number, pid, _NAMES[syscall], *_of_descriptor(pid, _NAMES[syscall], descriptor))
+        call = Call(number, pid, _program(pid), _NAMES[syscall], *_of_descriptor(pid, _NAMES[syscall], descriptor))
         with self._lock:
+            self.calls.append(call)
             verdict = self.decide(call)
             if verdict is Verdict.HOLD:
                 self._held.append((listener, call))
             else:
                 _answer(listener, number, verdict)
+
+
+def _program(pid):
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return ""
 
 
 def _of_descriptor(pid, name, descriptor):

@@ -27,13 +27,14 @@ busybox mount -t proc none /proc
 busybox mount -t sysfs none /sys
 busybox mount -t devtmpfs none /dev
 busybox mount -t tmpfs -o mode=1777 none /tmp
-for module in loop libcrc32c xfs; do busybox insmod /modules/$module.ko; done
+for module in loop libcrc32c xfs xor raid6_pq zstd_compress btrfs; do busybox insmod /modules/$module.ko; done
 python3 -B /lmtpd/tests/crash/rig/failing_disk.py
 busybox poweroff -f
 """
 
 MODULES = ("kernel/drivers/block/loop.ko", "kernel/lib/libcrc32c.ko",
-           "kernel/fs/xfs/xfs.ko")
+           "kernel/fs/xfs/xfs.ko", "kernel/crypto/xor.ko", "kernel/lib/raid6/raid6_pq.ko",
+           "kernel/lib/zstd/zstd_compress.ko", "kernel/fs/btrfs/btrfs.ko")
 
 
 def run_in_guest(site, build):
@@ -74,7 +75,8 @@ def make_initramfs(site, build):
     (modules,) = KERNEL.glob("lib/modules/*")
     for name in MODULES:
         _add(root, modules / name, pathlib.Path("/modules") / pathlib.Path(name).name)
-    programs = [pathlib.Path(shutil.which(name)) for name in ("busybox", "mkfs.ext4", "mkfs.xfs", "prlimit")]
+    programs = [pathlib.Path(shutil.which(name)) for name in ("busybox", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs",
+                                                              "prlimit")]
     shutil.copy2(programs[0], root / "bin" / "busybox")
     copied = [_add(root, path, path) for path in programs]
     copied += _add_daemon(root, build) + _add_python(root)

@@ -7,8 +7,10 @@ less than that is not found out.
 import base64
 import os
 import threading
+import time
 from typing import NamedTuple
 
+from testsite.directory import wait_until
 from testsite.lmtp import dotted
 
 
@@ -61,6 +63,15 @@ class Load:
             for recipient in recipients:
                 self.send(client, [recipient], self.message(name, size))
 
+    def settle(self, name, recipients):
+        """Workers run, without threads as yet, mailboxes are there, and their chains are known to be synced: see
+        maildir/chain.h."""
+        self.lone(name, recipients)
+        made = max((self.mailsite.mail_base / self.mailsite.users[recipient].mailbox).stat().st_ctime
+                   for recipient in recipients)
+        wait_until(lambda: time.time() > made + 0.1, "the mailboxes' ctimes are settled")
+        self.lone(name, recipients)
+
     def to_all(self, name, recipients, size=3000):
         with self.mailsite.daemon.client() as client:
             self.send(client, recipients, self.message(name, size))
@@ -70,8 +81,10 @@ class Load:
         return self._start([[([recipient], self.message(name, size)) for recipient in recipients]
                             for recipients in lists])
 
-    def start_to_all(self, name, recipients, size=3000):
-        return self._start([[(recipients, self.message(name, size))]])
+    def together(self, name, lists, each=1, size=3000):
+        """A connection for each list of recipients, who get `each` messages, all of the list the same. None of them is
+        the only one under way: such a one waits for no shared sync."""
+        return self._start([[(recipients, self.message(name, size)) for _ in range(each)] for recipients in lists])
 
     def _start(self, work):
         """A connection for each list of (recipients, key), which ends early where the daemon does."""

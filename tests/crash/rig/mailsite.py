@@ -1,5 +1,6 @@
 """The daemon under test on mail bases of the rig's own: its users, its start, its violent end."""
 
+import contextlib
 import os
 import signal
 from typing import NamedTuple
@@ -44,6 +45,19 @@ class MailSite:
         own, of_root = (user.uid, user.uid, 0o700), (0, 0, 0o711)
         return {**dict.fromkeys(above, own if parts[0] in self.owned else of_root),
                 **dict.fromkeys([user.mailbox, *(f"{user.mailbox}/{name}" for name in ("tmp", "new", "cur"))], own)}
+
+    def files_in(self, folder):
+        """os.stat_result of each file in the mailboxes' tmp, new or cur."""
+        found = []
+        for user in self.users.values():
+            with contextlib.suppress(FileNotFoundError):  # no mailbox, or the file is gone
+                with os.scandir(self.mail_base / user.mailbox / folder) as entries:
+                    found += [entry.stat() for entry in entries]
+        return found
+
+    def unproven(self):
+        """How many messages in new/ have their name in tmp/ still."""
+        return sum(info.st_nlink == 2 for info in self.files_in("new"))
 
     def _table(self, directory, name, value):
         path = directory / name

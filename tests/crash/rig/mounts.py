@@ -19,6 +19,7 @@ _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
 
 _LOOP_CONFIGURE = 0x4C0A
+_LOOP_SET_STATUS64 = 0x4C04
 _LOOP_CTL_GET_FREE = 0x4C82
 _LO_FLAGS_AUTOCLEAR = 4
 
@@ -65,12 +66,28 @@ def mounted(file, target, kind, options=""):
         unmount(target)
 
 
+def fail_device(device):
+    """From here on a loop device fails all that it is asked to read or write; flushes succeed. It cannot be mended;
+    another over the same file has what was written."""
+    descriptor = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(descriptor, _LOOP_SET_STATUS64, _loop_info(size_limit=512))
+    finally:
+        os.close(descriptor)
+
+
+def _loop_info(size_limit):
+    """struct loop_info64, whose size limit (octets; 0: none) is at octet 32 and whose flags are at octet 52."""
+    info = bytearray(232)
+    struct.pack_into("=Q", info, 32, size_limit)
+    struct.pack_into("=I", info, 52, _LO_FLAGS_AUTOCLEAR)
+    return bytes(info)
+
+
 def _configure(file):
     backing = os.open(file, os.O_RDWR | os.O_CLOEXEC)
-    # struct loop_config: fd, block size, loop_info64 (its flags at octet 52), reserved.
-    info = bytearray(232)
-    struct.pack_into("=I", info, 52, _LO_FLAGS_AUTOCLEAR)
-    config = struct.pack("=II", backing, 0) + bytes(info) + bytes(64)
+    # struct loop_config: fd, block size, loop_info64, reserved.
+    config = struct.pack("=II", backing, 0) + _loop_info(size_limit=0) + bytes(64)
     control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
     try:
         while True:
