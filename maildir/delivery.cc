@@ -170,12 +170,19 @@ class Group {
       if (!item.shares()) item.passed(item.file->sync());
     });
     SharedStep shared;
+    std::vector<Item*> left;
     each([&](Item& item) {
       if (!item.shares() || shared.on(item.mailbox->sharing) == SharedSync::Answer::durable) return;
-      // A failure may be another's. The descriptor has been open since before the write, and has
-      // the error if it is this file's.
-      item.passed(item.file->sync());
+      left.push_back(&item);
     });
+    // A failure may be another's. The descriptor has been open since before the write, and has the
+    // error if it is this file's.
+    if (left.size() > 1) {
+      for (Item* item : left) item->passed(item->file->start_write_out());
+    }
+    for (Item* item : left) {
+      if (item->file) item->passed(item->file->sync());
+    }
   }
 
   void sync_chains() {

@@ -8,14 +8,14 @@
 //
 // A group shares its syncs: all is written and its write-out started before the first fsync(2), and
 // each new/ is synced once. Where the file system has a shared sync (lmtpd/base/shared_sync.h),
-// that is waited for in place of both; a large file is synced by itself first, so that nobody else
-// waits for it, and whatever no shared sync has come for is synced here. The failure of one message
-// leaves its neighbours alone. A failed sync is never tried again in its group: the kernel may have
-// dropped the pages and would report success. Later groups have the proof: what could not be
-// written has aborted the journal. After a failure nothing stays in tmp/; nothing partial ever
-// shows in new/. A message whose last sync or proof failed stays in new/ though it is reported as
-// not stored: delivered twice, never lost, and with the reason io whatever the errno, so that
-// nobody bounces it.
+// that is waited for in place of both, but for a large file, which has its own; and whatever no
+// shared sync has come for is synced here, by a descriptor that is older than the write. The
+// failure of one message leaves its neighbours alone. A failed sync is never tried again in its
+// group: the kernel may have dropped the pages and would report success. Later groups have the
+// proof: what could not be written has aborted the journal. After a failure nothing stays in tmp/;
+// nothing partial ever shows in new/. A message whose last sync or proof failed stays in new/
+// though it is reported as not stored: delivered twice, never lost, and with the reason io whatever
+// the errno, so that nobody bounces it.
 //
 // Runs as the mailbox owner, with a umask that leaves the owner's bits and with SIGXFSZ ignored.
 // Blocking: call it from a worker, never from an event loop. deliver() may run in several threads

@@ -1,7 +1,9 @@
 #include "lmtpd/master/shared_syncs.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -9,6 +11,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "lmtpd/base/log.h"
@@ -41,8 +44,19 @@ bool kernel_serves() {
   return false;
 }
 
+// Each costs the committer a thread, and each worker two mappings.
+constexpr std::size_t kMost = 64;
+
 UniqueFd open_root(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+// That of mountinfo may be another mount's at the same path.
+bool has_type(const UniqueFd& root, std::string_view type) {
+  struct statfs status{};
+  if (!root || ::fstatfs(root.get(), &status) != 0) return false;
+  constexpr long kXfs = 0x58465342;  // "XFSB": in no header of the kernel's for programs
+  return status.f_type == (type == "xfs" ? kXfs : long{BTRFS_SUPER_MAGIC});
 }
 
 std::optional<dev_t> device_of(const UniqueFd& root) {
@@ -81,9 +95,16 @@ SharedSyncs SharedSyncs::find(const Settings& settings) {
   for (const MountPoint& mount : *mounts) {
     // One of another type is not even opened: a network's may hang.
     if (std::ranges::count(settings.commit_file_systems, mount.type) == 0) continue;
-    const std::optional<dev_t> device = device_of(open_root(mount.path));
-    if (!device || std::ranges::count(found.file_systems_, *device, &FileSystem::device) != 0) {
+    const UniqueFd root = open_root(mount.path);
+    const std::optional<dev_t> device = device_of(root);
+    if (!device || !has_type(root, mount.type) ||
+        std::ranges::count(found.file_systems_, *device, &FileSystem::device) != 0) {
       continue;
+    }
+    if (found.file_systems_.size() == kMost) {
+      log_warning("more than {} file systems: each delivery syncs by itself on {} and those behind",
+                  kMost, escaped(mount.path));
+      break;
     }
     Result<FileSystem> made = make(mount.path, *device);
     if (!made) {

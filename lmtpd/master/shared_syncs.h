@@ -17,8 +17,8 @@ namespace lmtpd::master {
 class SharedSyncs {
  public:
   // Those of virtual_mailbox_base and of what is mounted below it now, whose type is one of
-  // commit_file_systems; none with `fsync = no`, and none before Linux 5.17. Where it fails, that
-  // is logged, and each delivery syncs by itself.
+  // commit_file_systems, 64 at most; none with `fsync = no`, and none before Linux 5.17. Where it
+  // fails, that is logged, and each delivery syncs by itself.
   [[nodiscard]] static SharedSyncs find(const Settings& settings);
 
   [[nodiscard]] bool empty() const { return file_systems_.empty(); }

@@ -112,7 +112,8 @@ WorkerPool::Worker* WorkerPool::start(MailboxOwner owner, Clock::time_point now)
                              .owner = owner,
                              .key = derive_worker_key(terms_.ticket_key, owner)});
   if (const Result<void> briefed = terms_.shared_syncs->brief_worker(**process); !briefed) {
-    log_warning("worker {} syncs by itself: {}", text(owner), briefed.error().text);
+    log_warning("worker {} syncs some file systems by itself: {}", text(owner),
+                briefed.error().text);
   }
   (*process)->tell(Start{});
   return &workers_

@@ -22,6 +22,8 @@
 namespace lmtpd::sync {
 namespace {
 
+// A delivery may have to wait for the end of one sync and for the next: so half of its patience is
+// slow.
 std::vector<SyncServer> open_servers(RoleStart& start, Clock::duration slow) {
   std::vector<SyncServer> servers;
   for (RoleStart::SharedSync& each : std::exchange(start.shared_syncs, {})) {
@@ -59,7 +61,7 @@ void wait_for_the_end(Channel& control) {
     log_warning("this kernel has no Landlock of ABI 2 or more: the committer goes on without");
   }
 
-  for (SyncServer& server : open_servers(start, settings.commit_timeout)) {
+  for (SyncServer& server : open_servers(start, settings.commit_timeout / 2)) {
     std::thread([server = std::move(server)]() mutable {
       while (true) server.serve();
     }).detach();

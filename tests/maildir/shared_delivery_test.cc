@@ -74,10 +74,11 @@ TEST_F(SharedDeliveryTest, WhoIsAloneSyncsByItself) {
 TEST_F(SharedDeliveryTest, WithoutACommitterItSyncsByItselfAndWaitsOnce) {
   EXPECT_THAT(deliver(deliverer(std::chrono::milliseconds(1)), {"bob", "bob"}),
               ElementsAre("stored", "stored"));
-  EXPECT_THAT(RecordedCalls::take(), ElementsAre("write bob/tmp/*", "write bob/tmp/*",  //
-                                                 "fsync bob/tmp/*", "fsync bob/tmp/*",  //
-                                                 "link bob/new", "link bob/new",        //
-                                                 "fsync bob/new",                       //
+  EXPECT_THAT(RecordedCalls::take(), ElementsAre("write bob/tmp/*", "write bob/tmp/*",          //
+                                                 "write-out bob/tmp/*", "write-out bob/tmp/*",  //
+                                                 "fsync bob/tmp/*", "fsync bob/tmp/*",          //
+                                                 "link bob/new", "link bob/new",                //
+                                                 "fsync bob/new",                               //
                                                  "unlink bob/tmp", "unlink bob/tmp"));
   EXPECT_EQ(page_.rings(), 1U);
 }
