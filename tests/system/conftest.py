@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from testsite import (Lmtpd, PrivatePostfix, PrivatePostgres, SiteDirectory, Tables,  # noqa: E402
                       build_directory, ensure_users)
-from testsite.filesystem import SHARING_TYPES, type_of  # noqa: E402
+from testsite.filesystem import SharingFileSystem  # noqa: E402
 
 
 def pytest_configure():
@@ -67,12 +67,10 @@ def readable_mail_base(mail_base):
 
 
 @pytest.fixture(scope="session")
-def shared_syncs(mail_base):
-    """Parameters for a daemon with a committer."""
-    kind = type_of(mail_base)
-    if kind not in SHARING_TYPES:
-        pytest.skip(f"{mail_base} lies on {kind}, of which no sync is shared")
-    return {"commit_file_systems": kind}
+def shared_syncs(site):
+    """For make_daemon: a daemon with a committer."""
+    with SharingFileSystem(site, "home-sharing") as mounted:
+        yield {"mail_base": mounted.path}
 
 
 @pytest.fixture(scope="session")
@@ -89,13 +87,13 @@ class DaemonMaker:
         self.tables = tables
         self.made = []
 
-    def __call__(self, start=True, programs=None, queue_directory=None, **parameters):
+    def __call__(self, start=True, programs=None, queue_directory=None, mail_base=None, **parameters):
         name = f"daemon{sum(1 for entry in self.site.path.iterdir() if entry.name.startswith('daemon'))}"
         if queue_directory is None:
             queue_directory = self.site.make(name + "-queue")
             # Postfix's own private/ is postfix's, not root's.
             self.site.make(f"{name}-queue/private", owner="postfix", mode=0o700)
-        daemon = Lmtpd(self.site, self.mail_base, queue_directory,
+        daemon = Lmtpd(self.site, mail_base or self.mail_base, queue_directory,
                        {**self.tables.parameters(), **parameters}, name=name, programs=programs)
         self.made.append(daemon)
         return daemon.start() if start else daemon

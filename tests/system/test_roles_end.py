@@ -21,7 +21,7 @@ def roles(request):
     """(parameters, the programs that run then)"""
     if request.param:
         return request.getfixturevalue("shared_syncs"), ROLES | {"lmtpd-committer"}
-    return {}, ROLES
+    return {"commit_file_systems": ""}, ROLES
 
 
 def test_sigterm_leaves_nothing_behind(make_daemon, roles):
@@ -67,10 +67,11 @@ def test_signals_to_all_of_the_unit_are_for_master(make_daemon, roles):
 
 
 @pytest.mark.parametrize("role", ["worker", "lookup", "frontend", "committer"])
-def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base, request):
+def test_a_role_that_is_killed_comes_back(make_daemon, role, request):
     daemon = make_daemon(**request.getfixturevalue("shared_syncs") if role == "committer" else {})
     assert daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
-    before = len(stored(mail_base / "domain.org/mails/user"))
+    mailbox = daemon.mail_base / "domain.org/mails/user"
+    before = len(stored(mailbox))
     (pid,) = daemon.role(role)
     os.kill(pid, signal.SIGKILL)
     taken = 0
@@ -89,15 +90,14 @@ def test_a_role_that_is_killed_comes_back(make_daemon, role, mail_base, request)
     wait_until(delivered, f"delivery after the {role}'s death", interval=0.1)
     assert pid not in daemon.children()
     wait_until(lambda: daemon.role(role), f"another {role}")
-    assert len(stored(mail_base / "domain.org/mails/user")) == before + taken
+    assert len(stored(mailbox)) == before + taken
     daemon.wait_log(rf"{role}.*signal 9")
 
 
 @pytest.mark.parametrize("role, shares", [
     ("worker", False), ("lookup", False), ("frontend", False), ("worker", True), ("committer", True),
 ], ids=["worker", "lookup", "frontend", "worker of shared syncs", "committer"])
-def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, role, shares, mail_base,
-                                                                 request):  # A14
+def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, role, shares, request):  # A14
     """Each message has a mark of its own; every 250 that was read has its file, once."""
     daemon = make_daemon(**request.getfixturevalue("shared_syncs") if shares else {})
     daemon.deliver("user@foo.org", MESSAGE)
@@ -139,7 +139,7 @@ def test_what_was_acknowledged_is_there_whatever_dies_under_load(make_daemon, ro
             sender.join()
     assert not shares or sync_page(daemon).begun > 0
     assert not unanswered, "a client waited in vain:\n" + unanswered[0]
-    marks = [mark for message in stored(mail_base / "foo.org/mails/user")
+    marks = [mark for message in stored(daemon.mail_base / "foo.org/mails/user")
              for mark in message.header("X-Mark") if mark.startswith(f"{role}-{shares}-")]
     assert sorted(set(acknowledged) - set(marks)) == []
     assert len(marks) == len(set(marks))

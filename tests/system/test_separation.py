@@ -69,7 +69,7 @@ def test_the_attempts_see_what_they_look_for(site):
                      "/proc/PID/mem", "/proc/PID/fd", "/proc/PID/environ"}
 
 
-def test_no_role_holds_a_descriptor_of_what_is_not_its_own(roles, mail_base):
+def test_no_role_holds_a_descriptor_of_what_is_not_its_own(roles, shared_syncs):
     """The frontend and the workers have no file of the configuration, lookup no mail; the committer has the root of
     the file system, and nothing else."""
     def descriptors(name):
@@ -81,4 +81,4 @@ def test_no_role_holds_a_descriptor_of_what_is_not_its_own(roles, mail_base):
     for name in ("frontend", "lookup"):
         assert not [path for path in descriptors(name).values() if "/home" in path], name
     its = sorted(path for fd, path in descriptors("committer").items() if fd > 2)
-    assert len(its) == 2 and its[0] == str(mail_base) and its[1].startswith("socket:"), its
+    assert len(its) == 2 and its[0] == str(shared_syncs["mail_base"]) and its[1].startswith("socket:"), its

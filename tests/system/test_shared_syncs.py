@@ -24,10 +24,10 @@ MESSAGE = b"Subject: shared\n\n" + b"a line of a body that crosses in a memfd\n"
 class Sharing:
     """A daemon with a committer, and one mailbox, whose deliveries are looked at."""
 
-    def __init__(self, daemon, site, mailbox):
+    def __init__(self, daemon, site):
         self.daemon = daemon
         self.site = site
-        self.mailbox = mailbox
+        self.mailbox = daemon.mail_base / "foo.org/mails/user"
         assert self.deliver() == [STORED]
         self.worker = daemon.worker(1002)
         (self.committer,) = daemon.role("committer")
@@ -67,9 +67,8 @@ def shared_waits(calls):
 
 
 @pytest.fixture
-def make_sharing(make_daemon, shared_syncs, site, mail_base):
-    return lambda **parameters: Sharing(make_daemon(**shared_syncs, **parameters), site,
-                                        mail_base / "foo.org/mails/user")
+def make_sharing(make_daemon, shared_syncs, site):
+    return lambda **parameters: Sharing(make_daemon(**shared_syncs, **parameters), site)
 
 
 def test_a_failed_sync_before_the_message_is_published_costs_nothing(make_sharing):

@@ -1,4 +1,4 @@
-"""A file system of a test's own, in a file: one that is full, read-only, or has a quota."""
+"""A file system of a test's own, in a file: one that is full, read-only, has a quota, or shares syncs."""
 
 import os
 import subprocess
@@ -28,10 +28,20 @@ class LoopFileSystem:
         return self
 
     def unmount(self):
-        run("umount", self.path)
+        # A process that was killed may still be closing its files.
+        wait_until(self._is_unmounted, f"{self.path} is not busy")
         # The kernel lets go of the loop device in its own time, and until then mount(8) takes it again, with
         # what it had read of the image.
         wait_until(lambda: not run("losetup", "-j", self.image), f"{self.image} is let go of")
+
+    def _is_unmounted(self):
+        try:
+            run("umount", self.path)
+        except OSError as error:
+            if "busy" not in str(error):
+                raise
+            return False
+        return True
 
     def remount(self, option):
         run("mount", "-o", f"remount,{option}", self.path)
@@ -62,17 +72,20 @@ class LoopFileSystem:
         return directory
 
 
+class SharingFileSystem(LoopFileSystem):
+    """One of those on which deliveries share syncs by default, whatever the site's directory lies on; a mail base."""
+
+    def __init__(self, site, name):
+        super().__init__(site, name, kind="xfs", size=320 << 20)  # mkfs.xfs refuses less than 300 MiB
+
+    def mount(self):
+        super().mount()
+        self.path.chmod(0o711)
+        return self
+
+
 def run(*command):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise OSError(f"{' '.join(map(str, command))}: {done.stderr or done.stdout}")
     return done.stdout
-
-
-# What may stand in commit_file_systems.
-SHARING_TYPES = ("ext4", "xfs", "btrfs")
-
-
-def type_of(path):
-    """The type of the file system that `path` lies on."""
-    return run("findmnt", "--noheadings", "--output", "FSTYPE", "--target", path).strip()
