@@ -7,10 +7,9 @@ Cyrus, whose users and mailboxes are its own, and the bare loops, which know no 
 from .cyrus import Cyrus
 from .dovecot import Dovecot, DovecotCached, DovecotWithoutSync
 from .floor import Floor
-from .lmtpd import (Lmtpd, LmtpdLargeCache, LmtpdOwnSyncs, LmtpdSharedSyncs,
-                    LmtpdWithoutSync)
+from .lmtpd import Lmtpd, LmtpdLargeCache, LmtpdOwnSyncs, LmtpdWithoutSync
 from .postfix import PostfixToLmtpd, PostfixToSink, PostfixVirtual
 
 CONTENDERS = {each.name: each for each in (
     Floor, Lmtpd, Dovecot, DovecotCached, Cyrus, PostfixVirtual, PostfixToSink, PostfixToLmtpd,
-    LmtpdWithoutSync, DovecotWithoutSync, LmtpdLargeCache, LmtpdOwnSyncs, LmtpdSharedSyncs)}
+    LmtpdWithoutSync, DovecotWithoutSync, LmtpdLargeCache, LmtpdOwnSyncs)}

@@ -55,12 +55,6 @@ class LmtpdOwnSyncs(Lmtpd):
     parameters = {"commit_file_systems": ""}
 
 
-class LmtpdSharedSyncs(Lmtpd):
-    name = "lmtpd-shared-syncs"
-    words = "lmtpd, one sync serves all"
-    parameters = {"commit_file_systems": "ext4 xfs btrfs"}
-
-
 class LmtpdLargeCache(Lmtpd):
     name = "lmtpd-large-cache"
     words = "lmtpd, a cache that holds all"

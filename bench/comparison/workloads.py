@@ -80,8 +80,8 @@ def _connections(number, *bounds):
 
 
 def _syncs(number):
-    return Workload(f"syncs-{number}", f"{number} connections, each delivery synced by itself, and one "
-                    "sync for all", ("lmtpd-own-syncs", "lmtpd-shared-syncs"),
+    return Workload(f"syncs-{number}", f"{number} connections, each delivery synced by itself, and, on "
+                    "xfs and btrfs, one sync for all", ("lmtpd-own-syncs", "lmtpd"),
                     functools.partial(loads.steady, connections=number))
 
 

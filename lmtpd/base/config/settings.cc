@@ -246,9 +246,11 @@ void read_delivery_and_cache(ParameterReader& reader, Settings& settings) {
                 std::to_array<std::pair<std::string_view, OverQuota>>(
                     {{"reject", OverQuota::reject}, {"defer", OverQuota::defer}}));
   reader.yes_no("fsync", settings.fsync);
-  // Where a failed sync is told to every open descriptor, and a change of a directory fails once
-  // the journal is lost.
-  constexpr auto kSharing = std::to_array<std::string_view>({"ext4", "xfs", "btrfs"});
+  // Where a failed write-out is told to every open descriptor's next sync, whoever began it, and a
+  // change of a directory fails once the journal is lost. Not ext4: where it cannot allocate blocks
+  // it may tell only whoever is writing the pages out, and drop them. Under syncfs(2) that is the
+  // kernel's flusher thread, which ignores it: the syncfs returns 0, and so does an fsync(2) then.
+  constexpr auto kSharing = std::to_array<std::string_view>({"xfs", "btrfs"});
   reader.words("commit_file_systems", settings.commit_file_systems, kSharing);
   reader.time("commit_timeout", settings.commit_timeout, 1ms);
   reader.size("spool_limit", settings.spool_limit, 1 << 20);
