@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from conftest import missing
-from rig.failing_disk import FAILURES, LOADS, fail_at_every_sync, guest_cases, shares_by_default
+from rig.failing_disk import LOADS, cases, fail_at_every_sync, guest_cases, shares_syncs
 from rig.gate import Verdict
 from rig.guest import KERNEL, run_in_guest
 
@@ -27,9 +27,10 @@ def assert_promise(findings):
 
 
 def assert_held(finding):
-    """What was held is what the load and the file system's configuration say."""
+    """What was held is what the load and the file system say."""
     load = LOADS[finding.load]
-    is_shared = load.shared or shares_by_default(finding.failure)
+    is_shared = shares_syncs(finding.failure)
+    assert is_shared or not finding.shared, finding
     if len(load.before) == 1:  # alone
         assert not finding.shared and finding.group == 0, finding
     elif load.group:
@@ -39,8 +40,7 @@ def assert_held(finding):
         assert finding.shared and finding.published > 1, finding
 
 
-@pytest.mark.parametrize("load", LOADS)
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("failure, load", cases())
 def test_no_250_once_the_file_system_has_failed(site, failure, load):
     findings = list(fail_at_every_sync(site, failure, load))
     print(*findings, sep="\n")

@@ -9,7 +9,7 @@ machine's).
 import os
 import random
 import time
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -17,7 +17,7 @@ from rig import recorder
 from rig.cuts import plan
 from rig.image import Broken, Images, Verdicts
 from rig.recording import DOMAINS, MADE, NAMES, OWNED, record
-from rig.workloads import EVERYWHERE, every_kind, own_syncs
+from rig.workloads import every_kind
 from testsite import stored, wait_until
 
 LONG = os.environ.get("LMTPD_CRASH_LONG") == "1"
@@ -30,30 +30,22 @@ AFTERLIVES = 6  # images of a recording on which the daemon is started again
 
 TOO_OLD = 37 * 3600  # seconds; the worker removes files of 36 hours from tmp/
 
-
-class Disks(NamedTuple):
-    file_systems: list
-    workload: Callable = every_kind
-    parameters: dict = {}  # at first
-
-
 DISKS = {
-    "ordered": Disks([recorder.ORDERED], own_syncs),
-    "writeback": Disks([recorder.WRITEBACK], parameters={"commit_file_systems": EVERYWHERE}),
-    "xfs": Disks([recorder.XFS]),
-    "btrfs": Disks([recorder.BTRFS]),
-    "two": Disks([recorder.ORDERED, recorder.XFS]),
+    "ordered": [recorder.ORDERED],
+    "writeback": [recorder.WRITEBACK],
+    "xfs": [recorder.XFS],
+    "btrfs": [recorder.BTRFS],
+    "two": [recorder.ORDERED, recorder.XFS],
 }
 
 
-@pytest.mark.parametrize("disks", DISKS.values(), ids=DISKS)
-def test_what_was_acknowledged_survives_a_power_cut(site, disks):  # A14
+@pytest.mark.parametrize("file_systems", DISKS.values(), ids=DISKS)
+def test_what_was_acknowledged_survives_a_power_cut(site, file_systems):  # A14
     verdicts, removed = Verdicts(), Left()
-    file_systems, workload, parameters = disks
     for turn in range(RECORDINGS):
         seed = int(os.environ.get("LMTPD_CRASH_SEED", random.randrange(1 << 32)))
         directory = site.make(f"recording{turn}")
-        with record(site, directory, file_systems, workload, seed, name=f"lmtpd{turn}", **parameters) as recording:
+        with record(site, directory, file_systems, every_kind, seed, name=f"lmtpd{turn}") as recording:
             removed += look_at(recording, directory, verdicts, seed)
         print(f"{' and '.join(each.name for each in file_systems)}, seed {seed}: {verdicts}\nremoved: {removed}")
     assert not verdicts.broken, str(verdicts)

@@ -33,7 +33,7 @@ from .mailsite import MailSite  # noqa: E402
 from .mounts import fail_device, loop_device, mount, mounted, unmount  # noqa: E402
 from .recorder import BTRFS, ORDERED, XFS, FileSystem  # noqa: E402
 from .recording import DOMAINS, sync_file_system  # noqa: E402
-from .workloads import EVERYWHERE, PATIENCE, SIX, gather  # noqa: E402
+from .workloads import PATIENCE, SIX, gather  # noqa: E402
 
 _FS_IOC_SHUTDOWN = 0x8004587D
 _NOLOGFLUSH = 2  # what is not yet in the log on the disk is dropped
@@ -79,7 +79,7 @@ class Deliveries(NamedTuple):
     most: int        # failures, one at each sync in turn
     group: int = 0   # of messages for first.example: its worker has no threads, and takes them as one
     then: Verdict = Verdict.PASS  # for the sync that was held, and those after it
-    shared: bool = False  # through shared syncs, which alone count, on any file system
+    shared: bool = False  # through shared syncs, which alone count; only where the file system has them
 
 
 def _each_alone(recipients):
@@ -121,14 +121,19 @@ GUEST_LOADS = {name: LOADS[name]._replace(from_published=max(LOADS[name].from_pu
                for name in ("lone", "at once", "group", "shared")}
 
 
+def cases(loads=LOADS):
+    """[(failure, load)]"""
+    return [(failure, load) for failure in FAILURES for load in loads
+            if shares_syncs(failure) or not loads[load].shared]
+
+
 def guest_cases():
-    """(failure, load). Where the default is shared syncs, those at once are as those of "shared"."""
-    return [(failure, load) for failure in FAILURES for load in GUEST_LOADS
-            if load != "at once" or not shares_by_default(failure)]
+    """Where syncs are shared, those at once are as those of "shared"."""
+    return [(failure, load) for failure, load in cases(GUEST_LOADS) if load != "at once" or not shares_syncs(failure)]
 
 
-def shares_by_default(failure):
-    return FAILURES[failure].file_system.kind in ("xfs", "btrfs")
+def shares_syncs(failure):
+    return FAILURES[failure].file_system.shares_syncs
 
 
 def fail_at_every_sync(site, failure, load, loads=LOADS):
@@ -172,8 +177,7 @@ def _fail_at(site, failure, load_name, deliveries, step):
 
 
 def _under_load(site, base, name, deliveries, step, happen):
-    mailsite = MailSite(site, base, DOMAINS, names=len(_GROUP), name=name + "/lmtpd", commit_timeout=PATIENCE,
-                        commit_file_systems=EVERYWHERE if deliveries.shared else None)
+    mailsite = MailSite(site, base, DOMAINS, names=len(_GROUP), name=name + "/lmtpd", commit_timeout=PATIENCE)
     load = Load(mailsite, [], random.Random(step))
     with Gate(site.path) as gate:
         mailsite.daemon.start(wrapper=gate.wrapper)
@@ -192,7 +196,7 @@ def _under_load(site, base, name, deliveries, step, happen):
                 return Verdict.HOLD if passed >= step else Verdict.PASS
 
             if deliveries.shared:
-                running = gather(load, gate, "during")
+                running = gather(load, gate, "during", SIX)
                 gate.release(decide)
             else:
                 gate.release(decide)

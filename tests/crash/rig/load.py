@@ -25,14 +25,14 @@ class Load:
 
     def __init__(self, mailsite, recorders, random):
         self.mailsite = mailsite
+        self.recorders = recorders
         self.acknowledged = []
         self.sent = {}  # key -> the message as octets with LF
         self.refused = []  # (recipient, key, reply)
-        self._recorders = recorders
         self._random = random
 
     def moment(self):
-        return tuple(recorder.entries() for recorder in self._recorders)
+        return tuple(recorder.entries() for recorder in self.recorders)
 
     def message(self, name, size):
         """About `size` octets that do not compress; some lines begin with a dot."""

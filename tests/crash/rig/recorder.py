@@ -26,6 +26,12 @@ class FileSystem:
         self.options = options
         self.image_options = image_options
 
+    @property
+    def shares_syncs(self):
+        """It is in commit_file_systems by default, which no part of the rig adds to. What needs a shared sync runs
+        on such disks only; on ext4 workers always sync by themselves."""
+        return self.kind in ("xfs", "btrfs")
+
 
 _MIB = 1 << 20
 _MAKE_EXT4 = ["mkfs.ext4", "-q", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"]

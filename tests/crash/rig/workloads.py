@@ -1,7 +1,7 @@
 """What the daemon is given to do while its disks are recorded.
 
-Deliveries through syncs of their worker's own, and through those of the committer, which serve all: on the file
-systems of commit_file_systems, and only where several are under way.
+Deliveries through syncs of their worker's own, and through those of the committer, which serve all: on disks that
+have them (FileSystem.shares_syncs), and only where several are under way.
 """
 
 import contextlib
@@ -12,35 +12,45 @@ from testsite.daemon import status
 from testsite.directory import wait_until
 
 from .gate import Gate, Verdict, largest_group, synced_alone
-from .recording import DOMAINS, MANY, OWNED, OWNED_UID, SECOND, sync_file_system
+from .recording import DOMAINS, MANY, OWNED, SECOND, sync_file_system
 
-EVERYWHERE, NOWHERE = "ext4, xfs, btrfs", ""  # commit_file_systems
 # commit_timeout: nobody gives up a sync that is held, or soon everybody does.
 PATIENCE, IMPATIENCE = "10m", "1s"
 SIX = [f"u{number}@{domain}" for number in (1, 2) for domain in DOMAINS]
 
 
-def own_syncs(load, directory):
-    """One after the other on one mail base, with shared syncs until the restart where the configuration has them."""
-    _until_killed(load)
-    configure(load, NOWHERE)
-    _restarted(load, directory)
-
-
 def every_kind(load, directory):
-    """The same, and then shared syncs on all file systems."""
-    own_syncs(load, directory)
+    """One after the other on one mail base, with shared syncs until the restart where a disk has them; and then what
+    only shared syncs can show, for mail on such a disk."""
+    _until_killed(load)
+    configure(load, commit_file_systems="")
+    _restarted(load, directory)
+    if sharing := _sharing(load):
+        _shared_syncs(load, directory, sharing)
+
+
+def _sharing(load):
+    """As many recipients as SIX, or four of one domain, whose mail is on a disk with shared syncs."""
+    base = load.mailsite.mail_base
+    disks = {recorder.target: recorder.file_system for recorder in load.recorders}
+    domains = [domain for domain in DOMAINS if disks.get(base / domain, disks[base]).shares_syncs]
+    return [f"u{number}@{domain}" for number in range(1, 5) for domain in domains][:len(SIX)]
+
+
+def _shared_syncs(load, directory, sharing):
     daemon = load.mailsite.daemon
     with Gate(directory) as gate:
-        configure(load, EVERYWHERE, PATIENCE)
+        configure(load, PATIENCE)
         daemon.start(wrapper=gate.wrapper)
         _shared_group(load, gate)
-        shared(load, gate, "shared")
-        _commits_between(load, gate, load.together, [["u1@first.example", "u1@second.example"]])
-        _kill_committer(load, gate)
-        shared(load, gate, "successor")
         daemon.stop()
-        configure(load, EVERYWHERE, IMPATIENCE)
+        daemon.start(wrapper=gate.wrapper)
+        shared(load, gate, "shared", sharing)
+        _commits_between(load, gate, load.together, [["u1@first.example", "u1@second.example"]])
+        _kill_committer(load, gate, sharing)
+        shared(load, gate, "successor", sharing)
+        daemon.stop()
+        configure(load, IMPATIENCE)
         daemon.start(wrapper=gate.wrapper)
         _late(load, gate)
         daemon.stop()
@@ -61,16 +71,16 @@ def lone_only(load, gate, decide):
 
 def shared_only(load, gate, verdict):
     """The same for several owners; then messages at the same time, with this verdict on shared syncs."""
-    configure(load, EVERYWHERE, PATIENCE)
+    configure(load, PATIENCE)
     load.mailsite.daemon.start(wrapper=gate.wrapper)
     load.settle("first", SIX)
-    assert all(call.is_shared for call in shared(load, gate, OLD_MAILBOX, verdict)), gate.calls
+    assert all(call.is_shared for call in shared(load, gate, OLD_MAILBOX, SIX, verdict)), gate.calls
 
 
-def configure(load, commit_file_systems, commit_timeout=None):
-    """Before the daemon starts."""
+def configure(load, commit_timeout=None, commit_file_systems=None):
+    """Before the daemon starts. None: the default."""
     daemon = load.mailsite.daemon
-    daemon.parameters |= {"commit_file_systems": commit_file_systems, "commit_timeout": commit_timeout}
+    daemon.parameters |= {"commit_timeout": commit_timeout, "commit_file_systems": commit_file_systems}
     daemon.write()
 
 
@@ -121,11 +131,11 @@ def _groups(load, gate):
 
 
 def _shared_group(load, gate):
-    """A worker without threads, whose group waits for two shared syncs."""
-    load.lone("alone", [f"u1@{OWNED}"])
-    load.mailsite.daemon.take_threads(OWNED_UID)
+    """A worker without threads, whose group waits for two shared syncs. Of two disks the second has them."""
+    load.lone("alone", [f"u1@{SECOND}"])
+    load.mailsite.daemon.take_threads(DOMAINS[SECOND])
     before = len(gate.calls)
-    load.to_all("shared group", [f"u{number}@{OWNED}" for number in range(1, 5)])
+    load.to_all("shared group", [f"u{number}@{SECOND}" for number in range(1, 5)])
     calls = gate.calls[before:]
     assert sum(call.is_shared for call in calls) == 2 and not synced_alone(calls), calls
 
@@ -134,19 +144,20 @@ def _hold_shared(call):
     return Verdict.HOLD if call.is_shared else Verdict.PASS
 
 
-def gather(load, gate, name, each=1):
-    """Starts `each` messages for each of SIX. Returns when a shared sync is held, and one for each is in tmp/."""
+def gather(load, gate, name, recipients, each=1):
+    """Starts `each` messages for each. Returns when a shared sync is held, and one for each is in tmp/."""
     before = len(load.mailsite.files_in("tmp"))
     gate.release(_hold_shared)
-    running = load.together(name, [SIX[::2], SIX[1::2]], each)
-    wait_until(lambda: gate.held() and len(load.mailsite.files_in("tmp")) == before + len(SIX), "all are in tmp/")
+    running = load.together(name, [recipients[::2], recipients[1::2]], each)
+    wait_until(lambda: gate.held() and len(load.mailsite.files_in("tmp")) == before + len(recipients),
+               "all are in tmp/")
     return running
 
 
-def shared(load, gate, name, verdict=Verdict.PASS):
-    """Several owners' messages of which none is synced by itself; and a sync serves several. Returns all Calls."""
+def shared(load, gate, name, recipients, verdict=Verdict.PASS):
+    """Two messages for each, of which none is synced by itself; and a sync serves several. Returns all Calls."""
     have, before = len(load.acknowledged), len(gate.calls)
-    running = gather(load, gate, name, each=2)
+    running = gather(load, gate, name, recipients, each=2)
     gate.release(lambda call: verdict if call.is_shared else Verdict.PASS, verdict)
     running.wait()
     calls = gate.calls[before:]
@@ -176,11 +187,11 @@ def _wait_for_commit(load, at_most=1.5):
         wait_until(lambda: load.moment() != before, "a commit", at_most)
 
 
-def _kill_committer(load, gate):
+def _kill_committer(load, gate, recipients):
     """SIGKILL in a sync that several messages in new/ wait for: they are refused, and there all the same."""
     mailsite = load.mailsite
     have, before = len(load.refused), mailsite.unproven()
-    running = gather(load, gate, "committer killed", each=2)
+    running = gather(load, gate, "committer killed", recipients, each=2)
     while wait_until(gate.held, "a shared sync") and mailsite.unproven() < before + 2:
         gate.release(_hold_shared)
     (committer,) = mailsite.daemon.role("committer")
@@ -195,7 +206,7 @@ def _kill_committer(load, gate):
 
 
 def _late(load, gate):
-    """A shared sync hangs: all sync by themselves."""
+    """A shared sync hangs: all that wait for it sync by themselves."""
     gate.decide = _hold_shared
     load.to_all("late", SIX)
     assert all(call.is_shared for call in gate.held()) and gate.held()
