@@ -2,9 +2,9 @@
 //
 // The time of a delivery is that of two commits of the file system's journal, or of two shared
 // syncs, and one serves all that wait for it: a thread for each message in flight is faster than
-// one thread that syncs a group, until there is no CPU left (docs/durability.md). So there are as many threads as there ever were jobs at a time, up to a
-// limit; where more wait, a thread takes its share of them as a group. A body in a memfd, which may
-// be large, is taken alone.
+// one thread that syncs a group, until there is no CPU left (docs/durability.md). So there are as
+// many threads as there ever were jobs at a time, up to a limit; where more wait, a thread takes
+// its share of them as a group. A body in a memfd, which may be large, is taken alone.
 //
 // All methods are for one thread, the owner's.
 #pragma once
