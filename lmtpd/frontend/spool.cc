@@ -27,13 +27,14 @@ bool Spool::may_have(const Booking& booking, std::uint64_t octets) const {
   return has_turn && fits(booking, octets);
 }
 
-bool Spool::is_beyond_its_part(const Booking& booking) const {
+bool Spool::is_beyond_a_part(std::uint64_t octets) const {
   const std::size_t clients = clients_.size();
-  return clients > 1 && booking.client->second.octets > (share_ - kept_back_) / clients;
+  return clients > 1 && octets > (share_ - kept_back_) / clients;
 }
 
 bool Spool::gives_way(const Booking& booking) const {
-  return &booking != &unfinished_.front() && is_beyond_its_part(booking);
+  return &booking != &unfinished_.front() &&
+         is_beyond_a_part(booking.client->second.octets + booking.wanted);
 }
 
 void Spool::add(Booking& booking, std::uint64_t octets, Clock::time_point now) {
@@ -142,7 +143,7 @@ bool Spool::serve(bool only_who_need_not, std::vector<MessageName>& booked, Cloc
 void Spool::give_up_for_others(Clock::time_point now) {
   const Booking* waits = nullptr;
   for (const Booking& booking : unfinished_) {
-    if (booking.wanted == 0 || is_beyond_its_part(booking)) continue;
+    if (booking.wanted == 0 || is_beyond_a_part(booking.client->second.octets)) continue;
     if (now < booking.give_up - kWait + kPatience) continue;
     if (waits == nullptr || booking.wanted < waits->wanted) waits = &booking;
   }
@@ -150,16 +151,27 @@ void Spool::give_up_for_others(Clock::time_point now) {
   const auto is_enough = [&](std::uint64_t booked) {
     return booked + waits->wanted <= share_ - kept_back_;
   };
-  std::vector<MessageName> lost;
+  std::vector<Booking*> given_up;
+  std::unordered_map<const Client*, std::uint64_t> taken;
   std::uint64_t left = booked_;
-  for (const Booking& booking : unfinished_) {
+  for (Booking& booking : unfinished_) {
     if (is_enough(left)) break;
-    if (booking.wanted > 0 || !is_beyond_its_part(booking)) continue;
+    std::uint64_t& of_client = taken[&booking.client->second];
+    if (booking.octets == 0 || !is_beyond_a_part(booking.client->second.octets - of_client))
+      continue;
+    // Waiting for more is no excuse: an octet on each would do for it.
     if (now < booking.booked_at + kPatience) continue;
     left -= booking.octets;
-    lost.push_back(booking.id);
+    of_client += booking.octets;
+    given_up.push_back(&booking);
   }
-  if (is_enough(left)) tell(lost, &Waiter::on_booking_lost);
+  if (!is_enough(left)) return;
+  std::vector<MessageName> lost;
+  for (Booking* booking : given_up) {
+    end_wait(*booking);  // it is told this, and nothing else
+    lost.push_back(booking->id);
+  }
+  tell(lost, &Waiter::on_booking_lost);
 }
 
 void Spool::expire(Clock::time_point now) {

@@ -12,9 +12,10 @@
 // come. A small message passes those that wait for much and have not begun.
 //
 // Nor by having much. An equal part of what is not kept back is due to each client that has or
-// wants room: one that has more gets nothing while another within its part waits, but for the
-// oldest booking; and where that one has waited for kPatience, messages of clients beyond their
-// part that have not grown for as long are given up for it. A client alone is due all.
+// wants room: a wish that leads beyond it gets nothing while one within its client's part waits,
+// but for the oldest booking; and where a client within its part has waited for kPatience, messages
+// of those beyond theirs that have got nothing for as long are given up for it, waiting or not. A
+// client alone is due all.
 #pragma once
 
 #include <chrono>
@@ -105,7 +106,7 @@ class Spool {
   void end_wait(Booking& booking);
   void reclaim(const Booking* asking, Clock::time_point now);
   void give_back(Booking& booking, std::uint64_t octets);
-  [[nodiscard]] bool is_beyond_its_part(const Booking& booking) const;
+  [[nodiscard]] bool is_beyond_a_part(std::uint64_t octets) const;
   [[nodiscard]] bool gives_way(const Booking& booking) const;
   // False: somebody still waits who need not give way.
   bool serve(bool only_who_need_not, std::vector<MessageName>& booked, Clock::time_point now);

@@ -167,9 +167,9 @@ TEST_F(Spools, ServeAClientWithinItsPartBeforeAnEarlierOneBeyondIt) {
   ASSERT_FALSE(spool_.book(message(3), kClient, 100, start_));
   ASSERT_FALSE(spool_.book(message(4), kOther, 150, start_));
   spool_.finish(message(2));
-  spool_.release(message(2));  // 400 are free, and nobody is beyond its part
+  spool_.release(message(2));  // 400 are free, and the third would lead beyond the part
   spool_.run_waiting(start_);
-  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{3, 4}));
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{4, 3}));
   booked_.clear();
   ASSERT_TRUE(spool_.book(message(5), kClient, 150, start_));
   ASSERT_FALSE(spool_.book(message(6), kClient, 100, start_));
@@ -214,6 +214,31 @@ TEST_F(Spools, GiveUpWhatStandsStillForAnotherClient) {
   for (const std::uint64_t gone : {1U, 2U, 5U}) spool_.release(message(gone));
   spool_.run_waiting(start_ + Spool::kPatience);
   EXPECT_EQ(booked_, (std::vector<std::uint64_t>{4}));
+}
+
+TEST_F(Spools, GiveUpWhatStandsStillThoughItWaitsForMore) {
+  ASSERT_TRUE(spool_.book(message(1), "third", 100, start_));
+  ASSERT_TRUE(spool_.book(message(2), kClient, 300, start_));
+  ASSERT_TRUE(spool_.book(message(3), kClient, 300, start_));
+  ASSERT_FALSE(spool_.book(message(4), kOther, 200, start_));
+  ASSERT_FALSE(spool_.book(message(2), kClient, 1, start_));
+  ASSERT_FALSE(spool_.book(message(3), kClient, 1, start_));
+  ASSERT_FALSE(spool_.book(message(5), kClient, 1, start_));  // has nothing that would help
+  spool_.expire(start_ + Spool::kPatience);
+  EXPECT_EQ(lost_, (std::vector<std::uint64_t>{2}));
+  spool_.release(message(2));
+  spool_.run_waiting(start_ + Spool::kPatience);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{4, 3, 5}));
+  EXPECT_FALSE(spool_.anyone_waits());
+}
+
+TEST_F(Spools, GiveUpNoMoreThanBringsAClientWithinItsPart) {
+  ASSERT_TRUE(spool_.book(message(1), kClient, 200, start_));
+  ASSERT_TRUE(spool_.book(message(2), kClient, 200, start_));
+  ASSERT_TRUE(spool_.book(message(3), "third", 300, start_));
+  ASSERT_FALSE(spool_.book(message(4), kOther, 500, start_));
+  spool_.expire(start_ + Spool::kPatience);
+  EXPECT_EQ(lost_, (std::vector<std::uint64_t>{1, 3}));
 }
 
 TEST_F(Spools, GiveUpNothingInVain) {
@@ -268,6 +293,17 @@ TEST_F(LargeSpool, LetsSmallMessagesPassThoseThatWaitForMuch) {
   large_.release(message(3));
   large_.run_waiting(start_);
   EXPECT_EQ(booked_, (std::vector<std::uint64_t>{7}));
+}
+
+TEST_F(LargeSpool, LetsNobodyWaitForAWishBeyondItsClientsPart) {
+  ASSERT_TRUE(large_.book(message(1), kClient, 1, start_));
+  ASSERT_FALSE(large_.book(message(2), kClient, kMuch, start_));
+  ASSERT_FALSE(large_.book(message(3), kOther, Spool::kSmall + 1, start_));
+  large_.run_waiting(start_);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{3}));
+  large_.release(message(1));  // and so the second is the oldest
+  large_.run_waiting(start_);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{3, 2}));
 }
 
 TEST_F(LargeSpool, LetsNobodyPassOneThatHasBegun) {
