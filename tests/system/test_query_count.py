@@ -67,8 +67,13 @@ def test_many_who_ask_for_one_address_cost_one_query_a_key(users, postgres, make
     # The domain's own keys are known then.
     assert daemon.ctl("resolve", "1user@q1.example").returncode == 0
     queries = Queries(postgres)
-    assert daemon.ctl("resolve", "3user@q1.example").returncode == 0
-    alone = queries.count()
+
+    def cost(address):
+        assert daemon.ctl("resolve", address).returncode == 0
+        return queries.count()
+
+    # What was asked just as notices began may have to be asked again.
+    alone = min(cost(f"{number}user@q1.example") for number in (3, 4, 5))
     assert alone >= 3
 
     clients = [Lmtp(daemon.socket_path) for _ in range(32)]
