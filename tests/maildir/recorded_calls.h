@@ -52,6 +52,7 @@ inline std::string as_text(const maildir::Outcome& outcome) {
 class RecordedCalls {
  public:
   explicit RecordedCalls(std::string root) {
+    const std::lock_guard lock(mutex());
     lines().clear();
     faults().clear();
     root_path() = std::move(root);
@@ -61,17 +62,22 @@ class RecordedCalls {
 
   // From now on the call whose line is `line` fails with `error`, `times` times.
   static void fail(const std::string& line, int error, int times = INT_MAX) {
+    const std::lock_guard lock(mutex());
     faults()[line] = {error, times, {}};
   }
   // The same, once, but only after `first` was made.
   static void fail_after(const std::string& first, const std::string& line, int error) {
+    const std::lock_guard lock(mutex());
     faults()[line] = {error, 1, first};
   }
   static void write_at_most(std::size_t octets) { largest_write() = octets; }
   // Every mailbox is long there.
   static void let_a_year_pass() { years_ahead() = 1; }
 
-  [[nodiscard]] static std::vector<std::string> take() { return std::exchange(lines(), {}); }
+  [[nodiscard]] static std::vector<std::string> take() {
+    const std::lock_guard lock(mutex());
+    return std::exchange(lines(), {});
+  }
 
   [[nodiscard]] static maildir::DiskCalls table() {
     return maildir::DiskCalls{
@@ -114,6 +120,11 @@ class RecordedCalls {
     std::string after;
   };
 
+  // A shared sync is in another thread, while the delivery waits.
+  static std::mutex& mutex() {
+    static std::mutex value;
+    return value;
+  }
   static std::vector<std::string>& lines() {
     static std::vector<std::string> value;
     return value;
@@ -149,8 +160,7 @@ class RecordedCalls {
 
   // False: the call is to fail, and errno is set.
   static bool note(std::string_view call, int fd) {
-    static std::mutex mutex;  // of a shared sync's thread, while the delivery waits
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(mutex());
     lines().push_back(std::string(call) + " " + name_of(fd));
     const auto fault = faults().find(lines().back());
     if (fault == faults().end() || fault->second.times == 0) return true;
