@@ -103,6 +103,12 @@ class MailBase : public ::testing::Test {
 
   // What `body` returns when it runs as `owner`, in a process of its own.
   static std::string as_owner(MailboxOwner owner, const std::function<std::string()>& body) {
+    return begin_as_owner(owner, body)();
+  }
+  // The same, begun: what comes back waits for the end. Whoever wants several at once begins them
+  // one after the other, since a fork takes only the thread that calls it along.
+  [[nodiscard]] static std::function<std::string()> begin_as_owner(
+      MailboxOwner owner, const std::function<std::string()>& body) {
     std::array<int, 2> ends{};
     EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
     const pid_t child = ::fork();
@@ -117,16 +123,18 @@ class MailBase : public ::testing::Test {
       ::_exit(written == static_cast<ssize_t>(result.size()) ? 0 : 1);
     }
     ::close(ends[1]);
-    std::string result;
-    std::array<char, 4096> buffer{};
-    for (ssize_t got = 0; (got = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
-      result.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-    ::close(ends[0]);
-    int state = 0;
-    EXPECT_EQ(::waitpid(child, &state, 0), child);
-    EXPECT_TRUE(WIFEXITED(state) && WEXITSTATUS(state) == 0) << "the child failed: " << state;
-    return result;
+    return [child, output = ends[0]] {
+      std::string result;
+      std::array<char, 4096> buffer{};
+      for (ssize_t got = 0; (got = ::read(output, buffer.data(), buffer.size())) > 0;) {
+        result.append(buffer.data(), static_cast<std::size_t>(got));
+      }
+      ::close(output);
+      int state = 0;
+      EXPECT_EQ(::waitpid(child, &state, 0), child);
+      EXPECT_TRUE(WIFEXITED(state) && WEXITSTATUS(state) == 0) << "the child failed: " << state;
+      return result;
+    };
   }
 
  private:

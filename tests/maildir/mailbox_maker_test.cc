@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 
 #include <functional>
-#include <thread>
 
 #include "tests/maildir/mail_base.h"
 
@@ -122,12 +121,9 @@ TEST_F(MailboxMakerTest, ServesRivalsForOneMailbox) {
   constexpr int kRounds = 50;
   for (int round = 0; round < kRounds; ++round) {
     const std::string path = "d" + std::to_string(round) + "/mails/bob";
-    std::string first;
-    std::string second;
-    {
-      const std::jthread rival([&] { first = as_owner(kRoot, [&] { return make(path, kBob); }); });
-      second = as_owner(kRoot, [&] { return make(path, kBob); });
-    }
+    const auto rival = begin_as_owner(kRoot, [&] { return make(path, kBob); });
+    const std::string second = as_owner(kRoot, [&] { return make(path, kBob); });
+    const std::string first = rival();
     ASSERT_EQ(first, "made");
     ASSERT_EQ(second, "made");
     EXPECT_EQ(status(path).st_uid, kBob.uid.value());
