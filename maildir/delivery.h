@@ -4,7 +4,8 @@
 // on the way are on disk, and after that was proven: a 0 from the last sync is no proof, since
 // after a journal abort fsync(2) of a directory can return 0 with the name gone; but a journalled
 // operation fails then. So each message is written to tmp/, synced, linked into new/, new/ is
-// synced, and the message counts if unlinking the name in tmp/ succeeds after that.
+// synced, and the message counts if unlinking the name in tmp/ succeeds after that. Nor is a 0 from
+// a file's fsync(2) on ext4, which may have dropped the pages before: none may be missing then.
 //
 // A group shares its syncs: all is written and its write-out started before the first fsync(2), and
 // each new/ is synced once. Where the file system has a shared sync (lmtpd/base/shared_sync.h),

@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "lmtpd/base/disk_error.h"
@@ -104,7 +107,21 @@ Result<void> MessageFile::start_write_out() {
 
 Result<void> MessageFile::sync() {
   if (calls_.fsync(file_.get()) != 0) return failed("fsync a file in tmp/ of", errno);
-  return {};
+  return check_blocks();
+}
+
+Result<void> MessageFile::check_blocks() const {
+  // Where ext4 cannot allocate blocks for pages that another's syncfs(2) or the flusher by itself
+  // has begun to write out, it drops them and, under errors=continue, goes on: the fsync(2) that
+  // comes after that returns 0. What is lost is a hole then. On other file systems a hole may be
+  // zeroes that were compressed.
+  const std::uint64_t octets = size().on_disk;
+  const off_t hole = ::lseek(file_.get(), 0, SEEK_HOLE);
+  if (octets == 0 || std::cmp_greater_equal(hole, octets)) return {};
+  const int error = hole < 0 && errno != ENXIO ? errno : EIO;
+  struct statfs on{};
+  if (::fstatfs(file_.get(), &on) == 0 && on.f_type != EXT4_SUPER_MAGIC) return {};
+  return failed("find, after its fsync, the blocks of a file in tmp/ of", error);
 }
 
 Result<void> MessageFile::publish(const UniqueNames& names) {

@@ -26,6 +26,7 @@ class MessageFile {
 
   [[nodiscard]] Result<void> write(const UniqueNames& names);
   [[nodiscard]] Result<void> start_write_out();
+  // Fails, too, if the sync has succeeded and the file's octets have no place on the disk.
   [[nodiscard]] Result<void> sync();
   // Closes the file, and links it into new/ under a name that nothing has.
   [[nodiscard]] Result<void> publish(const UniqueNames& names);
@@ -36,6 +37,7 @@ class MessageFile {
   [[nodiscard]] Result<void> create(const UniqueNames& names);
   [[nodiscard]] Result<void> write_body_of_descriptor();
   [[nodiscard]] Result<void> write_fully(std::string_view first, std::string_view second);
+  [[nodiscard]] Result<void> check_blocks() const;
   [[nodiscard]] MessageSize size() const;
   [[nodiscard]] tl::unexpected<Error> failed(std::string_view operation, int error) const;
 

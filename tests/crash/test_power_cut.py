@@ -1,4 +1,4 @@
-"""A 250 survives a power cut: every image that one can leave, mounted and looked at.
+"""A 250 survives a power cut: the images that one can leave, mounted and looked at.
 
 The daemon runs under load on a disk whose writes are logged; rig/cuts.py says which images are made, rig/image.py
 what must be true of each. LMTPD_CRASH_LONG=1 makes ten times as many images, of several recordings;

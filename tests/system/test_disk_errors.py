@@ -46,6 +46,8 @@ CALLS = (
     Row("group", "sync_file_range", "EIO ENOSPC"),
     Row("lone", "fsync", "EIO ENOSPC EDQUOT EROFS ENOMEM", where=FILE),
     Row("group", "fsync", "EIO", where=FILE),
+    Row("lone", "lseek", "EIO ENXIO EINVAL", reply=REPLY["EIO"]),
+    Row("group threads", "lseek", "ENXIO", reply=REPLY["EIO"]),
     Row("lone", "close", "EIO ENOSPC EDQUOT", where=FILE),
     Row("lone", "close", "EIO", where=DIRECTORY, reply=STORED),
     Row("group", "close", "EIO", where=BODY, reply=STORED),

@@ -247,9 +247,8 @@ void read_delivery_and_cache(ParameterReader& reader, Settings& settings) {
                     {{"reject", OverQuota::reject}, {"defer", OverQuota::defer}}));
   reader.yes_no("fsync", settings.fsync);
   // Where a failed write-out is told to every open descriptor's next sync, whoever began it, and a
-  // change of a directory fails once the journal is lost. Not ext4: where it cannot allocate blocks
-  // it may tell only whoever is writing the pages out, and drop them. Under syncfs(2) that is the
-  // kernel's flusher thread, which ignores it: the syncfs returns 0, and so does an fsync(2) then.
+  // change of a directory fails once the journal is lost. Not ext4, whose syncfs(2) returns 0 where
+  // it could not allocate blocks (maildir/message_file.cc), and which is faster without.
   constexpr auto kSharing = std::to_array<std::string_view>({"xfs", "btrfs"});
   reader.words("commit_file_systems", settings.commit_file_systems, kSharing);
   reader.time("commit_timeout", settings.commit_timeout, 1ms);
