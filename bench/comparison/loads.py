@@ -18,6 +18,7 @@ from .mail_site import SlowClients
 from .run import Meter, blast, blast_report, figures, running, start_blast, verify
 
 LARGE = 50 << 20  # octets; of this and of the numbers of workloads.py, --small takes a share
+FULL = 100_000  # messages
 SLOW_TURNS = 5
 PREFILL = "1700000000.M{}P1.prefilled"
 
@@ -32,21 +33,21 @@ def steady(bench, contender, connections, recipients=1):
                          "-t", bench.site.pattern(bench.options.users), "--seed", "1")
 
 
-def one_mailbox(bench, contender, messages):
-    """One connection into one mailbox, which holds `messages` and which Dovecot has indexed."""
+def one_mailbox(bench, contender, full):
+    """One connection into one mailbox. It, or another if it is not to be `full`, holds 100,000
+    messages that Dovecot has indexed: disk and caches are in the same state either way."""
     with running(contender, bench.site, bench.image) as mail_base:
-        address = bench.site.addresses(1)[0]
-        first = _ledger(bench, "first")
-        blast(bench.options, contender, "-m", "1", "-t", address, "--ledger", first)
-        if messages:
-            messages = _share(bench, messages)
-            domain = address.partition("@")[2]
-            mailbox = mail_base / domain / "mails" / address.partition("@")[0]
-            prefill(mailbox, messages)
-            index(bench, mailbox)
-            blast(bench.options, contender, "-m", "1", "-t", address)
+        address, neighbour = bench.site.addresses(2)[:2]
+        ledgers = [_ledger(bench, f"before{number}") for number in range(3)]
+        blast(bench.options, contender, "-m", "1", "-t", address, "--ledger", ledgers[0])
+        blast(bench.options, contender, "-m", "1", "-t", neighbour, "--ledger", ledgers[1])
+        user, _, domain = (address if full else neighbour).partition("@")
+        mailbox = mail_base / domain / "mails" / user
+        prefill(mailbox, _share(bench, FULL))
+        index(bench, mailbox)
+        blast(bench.options, contender, "-m", "1", "-t", address, "--ledger", ledgers[2])
         os.sync()
-        return _measured(bench, contender, mail_base, [first], "-c", "1", "-t", address,
+        return _measured(bench, contender, mail_base, ledgers, "-c", "1", "-t", address,
                          ignore=("--ignore", PREFILL.format("*") + "*"))
 
 

@@ -98,10 +98,10 @@ WORKLOADS = {workload.name: workload for workload in (
     _connections(32, *_at_least(0.6, 6), _cpu, _tail),
     _connections(100, *_at_least(None, 10), _cpu),
     _connections(400, *_at_least(None, 10), _cpu),
-    Workload("empty-mailbox", "1 connection into one mailbox, which is empty at first",
-             ("lmtpd", "dovecot"), functools.partial(loads.one_mailbox, messages=0)),
+    Workload("empty-mailbox", "1 connection into one mailbox, which is empty at first; another is full",
+             ("lmtpd", "dovecot"), functools.partial(loads.one_mailbox, full=False)),
     Workload("full-mailbox", "1 connection into one mailbox of 100,000 messages, which Dovecot has "
-             "indexed", ("lmtpd", "dovecot"), functools.partial(loads.one_mailbox, messages=100000),
+             "indexed", ("lmtpd", "dovecot"), functools.partial(loads.one_mailbox, full=True),
              (Bound("0.95 x empty-mailbox", Figure("full-mailbox", "lmtpd"), 0.95,
                     over=Figure("empty-mailbox", "lmtpd")),
               _times("full-mailbox", "dovecot", 100)), beside="empty-mailbox"),
