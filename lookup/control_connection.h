@@ -30,8 +30,8 @@ class ControlConnection final : private Explainer::Client {
   struct Service {
     Explainer& explainer;
     CacheControl& cache;
-    const Counters& counters;  // the frontends'
-    std::string mail_base;     // virtual_mailbox_base
+    const CounterReader& counters;  // the frontends'
+    std::string mail_base;          // virtual_mailbox_base
   };
 
   ControlConnection(event_base* base, UniqueFd socket, Service& service, Owner& owner);

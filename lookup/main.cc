@@ -48,7 +48,7 @@ int run_lookup() {
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
   open_log("lookup", settings.log);
 
-  const Counters counters = must(Counters::map(start.counters, Counters::Access::read));
+  const CounterReader counters = must(CounterReader::map(start.counters));
   start.counters.reset();
 
   must(become(start.owner));

@@ -14,7 +14,7 @@ constexpr std::size_t kMostSocketmapConnections = 500;  // each of Postfix's pro
 }  // namespace
 
 Role::Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
-           const ResolverSettings& resolver, CacheControl& cache, const Counters& counters,
+           const ResolverSettings& resolver, CacheControl& cache, const CounterReader& counters,
            Authenticator& authenticator, Listeners listeners)
     : base_(base),
       resolver_(resolver),

@@ -3,47 +3,55 @@
 // Master makes one page when it starts. Every frontend, of every generation, adds to it; lookup
 // reads it for `lmtpctl status`. So counting costs no message, a frontend's death loses nothing,
 // and while master lives a number only grows. Whoever takes a frontend over can make every number
-// wrong, and nothing else: the page holds numbers only, and its size is sealed, so that no reader
-// faults at what is gone. Additions are relaxed: each number is right, two need not be of one
-// moment.
+// wrong, and nothing else: the page holds numbers only (lmtpd/base/shared_memory.h). Additions are
+// relaxed: each number is right, two need not be of one moment.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
-#include <memory>
+#include <utility>
 
 #include "lmtpd/base/counter.h"
 #include "lmtpd/base/result.h"
+#include "lmtpd/base/shared_memory.h"
 #include "lmtpd/base/unique_fd.h"
 
 namespace lmtpd {
 
-// A memfd with all numbers 0, of its maker's user, who alone can open it anew. Fails with io.
-[[nodiscard]] Result<UniqueFd> make_counter_page();
+struct CounterNumbers {
+  static constexpr const char* kName = "lmtpd-counters";
+  std::array<std::atomic<std::uint64_t>, kCounterNames.size()> of;  // each Counter
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
+// Who counts.
 class Counters {
  public:
-  enum class Access : std::uint8_t {
-    add,   // the descriptor is open for reading and writing
-    read,  // add() faults
-  };
-
-  // `page` is as make_counter_page() made it, in this build; it is not needed afterwards. Fails
-  // with io.
-  [[nodiscard]] static Result<Counters> map(const UniqueFd& page, Access access);
+  // `page` is CounterNumbers, open for reading and writing; it is not needed afterwards. Fails with
+  // io.
+  [[nodiscard]] static Result<Counters> map(const UniqueFd& page);
 
   void add(Counter counter, std::uint64_t times = 1);
+
+ private:
+  explicit Counters(SharedMemory<CounterNumbers> numbers) : numbers_(std::move(numbers)) {}
+
+  SharedMemory<CounterNumbers> numbers_;
+};
+
+// Who shows what was counted; the same, but that reading is enough.
+class CounterReader {
+ public:
+  [[nodiscard]] static Result<CounterReader> map(const UniqueFd& page);
+
   [[nodiscard]] std::uint64_t value(Counter counter) const;
 
  private:
-  using Page = std::array<std::uint64_t, kCounterNames.size()>;
-  struct Unmap {
-    void operator()(Page* page) const;
-  };
+  explicit CounterReader(SharedMemory<const CounterNumbers> numbers)
+      : numbers_(std::move(numbers)) {}
 
-  explicit Counters(Page* page) : page_(page) {}
-
-  std::unique_ptr<Page, Unmap> page_;
+  SharedMemory<const CounterNumbers> numbers_;
 };
 
 }  // namespace lmtpd

@@ -15,20 +15,20 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "lmtpd/base/result.h"
+#include "lmtpd/base/shared_memory.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/base/unique_fd.h"
 
 namespace lmtpd {
 
-// What is in the memory. All numbers may wrap around; times are of CLOCK_MONOTONIC, which all
-// processes share.
+// All numbers may wrap around; times are of CLOCK_MONOTONIC, which all processes share.
 struct SyncPage {
+  static constexpr const char* kName = "lmtpd-syncs";
   std::atomic<std::uint32_t> begun;
   std::atomic<std::uint32_t> ended;  // a futex; a waiter's bit is that of the sync it waits for
   std::atomic<std::uint32_t> era;
@@ -39,34 +39,9 @@ struct SyncPage {
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 
 struct SyncBell {
+  static constexpr const char* kName = "lmtpd-bell";
   std::atomic<std::uint32_t> rings;  // a futex
 };
-
-// A memfd of each, all 0, of its maker's user, who alone can open it anew. Fail with io.
-[[nodiscard]] Result<UniqueFd> make_sync_page();
-[[nodiscard]] Result<UniqueFd> make_sync_bell();
-
-struct UnmapShared {
-  template <class Shared>
-  void operator()(Shared* memory) const {
-    unmap(memory, sizeof(Shared));
-  }
-  static void unmap(const void* memory, std::size_t size);
-};
-template <class Shared>
-using SharedMemory = std::unique_ptr<Shared, UnmapShared>;
-
-// The committer's: `page` is open for reading and writing, `bell` for reading. Neither is needed
-// afterwards. Fail with io.
-[[nodiscard]] Result<SharedMemory<SyncPage>> map_sync_page(const UniqueFd& page);
-[[nodiscard]] Result<SharedMemory<const SyncBell>> map_sync_bell(const UniqueFd& bell);
-
-// futex(2) between processes. wait: until `word` is not `value`, or somebody wakes it for a bit of
-// `bits`, or CLOCK_MONOTONIC says `until`; or for no reason.
-void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t value, std::uint32_t bits,
-                std::chrono::nanoseconds until);
-void futex_wake(const std::atomic<std::uint32_t>& word, std::uint32_t bits);
-constexpr std::uint32_t kAllBits = 0xFFFFFFFF;
 
 // The one who waits. Several threads may use it. Where one of them has waited in vain, and no sync
 // has begun since, the others ring, and do not wait: the committer is not there, or is not heard

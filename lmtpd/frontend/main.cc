@@ -54,7 +54,7 @@ int main() {
   open_log("frontend", settings.log);
 
   NetworkList trusted = must(trusted_clients(settings, start));
-  Counters counters = must(Counters::map(start.counters, Counters::Access::add));
+  Counters counters = must(Counters::map(start.counters));
   start.counters.reset();
 
   must(become(start.owner));

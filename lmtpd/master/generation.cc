@@ -48,7 +48,7 @@ Result<void> hand_files(RoleProcess& role, const std::vector<Configuration::Open
 StartResult<Generation::Shared> Generation::Shared::make() {
   StartResult<RolePrograms> programs = RolePrograms::open();
   if (!programs) return tl::unexpected(std::move(programs.error()));
-  Result<UniqueFd> page = make_counter_page();
+  Result<UniqueFd> page = make_shared_memory<CounterNumbers>();
   if (!page) return system_failure(page.error().text);
   return Shared{std::move(*programs), make_ticket_key(), std::move(*page)};
 }

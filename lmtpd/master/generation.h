@@ -44,7 +44,7 @@ class Generation {
 
     RolePrograms programs;
     Key ticket_key;
-    UniqueFd counter_page;  // as counters.h's
+    UniqueFd counter_page;  // CounterNumbers
   };
 
   // `shared` outlives it.

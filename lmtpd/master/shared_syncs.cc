@@ -16,6 +16,7 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
+#include "lmtpd/base/shared_memory.h"
 #include "lmtpd/base/shared_sync.h"
 #include "lmtpd/base/whole_file.h"
 #include "lmtpd/master/descriptors.h"
@@ -77,9 +78,9 @@ Result<std::vector<UniqueFd>> descriptors(UniqueFd page, UniqueFd bell) {
 }  // namespace
 
 Result<SharedSyncs::FileSystem> SharedSyncs::make(const std::string& path, dev_t device) {
-  Result<UniqueFd> page = make_sync_page();
+  Result<UniqueFd> page = make_shared_memory<SyncPage>();
   if (!page) return tl::unexpected(page.error());
-  Result<UniqueFd> bell = make_sync_bell();
+  Result<UniqueFd> bell = make_shared_memory<SyncBell>();
   if (!bell) return tl::unexpected(bell.error());
   return FileSystem{path, device, *std::move(page), *std::move(bell)};
 }

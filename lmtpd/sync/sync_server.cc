@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "lmtpd/base/futex.h"
 #include "lmtpd/base/log.h"
 
 namespace lmtpd::sync {
@@ -40,9 +41,9 @@ SyncServer::SyncServer(SyncedFileSystem file_system, SharedMemory<SyncPage> page
 Result<SyncServer> SyncServer::open(SyncedFileSystem file_system, const UniqueFd& page,
                                     const UniqueFd& bell, Clock::duration slow,
                                     int (*syncfs)(int)) {
-  auto mapped_page = map_sync_page(page);
+  auto mapped_page = map_shared_memory<SyncPage>(page);
   if (!mapped_page) return tl::unexpected(mapped_page.error());
-  auto mapped_bell = map_sync_bell(bell);
+  auto mapped_bell = map_shared_memory<const SyncBell>(bell);
   if (!mapped_bell) return tl::unexpected(mapped_bell.error());
   return SyncServer(std::move(file_system), *std::move(mapped_page), *std::move(mapped_bell), slow,
                     syncfs);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "lmtpd/base/result.h"
+#include "lmtpd/base/shared_memory.h"
 #include "lmtpd/base/shared_sync.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/base/unique_fd.h"
@@ -24,8 +25,9 @@ class SyncServer {
   // After a sync that has failed, or took longer than `slow`, nobody waits for one for this long.
   static constexpr std::chrono::seconds kRest{10};
 
-  // `page` and `bell` are as shared_sync.h makes them. Begins an era: the errors before
-  // `file_system.root` was opened are not known here. Fails with io.
+  // `page` is a SyncPage, open for reading and writing, `bell` a SyncBell; neither is needed
+  // afterwards. Begins an era: the errors before `file_system.root` was opened are not known here.
+  // Fails with io.
   [[nodiscard]] static Result<SyncServer> open(SyncedFileSystem file_system, const UniqueFd& page,
                                                const UniqueFd& bell, Clock::duration slow,
                                                int (*syncfs)(int) = ::syncfs);

@@ -71,7 +71,7 @@ class Site {
  private:
   Settings settings_;
   NoCache cache_;
-  const Counters counters_ = *Counters::map(*make_counter_page(), Counters::Access::read);
+  const CounterReader counters_ = *CounterReader::map(*make_shared_memory<CounterNumbers>());
   FakeTable alias_{"fake:alias", {{"both@d.org", "u@d.org,v@d.org"}, {"loop@d.org", "loop@d.org"}}};
   FakeTable mailbox_{"fake:mailbox", {{"u@d.org", "d.org/u/"}, {"v@d.org", "d.org/v/"}}};
   FakeTable uid_{"fake:uid", {{"u@d.org", "1001"}, {"v@d.org", "1001"}}};

@@ -187,7 +187,7 @@ control_socket = {0}/control
 
   static constexpr MailboxOwner kNobody{Uid(65534), Gid(65534)};  // Debian's nobody, nogroup
   const Key key_ = make_ticket_key();
-  const UniqueFd counter_page_ = *make_counter_page();
+  const UniqueFd counter_page_ = *make_shared_memory<CounterNumbers>();
   std::string folder_;
   std::unique_ptr<Channel> master_;
   pid_t pid_ = -1;

@@ -133,7 +133,7 @@ class LookupRole : public testing::Test {
   const Key key_ = make_ticket_key();
   Settings settings_;
   NoCache cache_;
-  const Counters counters_ = *Counters::map(*make_counter_page(), Counters::Access::read);
+  const CounterReader counters_ = *CounterReader::map(*make_shared_memory<CounterNumbers>());
   ResolverSettings resolver_;
   FakeTable alias_{"fake:alias"}, mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
   EventBasePtr base_{event_base_new()};

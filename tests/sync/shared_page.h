@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "lmtpd/base/futex.h"
 #include "lmtpd/base/shared_sync.h"
 #include "lmtpd/sync/sync_server.h"
 
@@ -20,9 +21,9 @@ namespace lmtpd::testing {
 class SharedPage {
  public:
   SharedPage()
-      : page_(make_sync_page().value()),
-        bell_(make_sync_bell().value()),
-        counts_(map_sync_page(page_).value()) {}
+      : page_(make_shared_memory<SyncPage>().value()),
+        bell_(make_shared_memory<SyncBell>().value()),
+        counts_(map_shared_memory<SyncPage>(page_).value()) {}
   ~SharedPage() { stop(); }
   SharedPage(const SharedPage&) = delete;
   SharedPage& operator=(const SharedPage&) = delete;
@@ -48,8 +49,7 @@ class SharedPage {
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
   }
-  // As workers get the page, and the committer the bell.
-  [[nodiscard]] UniqueFd readable_page() const { return readable(page_); }
+  // As the committer gets it.
   [[nodiscard]] UniqueFd readable_bell() const { return readable(bell_); }
 
   // As one that asks neither whether a sync is to be waited for, nor what others ring meanwhile.
@@ -66,7 +66,9 @@ class SharedPage {
     return UniqueFd(
         ::open(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), O_RDONLY | O_CLOEXEC));
   }
-  [[nodiscard]] SharedMemory<const SyncBell> bell() const { return map_sync_bell(bell_).value(); }
+  [[nodiscard]] SharedMemory<const SyncBell> bell() const {
+    return map_shared_memory<const SyncBell>(bell_).value();
+  }
   [[nodiscard]] sync::SyncServer server(int (*syncfs)(int), Clock::duration slow) const {
     return sync::SyncServer::open({"/mail", UniqueFd(::open("/usr", O_RDONLY | O_CLOEXEC))}, page_,
                                   readable_bell(), slow, syncfs)

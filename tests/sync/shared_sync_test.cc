@@ -240,7 +240,7 @@ TEST_F(SharedSyncTest, WhoWaitsForTheBellCanBeMovedToAnotherAndHearsItStill) {
   serve();
   held_.end_all();
   const UniqueFd bell = page_.readable_bell();
-  const auto mapped = map_sync_bell(bell).value();
+  const auto mapped = map_shared_memory<const SyncBell>(bell).value();
   std::uint32_t another = 0;
   // Once it is there to be moved.
   while (::syscall(SYS_futex, &mapped->rings, FUTEX_REQUEUE, 0, INT_MAX, &another, 0) != 1) {
@@ -248,18 +248,6 @@ TEST_F(SharedSyncTest, WhoWaitsForTheBellCanBeMovedToAnotherAndHearsItStill) {
   }
   SharedSync& waiting = client();
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::durable);
-}
-
-TEST_F(SharedSyncTest, AWorkerCannotWriteThePage) {
-  const UniqueFd page = page_.readable_page();
-  EXPECT_FALSE(map_sync_page(page));
-}
-
-TEST_F(SharedSyncTest, ThePageHasItsSize) {
-  const UniqueFd other(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  EXPECT_FALSE(map_sync_page(other));
-  EXPECT_FALSE(map_sync_bell(other));
-  EXPECT_FALSE(SharedSync::open(other, other, 1ms));
 }
 
 }  // namespace
