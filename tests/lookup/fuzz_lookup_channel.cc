@@ -6,13 +6,12 @@
 // The fuzzer cannot make a ticket: it is given one where it sends an empty one. What SASL exchanges
 // come to is fuzz_auth's; here no more is said of them than was asked for.
 #include <map>
-#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
-#include "lmtpd/event/event_ptr.h"
-#include "lookup/role.h"
 #include "tests/base/hostile_packets.h"
-#include "tests/lookup/fake_table.h"
-#include "tests/lookup/no_cache.h"
+#include "tests/lookup/role_site.h"
 
 namespace {
 
@@ -24,67 +23,20 @@ constexpr MailboxOwner kOwner{Uid(1001), Gid(1002)};
 constexpr Key kKey{7};
 constexpr std::uint32_t kHonest = 1;
 
-class Site {
+class Site : public RoleSite {
  public:
-  Site() {
-    resolver_.virtual_alias_maps = {&alias_};
-    resolver_.virtual_mailbox_maps = {&mailbox_};
-    resolver_.virtual_uid_maps = {&uid_};
-    resolver_.virtual_gid_maps = {&gid_};
-    settings_.virtual_mailbox_base = "/home";
-    auto pair = make_channel_pair();
-    master_ = std::make_unique<Channel>(std::move(pair->first));
-    role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, kKey,
-                                   resolver_, cache_, counters_, authenticator_, Role::Listeners());
-  }
-
-  UniqueFd introduce(std::uint32_t instance) {
-    auto pair = make_channel_pair();
-    std::vector<UniqueFd> end;
-    end.push_back(std::move(pair->second));
-    master_->send(
-        Introduce{.kind = static_cast<std::uint8_t>(PeerKind::frontend), .instance = instance},
-        std::move(end));
-    must(master_->flush() == Channel::Status::ok);
-    turn();
-    return std::move(pair->first);
-  }
-  void turn() {
-    for (int i = 0; i < 4; ++i) event_base_loop(base_.get(), EVLOOP_NONBLOCK);
-  }
-  // Workers that master was asked for since the last time, all of them the owner's for the first
-  // frontend.
-  std::size_t workers_wanted() {
-    std::size_t wanted = 0;
-    Packet packet;
-    while (master_->receive(packet) == Channel::Status::ok) {
-      for (const Frame& frame : packet.frames()) {
-        const auto message = decode<StartWorker>(frame.payload);
-        must(static_cast<MessageType>(frame.type) == MessageType::start_worker && message);
-        must(message->owner == kOwner && message->frontend == 0);
-        ++wanted;
-      }
+  Site()
+      : RoleSite(kKey, {"SCRAM-SHA-256", "PLAIN", "LOGIN"},
+                 [](const StoredPassword&, std::string_view) { return false; }) {
+    alias_.add("both@d.org", "u@d.org,v@d.org");
+    alias_.add("loop@d.org", "loop@d.org");
+    mailbox_.add("u@d.org", "d.org/u/");
+    mailbox_.add("v@d.org", "d.org/v/");
+    for (const char* address : {"u@d.org", "v@d.org"}) {
+      uid_.add(address, "1001");
+      gid_.add(address, "1002");
     }
-    return wanted;
   }
-
- private:
-  Settings settings_;
-  NoCache cache_;
-  const CounterReader counters_ = *CounterReader::map(*make_shared_memory<CounterNumbers>());
-  FakeTable alias_{"fake:alias", {{"both@d.org", "u@d.org,v@d.org"}, {"loop@d.org", "loop@d.org"}}};
-  FakeTable mailbox_{"fake:mailbox", {{"u@d.org", "d.org/u/"}, {"v@d.org", "d.org/v/"}}};
-  FakeTable uid_{"fake:uid", {{"u@d.org", "1001"}, {"v@d.org", "1001"}}};
-  FakeTable gid_{"fake:gid", {{"u@d.org", "1002"}, {"v@d.org", "1002"}}};
-  FakeTable passwords_{"fake:password"};
-  ResolverSettings resolver_;
-  EventBasePtr base_{event_base_new()};
-  Authenticator authenticator_{
-      base_.get(),
-      {{&passwords_}, {"SCRAM-SHA-256", "PLAIN", "LOGIN"}, kKey},
-      *PasswordThreads::open([](const StoredPassword&, std::string_view) { return false; })};
-  std::unique_ptr<Channel> master_;
-  std::unique_ptr<Role> role_;
 };
 
 // What the rules make of the channel.
@@ -177,7 +129,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static Site site;
   Channel honest(site.introduce(kHonest));
   Channel hostile(site.introduce(0));
-  must(site.workers_wanted() == 0);
+  must(site.workers_wanted().empty());
 
   Model model;
   Packet packet;
@@ -197,7 +149,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   must(keeps_rules ? !is_closed || !model.is_sure() : is_closed);
   if (keeps_rules && !is_closed) must(model.all_answered());
-  must(site.workers_wanted() == model.workers() || !model.is_sure());
+  const std::vector<StartWorker> wanted = site.workers_wanted();
+  must(wanted.size() == model.workers() || !model.is_sure());
+  for (const StartWorker& each : wanted) must(each.owner == kOwner && each.frontend == 0);
 
   // The other frontend is none the worse.
   honest.send(Resolve{77, "both@d.org"});

@@ -6,47 +6,34 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
-#include <optional>
+#include <memory>
 
 #include "lmtpd/base/messages.h"
-#include "lmtpd/event/event_ptr.h"
 #include "lookup/note_log.h"
 #include "tests/lookup/fake_table.h"
-#include "tests/lookup/no_cache.h"
+#include "tests/lookup/role_site.h"
 
 namespace lmtpd::lookup {
 namespace {
 
 // Master and the frontends are this test, on the other ends of real channels.
-class LookupRole : public testing::Test {
+class LookupRole : public testing::Test, protected RoleSite {
  protected:
-  LookupRole() {
+  LookupRole()
+      : RoleSite(make_ticket_key(), {"PLAIN"},
+                 [](const StoredPassword& stored, std::string_view password) {
+                   return stored.matches(password);
+                 }) {
     mailbox_.add("user@d.org", "d.org/user/");
     mailbox_.add("user2@d.org", "d.org/user2/");
     for (const char* address : {"user@d.org", "user2@d.org"}) {
       uid_.add(address, "1001");
       gid_.add(address, "1002");
     }
-    resolver_.virtual_alias_maps = {&alias_};
-    resolver_.virtual_mailbox_maps = {&mailbox_};
-    resolver_.virtual_uid_maps = {&uid_};
-    resolver_.virtual_gid_maps = {&gid_};
-    settings_.virtual_mailbox_base = "/home";
-    auto pair = make_channel_pair();
-    master_ = std::make_unique<Channel>(std::move(pair->first));
-    role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, key_,
-                                   resolver_, cache_, counters_, authenticator_, Role::Listeners());
   }
 
-  // The test's end of a channel of that frontend's.
   std::unique_ptr<Channel> introduce(std::uint32_t instance) {
-    auto pair = make_channel_pair();
-    std::vector<UniqueFd> end;
-    end.push_back(std::move(pair->second));
-    send(*master_,
-         Introduce{.kind = static_cast<std::uint8_t>(PeerKind::frontend), .instance = instance},
-         std::move(end));
-    return std::make_unique<Channel>(std::move(pair->first));
+    return std::make_unique<Channel>(RoleSite::introduce(instance));
   }
   template <class Message>
   void send(Channel& channel, const Message& message, std::vector<UniqueFd> descriptors = {}) {
@@ -54,10 +41,6 @@ class LookupRole : public testing::Test {
     EXPECT_EQ(channel.flush(), Channel::Status::ok);
     turn();
   }
-  void turn() {
-    for (int i = 0; i < 4; ++i) event_base_loop(base_.get(), EVLOOP_NONBLOCK);
-  }
-
   struct Received {
     std::uint64_t id;
     Reason reason;
@@ -116,36 +99,10 @@ class LookupRole : public testing::Test {
     }
     return status == Channel::Status::closed;
   }
-  // What master was asked for since the last time.
-  std::vector<StartWorker> workers_wanted() {
-    std::vector<StartWorker> wanted;
-    while (master_->receive(packet_) == Channel::Status::ok) {
-      for (const Frame& frame : packet_.frames()) {
-        if (const auto message = decode<StartWorker>(frame.payload)) wanted.push_back(*message);
-      }
-    }
-    return wanted;
-  }
   void answer_in(Rounds& rounds) {
     for (FakeTable* table : {&mailbox_, &uid_, &gid_}) table->answer_in(&rounds);
   }
 
-  const Key key_ = make_ticket_key();
-  Settings settings_;
-  NoCache cache_;
-  const CounterReader counters_ = *CounterReader::map(*make_shared_memory<CounterNumbers>());
-  ResolverSettings resolver_;
-  FakeTable alias_{"fake:alias"}, mailbox_{"fake:mailbox"}, uid_{"fake:uid"}, gid_{"fake:gid"};
-  EventBasePtr base_{event_base_new()};
-  FakeTable passwords_{"fake:password"};
-  Authenticator authenticator_{
-      base_.get(),
-      {{&passwords_}, {"PLAIN"}, key_},
-      *PasswordThreads::open([](const StoredPassword& stored, std::string_view password) {
-        return stored.matches(password);
-      })};
-  std::unique_ptr<Channel> master_;
-  std::unique_ptr<Role> role_;
   Packet packet_;
   int packets_ = 0;
 };
