@@ -16,6 +16,14 @@ bool is_account(std::string_view word) {
   return !word.empty() && word.find_first_of(": \t\r\n,/") == std::string_view::npos;
 }
 
+std::string capitals(std::string_view word) {
+  std::string result(word);
+  std::ranges::transform(result, result.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return result;
+}
+
 }  // namespace
 
 void ParameterReader::number(std::string_view name, std::uint32_t& member, std::uint32_t least,
@@ -37,12 +45,13 @@ void ParameterReader::time(std::string_view name, Duration& member, Duration lea
 }
 
 void ParameterReader::words(std::string_view name, std::vector<std::string>& member,
-                            std::span<const std::string_view> known) {
+                            std::span<const std::string_view> known, Letters letters) {
   const auto words = split_list(text(name));
   if (!words) return complain(name, words.error());
-  member.assign(words->begin(), words->end());
+  member.clear();
   for (const std::string_view word : *words) {
-    if (std::ranges::count(known, word) == 0) {
+    member.push_back(letters == Letters::in_capitals ? capitals(word) : std::string(word));
+    if (std::ranges::count(known, std::string_view(member.back())) == 0) {
       complain(name, fmt::format("\"{}\" is none of: {}", word, fmt::join(known, ", ")));
     }
   }

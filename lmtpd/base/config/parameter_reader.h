@@ -67,9 +67,10 @@ class ParameterReader {
     store(name, parse_socket_path(text(name)), member);
   }
 
-  // A list of any of `known`, which may be empty.
+  // A list of any of `known`, which may be empty; in_capitals: those are, and any case is taken.
+  enum class Letters : std::uint8_t { as_written, in_capitals };
   void words(std::string_view name, std::vector<std::string>& member,
-             std::span<const std::string_view> known);
+             std::span<const std::string_view> known, Letters letters = Letters::as_written);
 
   // Without the slashes at its end.
   void directory(std::string_view name, std::string& member);

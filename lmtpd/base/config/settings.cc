@@ -210,20 +210,8 @@ void read_auth(ParameterReader& reader, Settings& settings) {
   constexpr std::string_view kName = "auth_mechanisms";
   constexpr auto kKnown = std::to_array<std::string_view>({"SCRAM-SHA-256", "PLAIN", "LOGIN"});
   reader.tables("auth_password_maps", settings.auth_password_maps);
-  const auto words = split_list(reader.text(kName));
-  if (!words) return reader.complain(kName, words.error());
-  if (words->empty()) return reader.complain(kName, "must name a mechanism");
-  settings.auth_mechanisms.clear();
-  for (const std::string_view word : *words) {
-    std::string name(word);
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-      return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    });
-    if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end()) {
-      reader.complain(kName, fmt::format("\"{}\" is none of SCRAM-SHA-256, PLAIN, LOGIN", word));
-    }
-    settings.auth_mechanisms.push_back(std::move(name));
-  }
+  reader.words(kName, settings.auth_mechanisms, kKnown, ParameterReader::Letters::in_capitals);
+  if (settings.auth_mechanisms.empty()) reader.complain(kName, "must name a mechanism");
 }
 
 // Mail would be refused for good, which a mistake in the configuration must not do.
