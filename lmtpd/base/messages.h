@@ -21,6 +21,7 @@ enum class MessageType : std::uint16_t {
   listener,
   counter_page,
   shared_sync,
+  file_system_to_sync,
   start,
   introduce,
   stop,
@@ -50,8 +51,8 @@ enum class MessageType : std::uint16_t {
   leaving,
 };
 
-// ---- master -> any role: Configure, then File, Listener and SharedSyncOf as often as needed,
-// CounterPage where the role counts or shows what is counted, then Start.
+// ---- master -> any role: Configure, then File, Listener, SharedSyncOf and FileSystemToSync as
+// often as needed, CounterPage where the role counts or shows what is counted, then Start.
 
 struct Configure {
   static constexpr MessageType kType = MessageType::configure;
@@ -85,13 +86,20 @@ struct CounterPage {
   static void fields(auto&, auto&&) {}
 };
 
-// A file system with a shared sync (shared_sync.h); descriptors: the page, the bell, and the
-// committer's also the file system's root. A worker can read the page and ring the bell.
+// A worker's: a file system with a shared sync (shared_sync.h); descriptors: the page, to read, and
+// the bell, to ring.
 struct SharedSyncOf {
   static constexpr MessageType kType = MessageType::shared_sync;
   std::uint64_t device = 0;  // st_dev
-  std::string_view path;     // where it is mounted
-  static void fields(auto& self, auto&& field) { field(self.device, self.path); }
+  static void fields(auto& self, auto&& field) { field(self.device); }
+};
+
+// The committer's: the same; descriptors: the page, to write, the bell, to read, and the file
+// system's root.
+struct FileSystemToSync {
+  static constexpr MessageType kType = MessageType::file_system_to_sync;
+  std::string_view path;  // where it is mounted, for the log
+  static void fields(auto& self, auto&& field) { field(self.path); }
 };
 
 struct Start {

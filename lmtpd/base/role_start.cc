@@ -50,10 +50,16 @@ Progress take(RoleStart& start, Frame& frame) {
     case MessageType::shared_sync: {
       const std::optional<SharedSyncOf> message = decode<SharedSyncOf>(frame.payload);
       const std::span<UniqueFd> fds = frame.descriptors;
-      if (!message || (fds.size() != 2 && fds.size() != 3)) return Progress::malformed;
-      start.shared_syncs.push_back({message->device, std::string(message->path), std::move(fds[0]),
-                                    std::move(fds[1]),
-                                    fds.size() == 3 ? std::move(fds[2]) : UniqueFd()});
+      if (!message || fds.size() != 2) return Progress::malformed;
+      start.shared_syncs.push_back({message->device, std::move(fds[0]), std::move(fds[1])});
+      return Progress::more;
+    }
+    case MessageType::file_system_to_sync: {
+      const std::optional<FileSystemToSync> message = decode<FileSystemToSync>(frame.payload);
+      const std::span<UniqueFd> fds = frame.descriptors;
+      if (!message || fds.size() != 3) return Progress::malformed;
+      start.file_systems_to_sync.push_back(
+          {std::string(message->path), std::move(fds[0]), std::move(fds[1]), std::move(fds[2])});
       return Progress::more;
     }
     case MessageType::start:

@@ -35,13 +35,18 @@ struct RoleStart {
   std::vector<Listening> listeners;
   struct SharedSync {
     std::uint64_t device;
+    UniqueFd page;
+    UniqueFd bell;
+  };
+  struct FileSystemToSync {
     std::string path;
     UniqueFd page;
     UniqueFd bell;
-    UniqueFd root;  // the committer's
+    UniqueFd root;
   };
-  UniqueFd counters;  // CounterPage; none: the role got none
-  std::vector<SharedSync> shared_syncs;
+  UniqueFd counters;                                   // CounterPage; none: the role got none
+  std::vector<SharedSync> shared_syncs;                // a worker's
+  std::vector<FileSystemToSync> file_systems_to_sync;  // the committer's
 };
 
 // How every role begins, as root: it logs to standard error as `role` until it knows better, leaves
@@ -53,9 +58,9 @@ struct RoleStart {
 // of file sizes is EFBIG.
 [[nodiscard]] Channel begin_role(const char* role);
 
-// Reads Configure, File..., Listener..., CounterPage, SharedSyncOf..., Start (messages.h), waiting
-// for each. Messages that stand in Start's own packet behind it are an error: master sends nothing
-// more until Ready.
+// Reads Configure, File..., Listener..., CounterPage, SharedSyncOf..., FileSystemToSync..., Start
+// (messages.h), waiting for each. Messages that stand in Start's own packet behind it are an error:
+// master sends nothing more until Ready.
 [[nodiscard]] Result<RoleStart> receive_role_start(Channel& control);
 
 // A role that cannot begin as it should does not serve: what there is to say is logged, and the

@@ -130,7 +130,7 @@ Result<void> SharedSyncs::brief_committer(RoleProcess& committer) const {
     auto handed = descriptors(duplicate(each.page.get()), reopen(each.bell.get()));
     if (!handed) return tl::unexpected(handed.error());
     handed->push_back(std::move(root));
-    committer.tell(SharedSyncOf{.device = each.device, .path = each.path}, std::move(*handed));
+    committer.tell(FileSystemToSync{.path = each.path}, std::move(*handed));
   }
   return {};
 }
@@ -139,7 +139,7 @@ Result<void> SharedSyncs::brief_worker(RoleProcess& worker) const {
   for (const FileSystem& each : file_systems_) {
     auto handed = descriptors(reopen(each.page.get()), duplicate(each.bell.get()));
     if (!handed) return tl::unexpected(handed.error());
-    worker.tell(SharedSyncOf{.device = each.device, .path = each.path}, std::move(*handed));
+    worker.tell(SharedSyncOf{.device = each.device}, std::move(*handed));
   }
   return {};
 }

@@ -23,8 +23,8 @@ class SharedSyncs {
 
   [[nodiscard]] bool empty() const { return file_systems_.empty(); }
 
-  // One SharedSyncOf for each. The committer's has the file system opened anew, and is left out
-  // where something else is mounted there by now.
+  // One FileSystemToSync or SharedSyncOf for each. The committer's has the file system opened anew,
+  // and is left out where something else is mounted there by now.
   [[nodiscard]] Result<void> brief_committer(RoleProcess& committer) const;
   [[nodiscard]] Result<void> brief_worker(RoleProcess& worker) const;
 

@@ -26,7 +26,7 @@ namespace {
 // slow.
 std::vector<SyncServer> open_servers(RoleStart& start, Clock::duration slow) {
   std::vector<SyncServer> servers;
-  for (RoleStart::SharedSync& each : std::exchange(start.shared_syncs, {})) {
+  for (RoleStart::FileSystemToSync& each : std::exchange(start.file_systems_to_sync, {})) {
     servers.push_back(
         must(SyncServer::open({each.path, std::move(each.root)}, each.page, each.bell, slow)));
   }

@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -159,15 +160,15 @@ class FakeRole {
                         (::fcntl(frame.descriptors[0].get(), F_GETFL) & O_ACCMODE) == O_RDWR));
       case MessageType::shared_sync: {
         const auto message = decode<SharedSyncOf>(frame.payload).value();
-        std::string kinds;
-        for (UniqueFd& fd : frame.descriptors) {
-          kinds += (kinds.empty() ? "" : ",") + kind_of(fd.get());
-          shared_syncs_.push_back(std::move(fd));
-        }
-        // The root's.
-        if (frame.descriptors.size() == 3) set_nonblocking(shared_syncs_.back().get());
-        return report(fmt::format("shared_sync\tdevice={}\tpath={}\tdescriptors={}", message.device,
-                                  message.path, kinds));
+        return report(fmt::format("shared_sync\tdevice={}\tdescriptors={}", message.device,
+                                  keep(frame.descriptors)));
+      }
+      case MessageType::file_system_to_sync: {
+        const auto message = decode<FileSystemToSync>(frame.payload).value();
+        const std::string kinds = keep(frame.descriptors);
+        set_nonblocking(kept_.back().get());  // the root's
+        return report(
+            fmt::format("file_system_to_sync\tpath={}\tdescriptors={}", message.path, kinds));
       }
       case MessageType::start:
         return report("start");
@@ -195,6 +196,16 @@ class FakeRole {
       default:
         return report(fmt::format("unknown\ttype={}", frame.type));
     }
+  }
+
+  // Open; the kind of each.
+  std::string keep(std::span<UniqueFd> fds) {
+    std::string kinds;
+    for (UniqueFd& fd : fds) {
+      kinds += (kinds.empty() ? "" : ",") + kind_of(fd.get());
+      kept_.push_back(std::move(fd));
+    }
+    return kinds;
   }
 
   void read_channel(int number) {
@@ -286,7 +297,7 @@ class FakeRole {
   std::string orders_;
   Key key_{};
   std::vector<UniqueFd> listeners_;
-  std::vector<UniqueFd> shared_syncs_;
+  std::vector<UniqueFd> kept_;
   std::map<int, Channel> channels_;
   int next_channel_ = 0;
   bool deaf_ = false;

@@ -18,10 +18,9 @@ def sync_user_id():
     return str(pwd.getpwnam(SYNC_USER).pw_uid)
 
 
-def served(role):
-    """[(path, device, [what each descriptor is])] of the file systems that it was told of."""
-    return [(event["path"], int(event["device"]), event["descriptors"].split(","))
-            for event in role.all("shared_sync")]
+def served(committer):
+    """[(path, [what each descriptor is])] of the file systems that it was told of."""
+    return [(event["path"], event["descriptors"].split(",")) for event in committer.all("file_system_to_sync")]
 
 
 def kinds(descriptors):
@@ -76,18 +75,21 @@ def test_it_gets_page_bell_and_root_and_a_worker_can_only_read_the_page_and_ring
     (told,) = committer.all("configure")
     assert (told["uid"], told["has_key"]) == (sync_user_id(), "false")
     assert not committer.all("file") and not committer.all("listener") and not committer.all("counter_page")
-    ((path, device, its),) = served(committer)
-    assert (path, device) == (str(base), base.stat().st_dev)
+    ((path, its),) = served(committer)
+    assert path == str(base) and not committer.all("shared_sync")
     assert kinds(its) == ["file both", "file read", "directory read"]
     assert its[2].endswith(f" {base.stat().st_ino}")
     for uid in (1001, 1002):
         master.want_worker(uid)
-        ((path, device, workers),) = served(master.wait_role(f"worker {uid}:{uid}"))
-        assert (path, device) == (str(base), base.stat().st_dev)
+        worker = master.wait_role(f"worker {uid}:{uid}")
+        (told,) = worker.all("shared_sync")
+        assert int(told["device"]) == base.stat().st_dev and not worker.all("file_system_to_sync")
+        workers = told["descriptors"].split(",")
         assert kinds(workers) == ["file read", "file both"]
         assert [kind.split()[-1] for kind in workers] == [kind.split()[-1] for kind in its[:2]]
     for title in ("lookup", "frontend 0"):
-        assert not master.wait_role(title).all("shared_sync")
+        other = master.wait_role(title)
+        assert not other.all("shared_sync") and not other.all("file_system_to_sync")
     assert f"{base} " in master.log() and "one sync serves all deliveries that wait" in master.log()
 
 
@@ -125,7 +127,7 @@ def test_a_file_system_is_served_once_and_one_of_another_type_is_not(make_sharin
     mount(base / "again", "--bind", base / "bound")
     mount(base / "other", "-t", "tmpfs", "tmpfs")
     master.start()
-    assert [path for path, _, _ in served(master.wait_role("committer"))] == [str(base)]
+    assert [path for path, _ in served(master.wait_role("committer"))] == [str(base)]
     assert master.stop() == 0
 
 
@@ -223,8 +225,8 @@ def test_a_new_generation_has_its_own(make_sharing):
     reload(master)
     master.wait_event(master.wait_role("frontend 0"), "stop")
     new = master.wait_role("committer", 1)
-    ((path, device, olds),), ((new_path, new_device, news),) = served(old), served(new)
-    assert (path, device, kinds(olds)) == (new_path, new_device, kinds(news))
+    ((path, olds),), ((new_path, news),) = served(old), served(new)
+    assert (path, kinds(olds)) == (new_path, kinds(news))
     assert olds[0] != news[0] and olds[1] != news[1], "neither page nor bell is shared"
     master.settle()
     assert not old.all("stop") and not old.gone
