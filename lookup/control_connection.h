@@ -30,7 +30,7 @@ class ControlConnection final : private Explainer::Client {
   struct Service {
     Explainer& explainer;
     CacheControl& cache;
-    const CounterReader& counters;  // the frontends'
+    const CounterReader& counters;  // of other processes
     std::string mail_base;          // virtual_mailbox_base
   };
 

@@ -30,7 +30,7 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
   };
 
   // `control` is master's channel, read as far as Start. The base, the resolver's settings with
-  // their tables, the cache, the frontends' counters and the authenticator outlive the role.
+  // their tables, the cache, the counters and the authenticator outlive the role.
   Role(event_base* base, Channel control, const Settings& settings, const Key& ticket_key,
        const ResolverSettings& resolver, CacheControl& cache, const CounterReader& counters,
        Authenticator& authenticator, Listeners listeners);

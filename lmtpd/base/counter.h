@@ -1,4 +1,5 @@
-// lmtpd/base/counter.h -- what the frontends count, and the names that `lmtpctl status` gives it.
+// lmtpd/base/counter.h -- what the frontends and the committer count, and the names that
+// `lmtpctl status` gives it.
 //
 // docs/status.md says what each one means; a test compares the names. A limit's counter is called
 // after the limit's parameter. Scripts read the names: they stay.
@@ -46,8 +47,11 @@ enum class Counter : std::uint8_t {
   deliveries_refused,
   delivery_timeouts,
   worker_limit_hits,
+  shared_syncs,
+  shared_sync_requests,
+  shared_sync_rests,
 };
-inline constexpr Counter kLastCounter = Counter::worker_limit_hits;
+inline constexpr Counter kLastCounter = Counter::shared_sync_rests;
 
 struct CounterName {
   Counter counter;
@@ -89,6 +93,9 @@ inline constexpr std::array kCounterNames{
     CounterName{Counter::deliveries_refused, "deliveries_refused"},
     CounterName{Counter::delivery_timeouts, "delivery_timeouts"},
     CounterName{Counter::worker_limit_hits, "worker_limit_hits"},
+    CounterName{Counter::shared_syncs, "shared_syncs"},
+    CounterName{Counter::shared_sync_requests, "shared_sync_requests"},
+    CounterName{Counter::shared_sync_rests, "shared_sync_rests"},
 };
 
 consteval bool every_counter_in_place() {

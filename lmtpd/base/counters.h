@@ -1,10 +1,11 @@
 // lmtpd/base/counters.h -- the numbers behind lmtpd/base/counter.h, in memory that processes share.
 //
-// Master makes one page when it starts. Every frontend, of every generation, adds to it; lookup
-// reads it for `lmtpctl status`. So counting costs no message, a frontend's death loses nothing,
-// and while master lives a number only grows. Whoever takes a frontend over can make every number
-// wrong, and nothing else: the page holds numbers only (lmtpd/base/shared_memory.h). Additions are
-// relaxed: each number is right, two need not be of one moment.
+// Master makes one page when it starts. Every frontend and committer, of every generation, adds to
+// it; lookup reads it for `lmtpctl status`. So counting costs no message, a process's death loses
+// nothing, and while master lives a number only grows. Whoever takes one of them over can make
+// every number wrong, and with the page nothing else: it holds numbers only
+// (lmtpd/base/shared_memory.h). Additions are relaxed: each number is right, two need not be of one
+// moment.
 #pragma once
 
 #include <array>
@@ -25,7 +26,7 @@ struct CounterNumbers {
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
-// Who counts.
+// Who counts; several threads may.
 class Counters {
  public:
   // `page` is CounterNumbers, open for reading and writing; it is not needed afterwards. Fails with

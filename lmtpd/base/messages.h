@@ -80,7 +80,8 @@ struct Listener {
   static void fields(auto& self, auto&& field) { field(self.index); }
 };
 
-// The memory of counters.h; one descriptor, a frontend's for writing, lookup's for reading.
+// The memory of counters.h; one descriptor, lookup's for reading, for writing a frontend's and the
+// committer's.
 struct CounterPage {
   static constexpr MessageType kType = MessageType::counter_page;
   static void fields(auto&, auto&&) {}

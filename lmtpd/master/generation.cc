@@ -130,13 +130,19 @@ void Generation::start_committer(Clock::time_point now) {
   Result<std::unique_ptr<RoleProcess>> process =
       RoleProcess::launch(shared_->programs.committer, committer_.title);
   if (!process) return launch_failed(committer_, process.error().text, now);
-  (*process)->tell(
-      Configure{.parameters = configuration_.parameters, .owner = configuration_.sync_user});
-  if (Result<void> briefed = shared_syncs_.brief_committer(**process); !briefed) {
+  if (Result<void> briefed = brief_committer(**process); !briefed) {
     return launch_failed(committer_, briefed.error().text, now);
   }
-  (*process)->tell(Start{});
   committer_.process = std::move(*process);
+}
+
+Result<void> Generation::brief_committer(RoleProcess& committer) {
+  committer.tell(
+      Configure{.parameters = configuration_.parameters, .owner = configuration_.sync_user});
+  if (Result<void> briefed = shared_syncs_.brief_committer(committer); !briefed) return briefed;
+  if (Result<void> handed = hand_counters(committer, true); !handed) return handed;
+  committer.tell(Start{});
+  return {};
 }
 
 void Generation::start_frontend(std::uint32_t number, Clock::time_point now) {
@@ -178,9 +184,9 @@ Result<void> Generation::share_listeners(RoleProcess& role, bool is_frontend) {
 }
 
 // To add to, or to read.
-Result<void> Generation::hand_counters(RoleProcess& role, bool is_frontend) {
+Result<void> Generation::hand_counters(RoleProcess& role, bool to_add) {
   const int page = shared_->counter_page.get();
-  UniqueFd fd = is_frontend ? duplicate(page) : reopen(page);
+  UniqueFd fd = to_add ? duplicate(page) : reopen(page);
   if (!fd) return fail(Reason::io, errno_text("the counters' memory", errno));
   role.tell(CounterPage{}, one(std::move(fd)));
   return {};

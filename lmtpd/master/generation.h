@@ -92,9 +92,10 @@ class Generation {
   void start_committer(Clock::time_point now);
   void start_frontend(std::uint32_t number, Clock::time_point now);
   [[nodiscard]] Result<void> brief_lookup(RoleProcess& lookup);
+  [[nodiscard]] Result<void> brief_committer(RoleProcess& committer);
   [[nodiscard]] Result<void> brief_frontend(RoleProcess& frontend, std::uint32_t number);
   [[nodiscard]] Result<void> share_listeners(RoleProcess& role, bool is_frontend);
-  [[nodiscard]] Result<void> hand_counters(RoleProcess& role, bool is_frontend);
+  [[nodiscard]] Result<void> hand_counters(RoleProcess& role, bool to_add);
   void acquaint(std::uint32_t frontend);
   void launch_failed(Slot& slot, const std::string& why, Clock::time_point now);
   void reap(Slot& slot, Clock::time_point now);

@@ -13,6 +13,7 @@
 #include "lmtpd/base/channel.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/config/settings.h"
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
 #include "lmtpd/base/privileges.h"
@@ -24,11 +25,11 @@ namespace {
 
 // A delivery may have to wait for the end of one sync and for the next: so half of its patience is
 // slow.
-std::vector<SyncServer> open_servers(RoleStart& start, Clock::duration slow) {
+std::vector<SyncServer> open_servers(RoleStart& start, Counters& counters, Clock::duration slow) {
   std::vector<SyncServer> servers;
   for (RoleStart::FileSystemToSync& each : std::exchange(start.file_systems_to_sync, {})) {
-    servers.push_back(
-        must(SyncServer::open({each.path, std::move(each.root)}, each.page, each.bell, slow)));
+    servers.push_back(must(
+        SyncServer::open({each.path, std::move(each.root)}, each.page, each.bell, counters, slow)));
   }
   return servers;
 }
@@ -55,13 +56,16 @@ void wait_for_the_end(Channel& control) {
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
   open_log("committer", settings.log);
 
+  Counters counters = must(Counters::map(start.counters));
+  start.counters.reset();
+
   must(become(start.owner));
   must(forbid_new_privileges());
   if (must(confine_to_no_files()) == Confinement::not_available) {
     log_warning("this kernel has no Landlock of ABI 2 or more: the committer goes on without");
   }
 
-  for (SyncServer& server : open_servers(start, settings.commit_timeout / 2)) {
+  for (SyncServer& server : open_servers(start, counters, settings.commit_timeout / 2)) {
     std::thread([server = std::move(server)]() mutable {
       while (true) server.serve();
     }).detach();

@@ -26,10 +26,12 @@ constexpr std::chrono::milliseconds kLongestGathering{10};
 }  // namespace
 
 SyncServer::SyncServer(SyncedFileSystem file_system, SharedMemory<SyncPage> page,
-                       SharedMemory<const SyncBell> bell, Clock::duration slow, int (*syncfs)(int))
+                       SharedMemory<const SyncBell> bell, Counters& counters, Clock::duration slow,
+                       int (*syncfs)(int))
     : file_system_(std::move(file_system)),
       page_(std::move(page)),
       bell_(std::move(bell)),
+      counters_(&counters),
       slow_(slow),
       syncfs_(syncfs) {
   page_->era.fetch_add(1);
@@ -39,14 +41,14 @@ SyncServer::SyncServer(SyncedFileSystem file_system, SharedMemory<SyncPage> page
 }
 
 Result<SyncServer> SyncServer::open(SyncedFileSystem file_system, const UniqueFd& page,
-                                    const UniqueFd& bell, Clock::duration slow,
+                                    const UniqueFd& bell, Counters& counters, Clock::duration slow,
                                     int (*syncfs)(int)) {
   auto mapped_page = map_shared_memory<SyncPage>(page);
   if (!mapped_page) return tl::unexpected(mapped_page.error());
   auto mapped_bell = map_shared_memory<const SyncBell>(bell);
   if (!mapped_bell) return tl::unexpected(mapped_bell.error());
-  return SyncServer(std::move(file_system), *std::move(mapped_page), *std::move(mapped_bell), slow,
-                    syncfs);
+  return SyncServer(std::move(file_system), *std::move(mapped_page), *std::move(mapped_bell),
+                    counters, slow, syncfs);
 }
 
 void SyncServer::wait_for_ring() const {
@@ -64,12 +66,14 @@ void SyncServer::serve() {
   const Clock::time_point begun_at = Clock::now();
   page_->begun_at.store(std::chrono::nanoseconds(begun_at.time_since_epoch()).count());
   const std::uint32_t number = page_->begun.fetch_add(1) + 1;
-  page_->heard.store(rings);
+  counters_->add(Counter::shared_sync_requests, rings - page_->heard.exchange(rings));
   const bool failed = syncfs_(file_system_.root.get()) != 0;
   const int error = errno;
   const Clock::time_point now = Clock::now();
   took_ = now - begun_at;
+  counters_->add(Counter::shared_syncs);
   if (failed || took_ > slow_) {
+    counters_->add(Counter::shared_sync_rests);
     page_->rests_until.store(std::chrono::nanoseconds((now + kRest).time_since_epoch()).count());
     log_warning("{}: {}; deliveries sync by themselves for {}", escaped(file_system_.path),
                 failed ? errno_text("syncfs", error)

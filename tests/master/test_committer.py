@@ -74,7 +74,8 @@ def test_it_gets_page_bell_and_root_and_a_worker_can_only_read_the_page_and_ring
     committer = master.wait_role("committer")
     (told,) = committer.all("configure")
     assert (told["uid"], told["has_key"]) == (sync_user_id(), "false")
-    assert not committer.all("file") and not committer.all("listener") and not committer.all("counter_page")
+    assert not committer.all("file") and not committer.all("listener")
+    assert [each["writable"] for each in committer.all("counter_page")] == ["true"]
     ((path, its),) = served(committer)
     assert path == str(base) and not committer.all("shared_sync")
     assert kinds(its) == ["file both", "file read", "directory read"]

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "lmtpd/base/counters.h"
 #include "lmtpd/base/futex.h"
 #include "lmtpd/base/shared_sync.h"
 #include "lmtpd/sync/sync_server.h"
@@ -23,7 +24,8 @@ class SharedPage {
   SharedPage()
       : page_(make_shared_memory<SyncPage>().value()),
         bell_(make_shared_memory<SyncBell>().value()),
-        counts_(map_shared_memory<SyncPage>(page_).value()) {}
+        counts_(map_shared_memory<SyncPage>(page_).value()),
+        counters_(Counters::map(numbers_).value()) {}
   ~SharedPage() { stop(); }
   SharedPage(const SharedPage&) = delete;
   SharedPage& operator=(const SharedPage&) = delete;
@@ -60,6 +62,9 @@ class SharedPage {
   }
   // Not yet heard.
   [[nodiscard]] std::uint32_t rings() const { return bell()->rings - counts_->heard; }
+  [[nodiscard]] std::uint64_t counted(Counter counter) const {
+    return CounterReader::map(numbers_).value().value(counter);
+  }
 
  private:
   [[nodiscard]] static UniqueFd readable(const UniqueFd& fd) {
@@ -69,15 +74,17 @@ class SharedPage {
   [[nodiscard]] SharedMemory<const SyncBell> bell() const {
     return map_shared_memory<const SyncBell>(bell_).value();
   }
-  [[nodiscard]] sync::SyncServer server(int (*syncfs)(int), Clock::duration slow) const {
+  [[nodiscard]] sync::SyncServer server(int (*syncfs)(int), Clock::duration slow) {
     return sync::SyncServer::open({"/mail", UniqueFd(::open("/usr", O_RDONLY | O_CLOEXEC))}, page_,
-                                  readable_bell(), slow, syncfs)
+                                  readable_bell(), counters_, slow, syncfs)
         .value();
   }
 
   UniqueFd page_;
   UniqueFd bell_;
   SharedMemory<SyncPage> counts_;
+  UniqueFd numbers_ = make_shared_memory<CounterNumbers>().value();
+  Counters counters_;
   std::atomic<bool> over_ = false;
   std::atomic<int> serving_ = 0;
   std::vector<std::thread> threads_;

@@ -124,6 +124,20 @@ TEST_F(SharedSyncTest, OneSyncThatBeganLaterServesAllWhoWait) {
   EXPECT_EQ(held_.begun(), 2);
 }
 
+TEST_F(SharedSyncTest, SyncsAreCountedAndWhoAskedForThem) {
+  page_.ring(3);
+  serve();
+  SharedSync& waiting = client();
+  held_.wait_for_begin(1);
+  std::future<Answer> answer = begin_wait(waiting);
+  held_.end(1);
+  held_.end(2);
+  EXPECT_EQ(answer.get(), Answer::durable);
+  EXPECT_EQ(page_.counted(Counter::shared_syncs), 2U);
+  EXPECT_EQ(page_.counted(Counter::shared_sync_requests), 4U);
+  EXPECT_EQ(page_.counted(Counter::shared_sync_rests), 0U);
+}
+
 TEST_F(SharedSyncTest, AFailedSyncIsToldToAllWhoWaitAndNobodyWaitsForTheNext) {
   serve();
   SharedSync& waiting = client();
@@ -134,6 +148,7 @@ TEST_F(SharedSyncTest, AFailedSyncIsToldToAllWhoWaitAndNobodyWaitsForTheNext) {
   EXPECT_EQ(answer.get(), Answer::failed);
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::absent);
   EXPECT_EQ(page_.rings(), 0U);
+  EXPECT_EQ(page_.counted(Counter::shared_sync_rests), 1U);
 }
 
 // The kernel may have told the error of this write to the sync before it.
@@ -156,6 +171,7 @@ TEST_F(SharedSyncTest, AfterASlowSyncNobodyWaits) {
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::durable);
   EXPECT_EQ(waiting.wait(waiting.era()), Answer::absent);
   EXPECT_EQ(held_.begun(), 1);
+  EXPECT_EQ(page_.counted(Counter::shared_sync_rests), 1U);
 }
 
 TEST_F(SharedSyncTest, PatienceEnds) {

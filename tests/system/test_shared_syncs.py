@@ -61,6 +61,12 @@ def own_syncs(calls):
     return [match.group(1) for match in found if match]
 
 
+def counted(daemon):
+    """By the committer, as lmtpctl tells: syncs, requests, and rests."""
+    counters = daemon.counters()
+    return tuple(counters["shared_sync" + each] for each in ("s", "_requests", "_rests"))
+
+
 def shared_waits(calls):
     """Those for a sync; those of threads for each other are FUTEX_WAIT_BITSET_PRIVATE."""
     return [call for call in calls if call.name == "futex" and " FUTEX_WAIT_BITSET," in call.arguments]
@@ -83,6 +89,10 @@ def test_a_failed_sync_before_the_message_is_published_costs_nothing(make_sharin
                             r"deliveries sync by themselves for 10s$")
     assert sync_page(sharing.daemon).era == era + 1
     wait_until(sharing.shares, "shared syncs after the rest")
+    def counts_agree():
+        page = sync_page(sharing.daemon)
+        return counted(sharing.daemon) == (page.begun, page.heard, 1)
+    wait_until(counts_agree, "the same numbers by lmtpctl")
 
 
 def test_a_failed_sync_after_the_message_was_published_is_451_and_it_stays(make_sharing):
