@@ -70,7 +70,7 @@ def readable_mail_base(mail_base):
 def shared_syncs(site):
     """For make_daemon: a daemon with a committer."""
     with SharingFileSystem(site, "home-sharing") as mounted:
-        yield {"mail_base": mounted.path}
+        yield {"mail_base": mounted.path, "commit_file_systems": None}
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def roles(request):
     """(parameters, the programs that run then)"""
     if request.param:
         return request.getfixturevalue("shared_syncs"), ROLES | {"lmtpd-committer"}
-    return {"commit_file_systems": ""}, ROLES
+    return {}, ROLES
 
 
 def test_sigterm_leaves_nothing_behind(make_daemon, roles):

@@ -35,6 +35,7 @@ class MailSite:
             "virtual_mailbox_maps": self._table(directory, "mailboxes", lambda user: user.mailbox + "/"),
             "virtual_uid_maps": self._table(directory, "uids", lambda user: str(user.uid)),
             "virtual_gid_maps": self._table(directory, "gids", lambda user: str(user.uid)),
+            "commit_file_systems": None,
             **parameters,
         }, name=name, programs=programs)
 

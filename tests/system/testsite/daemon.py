@@ -45,6 +45,8 @@ class Lmtpd:
             "mydomain": "host.test",
             "virtual_mailbox_base": str(mail_base),
             "log": "stderr",
+            # Whatever the site lies on. None: lmtpd's default.
+            "commit_file_systems": "",
             **parameters,
         }
         self.write()
