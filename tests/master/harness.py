@@ -85,6 +85,8 @@ class Master:
             "mail_owner": "games",
             "setgid_group": "games",
             "myhostname": "mail.example",
+            # Whatever its directory lies on. None: lmtpd's default.
+            "commit_file_systems": "",
             **parameters,
         }
         self.config = self.dir / "lmtpd.cf"

@@ -52,7 +52,7 @@ def mail_base():
 @pytest.fixture
 def make_sharing(make_master, base):
     """make_sharing(**parameters): a master whose mail base that is."""
-    return lambda **parameters: make_master(virtual_mailbox_base=base, **parameters)
+    return lambda **parameters: make_master(**{"virtual_mailbox_base": base, "commit_file_systems": None, **parameters})
 
 
 @pytest.fixture
@@ -111,6 +111,18 @@ def test_there_is_none_where_nothing_is_shared(make_sharing, parameters):
 def test_its_user_need_not_exist_where_nothing_is_shared(make_master):
     master = make_master(commit_file_systems="", sync_user="lmtpd-no-such").start()
     assert master.stop() == 0
+
+
+def test_another_user_needs_a_restart(make_sharing):
+    master = make_sharing().start()
+    committer = master.wait_role("committer")
+    master.write_config(sync_user="games")
+    master.signal(signal.SIGHUP)
+    master.wait_log("reload refused; the configuration of before stays")
+    assert "sync_user: changed, which needs a restart" in master.log()
+    master.settle()
+    assert not committer.gone and not committer.all("stop")
+    assert started(master, "committer") == [committer]
 
 
 def test_there_is_none_for_a_check(make_sharing):

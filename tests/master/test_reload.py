@@ -79,7 +79,6 @@ def test_ticket_key_is_shared(make_master):
     ({"trusted_clients": "/etc/passwd"}, "trusted_clients: "),
     ({"frontend_user": "games"}, "frontend_user: changed, which needs a restart"),
     ({"lookup_user": "games"}, "lookup_user: changed, which needs a restart"),
-    ({"sync_user": "games"}, "sync_user: changed, which needs a restart"),
     ({"queue_directory": "/tmp"}, "queue_directory: changed, which needs a restart"),
 ])
 def test_bad_configuration_is_refused_and_the_old_one_stays(make_master, changes, why):
