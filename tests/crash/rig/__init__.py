@@ -4,7 +4,7 @@ In reading order: recorder (a disk whose writes are logged), write_log (the log'
 of it), moments (several disks at one time), mailsite and load (the daemon, and who was told what), recording (the
 daemon under load on such disks), workloads (that load), cuts (which images are made), image (what must be true of
 one), gate (holds, drops or passes each sync that the daemon asks for), failing_disk (journal abort and shutdown),
-guest (another kernel).
+guest (another kernel), thin_disk (room for a file system's own data only).
 """
 
 import pathlib
