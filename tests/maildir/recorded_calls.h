@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <climits>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -55,6 +56,7 @@ class RecordedCalls {
     const std::lock_guard lock(mutex());
     lines().clear();
     faults().clear();
+    events().clear();
     root_path() = std::move(root);
     largest_write() = SIZE_MAX;
     years_ahead() = 0;
@@ -69,6 +71,12 @@ class RecordedCalls {
   static void fail_after(const std::string& first, const std::string& line, int error) {
     const std::lock_guard lock(mutex());
     faults()[line] = {error, 1, first};
+  }
+  // While the call whose line is `line` is under way, once. Without the lock: calls of other
+  // threads go on.
+  static void meanwhile(const std::string& line, std::function<void()> what) {
+    const std::lock_guard lock(mutex());
+    events()[line] = std::move(what);
   }
   static void write_at_most(std::size_t octets) { largest_write() = octets; }
   // Every mailbox is long there.
@@ -133,6 +141,10 @@ class RecordedCalls {
     static std::map<std::string, Fault> value;
     return value;
   }
+  static std::map<std::string, std::function<void()>>& events() {
+    static std::map<std::string, std::function<void()>> value;
+    return value;
+  }
   static std::string& root_path() {
     static std::string value;
     return value;
@@ -160,9 +172,15 @@ class RecordedCalls {
 
   // False: the call is to fail, and errno is set.
   static bool note(std::string_view call, int fd) {
-    const std::lock_guard lock(mutex());
-    lines().push_back(std::string(call) + " " + name_of(fd));
-    const auto fault = faults().find(lines().back());
+    std::unique_lock lock(mutex());
+    const std::string line = std::string(call) + " " + name_of(fd);
+    lines().push_back(line);
+    if (auto event = events().extract(line)) {
+      lock.unlock();
+      event.mapped()();
+      lock.lock();
+    }
+    const auto fault = faults().find(line);
     if (fault == faults().end() || fault->second.times == 0) return true;
     const std::string& after = fault->second.after;
     if (!after.empty() && std::ranges::count(lines(), after) == 0) return true;

@@ -94,6 +94,23 @@ TEST_F(SharedDeliveryTest, AFileLeftToAFailedSyncHasItsOwn) {
   EXPECT_THAT(list("bob/tmp"), IsEmpty());
 }
 
+// The kernel may write it out at once, and tell an error to whoever syncs then.
+TEST_F(SharedDeliveryTest, NoSyncIsBelievedAfterOneThatFailedDuringTheWrite) {
+  serve();
+  const Deliverer& to = deliverer();
+  RecordedCalls::fail("syncfs usr", EIO, 1);
+  RecordedCalls::meanwhile("write bob/tmp/*", [this] {
+    page_.ring();
+    page_.wait_for_syncs();
+    page_.end_rest();
+  });
+  EXPECT_THAT(deliver(to, {"bob"}), ElementsAre("stored"));
+  EXPECT_THAT(RecordedCalls::take(),
+              ElementsAre("write bob/tmp/*", "syncfs usr",  // fails
+                          "syncfs usr", "fsync bob/tmp/*",  //
+                          "link bob/new", "fsync bob/new", "unlink bob/tmp"));
+}
+
 TEST_F(SharedDeliveryTest, WhatWasPublishedBeforeAFailedSyncIsNotReportedAsStored) {
   serve();
   const Deliverer& to = deliverer();

@@ -60,6 +60,12 @@ class SharedPage {
     ASSERT_EQ(::pwrite(bell_.get(), &rings, sizeof rings, 0), ssize_t{sizeof rings});
     futex_wake(bell()->rings, kAllBits);
   }
+  // Until the syncs that were rung for are over; nobody else rings meanwhile.
+  void wait_for_syncs() const {
+    while (rings() != 0 || counts_->ended != counts_->begun) std::this_thread::yield();
+  }
+  // As if its time had passed. No sync is under way.
+  void end_rest() const { counts_->rests_until = 0; }
   // Not yet heard.
   [[nodiscard]] std::uint32_t rings() const { return bell()->rings - counts_->heard; }
   [[nodiscard]] std::uint64_t counted(Counter counter) const {
