@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <string_view>
@@ -20,7 +21,6 @@
 #include "lmtpd/base/shared_sync.h"
 #include "lmtpd/base/whole_file.h"
 #include "lmtpd/master/descriptors.h"
-#include "lmtpd/master/mount_list.h"
 
 namespace lmtpd::master {
 namespace {
@@ -77,12 +77,12 @@ Result<std::vector<UniqueFd>> descriptors(UniqueFd page, UniqueFd bell) {
 
 }  // namespace
 
-Result<SharedSyncs::FileSystem> SharedSyncs::make(const std::string& path, dev_t device) {
+Result<SharedSyncs::FileSystem> SharedSyncs::make(const MountPoint& mount, dev_t device) {
   Result<UniqueFd> page = make_shared_memory<SyncPage>();
   if (!page) return tl::unexpected(page.error());
   Result<UniqueFd> bell = make_shared_memory<SyncBell>();
   if (!bell) return tl::unexpected(bell.error());
-  return FileSystem{path, device, *std::move(page), *std::move(bell)};
+  return FileSystem{mount, device, *std::move(page), *std::move(bell)};
 }
 
 SharedSyncs SharedSyncs::find(const Settings& settings) {
@@ -107,7 +107,7 @@ SharedSyncs SharedSyncs::find(const Settings& settings) {
                   kMost, escaped(mount.path));
       break;
     }
-    Result<FileSystem> made = make(mount.path, *device);
+    Result<FileSystem> made = make(mount, *device);
     if (!made) {
       log_warning("{}: each delivery syncs by itself on {}", made.error().text,
                   escaped(mount.path));
@@ -121,16 +121,16 @@ SharedSyncs SharedSyncs::find(const Settings& settings) {
 
 Result<void> SharedSyncs::brief_committer(RoleProcess& committer) const {
   for (const FileSystem& each : file_systems_) {
-    UniqueFd root = open_root(each.path);
-    if (device_of(root) != each.device) {
-      log_warning("{} is no longer mounted there: each delivery syncs by itself",
-                  escaped(each.path));
+    UniqueFd root = open_root(each.mount.path);
+    if (!root || device_of(root) != each.device || !has_type(root, each.mount.type)) {
+      log_warning("{}: each delivery syncs by itself until a reload: {}", escaped(each.mount.path),
+                  root ? "another file system is mounted there" : std::strerror(errno));
       continue;
     }
     auto handed = descriptors(duplicate(each.page.get()), reopen(each.bell.get()));
     if (!handed) return tl::unexpected(handed.error());
     handed->push_back(std::move(root));
-    committer.tell(FileSystemToSync{.path = each.path}, std::move(*handed));
+    committer.tell(FileSystemToSync{.path = each.mount.path}, std::move(*handed));
   }
   return {};
 }

@@ -4,12 +4,12 @@
 
 #include <sys/types.h>
 
-#include <string>
 #include <vector>
 
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/result.h"
 #include "lmtpd/base/unique_fd.h"
+#include "lmtpd/master/mount_list.h"
 #include "lmtpd/master/role_process.h"
 
 namespace lmtpd::master {
@@ -24,18 +24,18 @@ class SharedSyncs {
   [[nodiscard]] bool empty() const { return file_systems_.empty(); }
 
   // One FileSystemToSync or SharedSyncOf for each. The committer's has the file system opened anew,
-  // and is left out where something else is mounted there by now.
+  // and is left out where it cannot be opened or something else is mounted there by now.
   [[nodiscard]] Result<void> brief_committer(RoleProcess& committer) const;
   [[nodiscard]] Result<void> brief_worker(RoleProcess& worker) const;
 
  private:
   struct FileSystem {
-    std::string path;
+    MountPoint mount;
     dev_t device = 0;
     UniqueFd page;
     UniqueFd bell;
   };
-  [[nodiscard]] static Result<FileSystem> make(const std::string& path, dev_t device);
+  [[nodiscard]] static Result<FileSystem> make(const MountPoint& mount, dev_t device);
 
   std::vector<FileSystem> file_systems_;
 };
