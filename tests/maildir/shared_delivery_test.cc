@@ -111,6 +111,19 @@ TEST_F(SharedDeliveryTest, NoSyncIsBelievedAfterOneThatFailedDuringTheWrite) {
                           "link bob/new", "fsync bob/new", "unlink bob/tmp"));
 }
 
+TEST_F(SharedDeliveryTest, WhereTheSecondSyncIsAbsentItSyncsNewByItself) {
+  serve();
+  const Deliverer& to = deliverer();
+  RecordedCalls::meanwhile("link alice/new", [this] { page_.begin_rest(); });
+  EXPECT_THAT(deliver(to, {"bob", "alice", "bob"}), ElementsAre("stored", "stored", "stored"));
+  EXPECT_THAT(RecordedCalls::take(),
+              ElementsAre("write bob/tmp/*", "write alice/tmp/*", "write bob/tmp/*",  //
+                          "syncfs usr",                                               //
+                          "link bob/new", "link alice/new", "link bob/new",           //
+                          "fsync bob/new", "fsync alice/new",                         //
+                          "unlink bob/tmp", "unlink alice/tmp", "unlink bob/tmp"));
+}
+
 TEST_F(SharedDeliveryTest, WhatWasPublishedBeforeAFailedSyncIsNotReportedAsStored) {
   serve();
   const Deliverer& to = deliverer();

@@ -64,7 +64,8 @@ class SharedPage {
   void wait_for_syncs() const {
     while (rings() != 0 || counts_->ended != counts_->begun) std::this_thread::yield();
   }
-  // As if its time had passed. No sync is under way.
+  // As after a sync that was slow, and as later. No sync is under way.
+  void begin_rest() const { counts_->rests_until = INT64_MAX; }
   void end_rest() const { counts_->rests_until = 0; }
   // Not yet heard.
   [[nodiscard]] std::uint32_t rings() const { return bell()->rings - counts_->heard; }

@@ -7,9 +7,11 @@ have them (FileSystem.shares_syncs), and only where several are under way.
 import contextlib
 import os
 import signal
+import time
 
 from testsite.daemon import status
 from testsite.directory import wait_until
+from testsite.syncs import sync_page
 
 from .gate import Gate, Verdict, largest_group, synced_alone
 from .recording import DOMAINS, MANY, OWNED, SECOND, sync_file_system
@@ -53,6 +55,9 @@ def _shared_syncs(load, directory, sharing):
         configure(load, IMPATIENCE)
         daemon.start(wrapper=gate.wrapper)
         _late(load, gate)
+        daemon.stop()
+        daemon.start(wrapper=gate.wrapper)
+        _late_for_the_name(load, gate, sharing)
         daemon.stop()
 
 
@@ -211,3 +216,22 @@ def _late(load, gate):
     load.to_all("late", SIX)
     assert all(call.is_shared for call in gate.held()) and gate.held()
     gate.release()
+
+
+def _late_for_the_name(load, gate, recipients):
+    """A shared sync hangs once messages are in new/: files that another sync has made durable, and then new/ synced by
+    itself. Again where that one was late, too: all sync by themselves then, for a while."""
+    mailsite = load.mailsite
+
+    def happens():
+        if sync_page(mailsite.daemon).rests_until > time.monotonic_ns():
+            return False
+        before, published = len(gate.calls), mailsite.unproven()
+        gate.decide = lambda call: _hold_shared(call) if mailsite.unproven() > published else Verdict.PASS
+        load.to_all("late for the name", recipients)
+        gate.release()
+        calls = gate.calls[before:]
+        files = {os.path.dirname(os.path.dirname(path)) for path in synced_alone(calls)}
+        return {os.path.dirname(call.path) for call in calls if call.name == "fsync" and call.is_directory} - files
+
+    wait_until(happens, "a message whose file a shared sync made durable, and its name its own")
