@@ -22,6 +22,8 @@ LOOKUP_USER = "uucp"
 SYNC_USER = "proxy"
 LISTEN_OWNER = "daemon"
 
+WITHOUT_SYNCS = r"warning: .*fsync = no: a crash loses mail"
+
 KIND_FRONTEND, KIND_LOOKUP, KIND_WORKER = "0", "1", "2"
 OVERLOAD, IO, BAD_MAILBOX, NO_ACCESS = "15", "12", "5", "9"
 

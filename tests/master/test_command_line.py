@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import FRONTEND_USER, LMTPD
+from harness import FRONTEND_USER, LMTPD, WITHOUT_SYNCS
 
 
 def test_changed_parameters(make_master):
@@ -32,11 +32,17 @@ def test_check_asks_lookup_and_touches_nothing(make_master):
     assert f"{master.config}: in order" in log
 
 
-def test_a_daemon_without_syncs_says_so(make_master):
+def test_a_configuration_without_syncs_is_warned_of(make_master):
     code, _, log = make_master(fsync="no").run("-t")
     assert code == 0, log
-    assert re.search(r"warning: .*fsync = no: a crash loses mail", log), log
+    assert re.search(WITHOUT_SYNCS, log), log
     assert "fsync" not in make_master().run("-t")[2]
+
+
+def test_so_is_a_daemon_at_its_start(make_master):
+    master = make_master(fsync="no").start()
+    assert len(re.findall(WITHOUT_SYNCS, master.log())) == 1, master.log()
+    assert master.stop() == 0
 
 
 def test_check_fails_with_what_lookup_refuses(make_master):

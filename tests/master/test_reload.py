@@ -1,6 +1,7 @@
 """SIGHUP: a new generation beside the old one, or none."""
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -8,6 +9,8 @@ import threading
 import time
 
 import pytest
+
+from harness import WITHOUT_SYNCS
 
 
 def generation(master, number):
@@ -110,6 +113,15 @@ def test_configuration_that_lookup_refuses_leaves_the_old_one(make_master):
     assert not lookup.gone and not frontend.gone and not frontend.all("stop")
     assert os.listdir(master.socket.parent) == ["lmtp"]
     master.mute.clear()
+    assert master.stop() == 0
+
+
+def test_a_configuration_without_syncs_is_warned_of(make_master):
+    master = make_master().start()
+    assert "fsync" not in master.log()
+    master.write_config(fsync="no")
+    reload(master, "ready:")
+    assert len(re.findall(WITHOUT_SYNCS, master.log())) == 1, master.log()
     assert master.stop() == 0
 
 
