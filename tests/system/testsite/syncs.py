@@ -7,6 +7,8 @@ import signal
 import struct
 from typing import NamedTuple
 
+from .daemon import status
+from .directory import wait_until
 from .lmtp import dotted
 
 
@@ -35,14 +37,21 @@ def sync_page(daemon):
 
 @contextlib.contextmanager
 def stopped(*pids):
-    """They do nothing meanwhile."""
+    """They do nothing meanwhile; what they were doing in the kernel is over."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
+        wait_until(lambda: all(map(_is_stopped, pids)), "they are stopped")
         yield
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+
+
+def _is_stopped(pid):
+    """All its threads that are there still; one that is traced stops for its tracer."""
+    return all(status(f"{pid}/task/{thread}").get("State", "X")[0] in "TtX"
+               for thread in os.listdir(f"/proc/{pid}/task"))
 
 
 def deliver_at_once(daemon, recipients, workers, message):
