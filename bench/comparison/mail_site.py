@@ -7,12 +7,19 @@ import sys
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "system"))
 
-from testsite import Lmtpd as LmtpdDaemon  # noqa: E402,F401
-from testsite import (PrivatePostfix, PrivatePostgres, SiteDirectory, SlowClients, Tables,  # noqa: E402,F401
+from testsite import (Lmtpd, PrivatePostfix, PrivatePostgres, SiteDirectory, SlowClients, Tables,  # noqa: E402,F401
                       wait_until)
 from testsite.directory import stop_process  # noqa: E402,F401
 
 FIRST_UID = 20000
+
+
+class LmtpdDaemon(Lmtpd):
+    """Whose syncs are as by default, where the tests' are not."""
+
+    def __init__(self, site, mail_base, queue_directory, parameters, **more):
+        super().__init__(site, mail_base, queue_directory,
+                         {"commit_file_systems": None, **parameters}, **more)
 
 
 class MailSite:
