@@ -123,7 +123,8 @@ Result<void> SharedSyncs::brief_committer(RoleProcess& committer) const {
   for (const FileSystem& each : file_systems_) {
     UniqueFd root = open_root(each.mount.path);
     if (!root || device_of(root) != each.device || !has_type(root, each.mount.type)) {
-      log_warning("{}: each delivery syncs by itself until a reload: {}", escaped(each.mount.path),
+      log_warning("{}: each delivery syncs by itself until the committer's next start: {}",
+                  escaped(each.mount.path),
                   root ? "another file system is mounted there" : std::strerror(errno));
       continue;
     }

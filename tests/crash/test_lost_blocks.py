@@ -34,8 +34,10 @@ class Disk:
         with self.mounted():
             self.mail_base.chmod(0o711)
             self.mailsite.daemon.start()
-            self.load.lone("before", [USER])
-            self.mailsite.daemon.stop()
+            try:
+                self.load.lone("before", [USER])
+            finally:
+                self.mailsite.kill()
             inode = os.stat(self.mailbox).st_ino
         subprocess.run(["debugfs", "-w", "-R", f"set_inode_field <{inode}> ctime 20200102030405", self.image],
                        check=True, capture_output=True)
@@ -56,12 +58,14 @@ class Disk:
         """`before_fsync()` is called once the worker asks for the file's. What was synced, in that order."""
         with Gate(site.path, lambda call: Verdict.PASS if call.is_directory else Verdict.HOLD) as gate:
             self.mailsite.daemon.start(wrapper=gate.wrapper)
-            running = self.load.at_once("damaged", [[USER]])
-            wait_until(gate.held, "the file's fsync is held")
-            before_fsync()
-            gate.release()
-            running.wait()
-            self.mailsite.daemon.stop()
+            try:
+                running = self.load.at_once("damaged", [[USER]])
+                wait_until(gate.held, "the file's fsync is held")
+                before_fsync()
+                gate.release()
+                running.wait()
+            finally:
+                self.mailsite.kill()
             return [call.name for call in gate.calls]
 
 

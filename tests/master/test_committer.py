@@ -177,8 +177,8 @@ def test_what_was_mounted_over_is_not_served_by_the_next_one(make_sharing, base,
     mount(base, "-t", "tmpfs", "tmpfs")
     master.wait_role("committer").order("exit 1")
     assert served(master.wait_role("committer", 1)) == []
-    assert (f"{base}: each delivery syncs by itself until a reload: another file system is mounted there"
-            in master.log())
+    assert (f"{base}: each delivery syncs by itself until the committer's next start: another file system is mounted "
+            "there" in master.log())
     assert master.stop() == 0
 
 

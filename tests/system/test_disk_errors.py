@@ -47,6 +47,7 @@ CALLS = (
     Row("group", "sync_file_range", "EIO ENOSPC"),
     Row("lone", "fsync", "EIO ENOSPC EDQUOT EROFS ENOMEM", where=FILE),
     Row("group", "fsync", "EIO", where=FILE),
+    Row("lone group threads", "fstatfs", "EIO", reply=STORED),  # it is looked at as an ext4
     Row("lone", "lseek", "EIO ENXIO EINVAL", reply=REPLY["EIO"]),
     Row("group threads", "lseek", "ENXIO", reply=REPLY["EIO"]),
     Row("lone", "close", "EIO ENOSPC EDQUOT", where=FILE),
@@ -150,6 +151,18 @@ def check(row, one, nth, error):
         again = [call for call in calls if call.name == "fsync" and descriptor in call.arguments]
         assert len(again) == 1, f"{case}: a second fsync of the same pages would succeed"
     assert one.goes_on(), case
+
+
+@pytest.mark.parametrize("first", [0, 1, 200])
+def test_a_hole_is_found_wherever_it_is(first, transactions):
+    """As ext4 says of a file after its fsync, where it had no blocks for some of it: tests/crash/test_lost_blocks.py"""
+    one = transactions("lone")
+    replies, calls = one.run(f"lseek:retval={first}:when=1", "lseek,linkat")
+    assert [call.name for call in calls] == ["lseek"]
+    (name,) = replies
+    assert replies[name] == REPLY["EIO"]
+    assert one.arrived(name) == 0 and one.in_tmp(name) == []
+    assert one.goes_on()
 
 
 @pytest.mark.parametrize("error", ["EINTR", "ENOMEM"])

@@ -232,6 +232,7 @@ def _late_for_the_name(load, gate, recipients):
         gate.release()
         calls = gate.calls[before:]
         files = {os.path.dirname(os.path.dirname(path)) for path in synced_alone(calls)}
-        return {os.path.dirname(call.path) for call in calls if call.name == "fsync" and call.is_directory} - files
+        names = {os.path.dirname(call.path) for call in calls if call.name == "fsync" and call.path.endswith("/new")}
+        return names - files
 
     wait_until(happens, "a message whose file a shared sync made durable, and its name its own")
