@@ -6,15 +6,13 @@
 
 #include "lmtpd/base/base64.h"
 #include "lmtpd/base/log.h"
+#include "lmtpd/base/sasl.h"
 #include "lmtpd/session/session_impl.h"
 
 namespace lmtpd::session {
 namespace {
 
 constexpr std::size_t kLongestMechanism = 20;  // RFC 4422 3.1
-
-// PLAIN and LOGIN send the password itself.
-bool shows_password(std::string_view mechanism) { return !mechanism.starts_with("SCRAM-"); }
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -30,7 +28,7 @@ std::vector<std::string> Session::Impl::mechanisms_offered() const {
   if (settings_.auth == AuthUse::none) return {};
   std::vector<std::string> offered;
   for (const std::string& mechanism : settings_.auth_mechanisms) {
-    if (tls_ || !shows_password(mechanism)) offered.push_back(mechanism);
+    if (tls_ || !sends_password(mechanism)) offered.push_back(mechanism);
   }
   return offered;
 }
@@ -57,7 +55,7 @@ void Session::Impl::on_auth(std::string_view argument) {
   if (std::ranges::find(settings_.auth_mechanisms, mechanism_) == settings_.auth_mechanisms.end()) {
     return answer(kUnknownMechanism);
   }
-  if (!tls_ && shows_password(mechanism_)) return answer(kEncryptionRequired);
+  if (!tls_ && sends_password(mechanism_)) return answer(kEncryptionRequired);
 
   // "=" is a response of no octets, none is no response.
   const std::optional<std::string> response = from_base64(initial == "=" ? "" : initial);

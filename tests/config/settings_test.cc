@@ -339,11 +339,19 @@ TEST(Settings, ATcpListenerIsOpenToSomebody) {
   EXPECT_THAT(with("listen = inet:a\n"), HasSubstr("listen: inet:a: nobody could deliver here"));
   EXPECT_THAT(with("listen = {inet:a auth=yes}\ntrusted_clients = 192.0.2.1\n"),
               HasSubstr("auth=yes needs auth_password_maps"));
+  EXPECT_THAT(with("listen = inet:a\ntls_client_ca = /ca\n"),
+              HasSubstr("nobody could deliver here"));
+  for (const char* auth : {"inet:a", "{inet:a auth=yes}"}) {
+    EXPECT_THAT(with(std::string("listen = ") + auth + "\nauth_password_maps = pgsql:/p\n"),
+                HasSubstr("nobody could deliver here: each of auth_mechanisms needs TLS"));
+  }
   for (const char* open :
        {"listen = {inet:a auth=no}\n", "listen = inet:a\ntrusted_clients = 192.0.2.1\n",
-        "listen = inet:a\nauth_password_maps = pgsql:/p\n",
+        "listen = inets:a\ntls_cert_file = /c\nauth_password_maps = pgsql:/p\n",
         "listen = inets:a\ntls_cert_file = /c\ntls_client_ca = /ca\n",
-        "listen = {inet:a auth=yes}\nauth_password_maps = pgsql:/p\n"}) {
+        "listen = {inet:a auth=yes tls=may}\ntls_cert_file = /c\nauth_password_maps = pgsql:/p\n",
+        "listen = {inet:a auth=yes}\nauth_password_maps = pgsql:/p\n"
+        "auth_mechanisms = PLAIN, SCRAM-SHA-256\n"}) {
     EXPECT_EQ(with(open), "no error") << open;
   }
 }

@@ -34,7 +34,7 @@ class Site:
         self.daemon = make_daemon(
             listen=f"unix:private/dovecot-lmtp {{inet:127.0.0.1:{self.target[1]} tls=may}}",
             auth_password_maps=tables.map("passwords"), tls_cert_file=str(certificate),
-            tls_key_file=str(key))
+            tls_key_file=str(key), auth_mechanisms="SCRAM-SHA-256, PLAIN, LOGIN")
 
     def client(self, tls=True):
         client = Lmtp(self.target)

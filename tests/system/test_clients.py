@@ -40,7 +40,7 @@ def daemon(make_module_daemon, postgres, tables, authority, ports):
     authority.issue("localhost", certificate, key)
     return make_module_daemon(listen=f"unix:private/dovecot-lmtp {ports.listen()}",
                               auth_password_maps=tables.map("passwords"), tls_cert_file=str(certificate),
-                              tls_key_file=str(key))
+                              tls_key_file=str(key), auth_mechanisms="SCRAM-SHA-256, PLAIN, LOGIN")
 
 
 def by_subject(mail_base, subject):
@@ -188,17 +188,33 @@ def test_postfix_pipelines_on_a_connection_with_tls_that_it_uses_again(daemon, p
     ("login", "encrypt", "LMTPSA"),
 ])
 def test_postfix_authenticates(daemon, ports, postfix, mail_base, mechanism, tls, stored_with):
-    write_password(postfix, ports, PASSWORD)
-    postfix.change(authenticating(postfix, ports, mechanism, tls))
+    write_password(postfix, ports.users, PASSWORD)
+    postfix.change(authenticating(postfix, ports.users, mechanism, tls))
     subject = f"postfix, {mechanism} {tls}"
     send(postfix, subject, len(RECIPIENTS))
     assert protocols(by_subject(mail_base, subject)) == [stored_with] * len(RECIPIENTS)
     daemon.wait_log(rf"sasl_method={mechanism.upper()}, sasl_username=user@foo\.org")
 
 
-def authenticating(postfix, ports, mechanism, tls):
+def test_postfix_authenticates_by_default_against_a_hash_of_crypt(
+        make_daemon, postgres, tables, authority, postfix, mail_base):
+    """It takes the best mechanism that it knows, and no other when that one is refused."""
+    postgres.sql(f"UPDATE users SET password = '{dovecot_hash('SHA512-CRYPT', PASSWORD)}' "
+                 "WHERE userid = 'user2@domain.org'")
+    port = free_port()
+    daemon = make_daemon(listen=f"{{inet:127.0.0.1:{port} tls=may}}", auth_password_maps=tables.map("passwords"),
+                         tls_cert_file=str(authority.directory / "localhost.crt"),
+                         tls_key_file=str(authority.directory / "localhost.key"))
+    write_password(postfix, port, PASSWORD, "user2@domain.org")
+    postfix.change(authenticating(postfix, port, "", "encrypt"))
+    send(postfix, "postfix, default", len(RECIPIENTS))
+    assert protocols(by_subject(mail_base, "postfix, default")) == ["LMTPSA"] * len(RECIPIENTS)
+    daemon.wait_log(r"sasl_method=PLAIN, sasl_username=user2@domain\.org")
+
+
+def authenticating(postfix, port, mechanism, tls):
     return {
-        "virtual_transport": f"lmtp:inet:[localhost]:{ports.users}",
+        "virtual_transport": f"lmtp:inet:[localhost]:{port}",
         "lmtp_sasl_auth_enable": "yes",
         "lmtp_sasl_password_maps": f"texthash:{postfix.directory}/lmtp_passwords",
         "lmtp_sasl_security_options": "noanonymous",
@@ -206,20 +222,19 @@ def authenticating(postfix, ports, mechanism, tls):
         "lmtp_tls_security_level": tls}
 
 
-def write_password(postfix, ports, password):
-    (postfix.directory / "lmtp_passwords").write_text(
-        f"[localhost]:{ports.users} user@foo.org:{password}\n")
+def write_password(postfix, port, password, user="user@foo.org"):
+    (postfix.directory / "lmtp_passwords").write_text(f"[localhost]:{port} {user}:{password}\n")
 
 
 def test_postfix_keeps_the_mail_while_its_password_is_wrong(daemon, ports, postfix, mail_base):
-    write_password(postfix, ports, "sesame")
-    postfix.change(authenticating(postfix, ports, "scram-sha-256, plain", "encrypt"))
+    write_password(postfix, ports.users, "sesame")
+    postfix.change(authenticating(postfix, ports.users, "scram-sha-256, plain", "encrypt"))
     deferred = r"status=deferred .*SASL authentication failed; server localhost\S* said: 535 5\.7\.8"
     before = len(re.findall(deferred, postfix.log_text()))
     postfix.send("tester@remote.example", ["user@domain.org"], "Subject: postfix, wrong\r\n\r\n")
     postfix.wait_log(deferred, before + 1)
     assert by_subject(mail_base, "postfix, wrong") == []
-    write_password(postfix, ports, PASSWORD)
+    write_password(postfix, ports.users, PASSWORD)
     before = len(re.findall(SENT, postfix.log_text()))
     postfix.restart()
     postfix.flush()

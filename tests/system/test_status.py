@@ -37,7 +37,7 @@ def test_limits_are_counted_and_a_frontends_death_loses_nothing(make_daemon):
     port = free_port()
     daemon = make_daemon(
         listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} auth=yes}}",
-        auth_password_maps="static:unusable", client_connection_limit="2",
+        auth_password_maps="static:unusable", auth_mechanisms="SCRAM-SHA-256, PLAIN", client_connection_limit="2",
         recipient_limit="2", message_size_limit="1000", error_limit="3", junk_command_limit="20")
     assert not any(value for name, value in daemon.counters().items()
                    if name.endswith(("limit_hits", "timeout_hits")))

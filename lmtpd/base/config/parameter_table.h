@@ -86,7 +86,7 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
     {"forbid_bare_newline", Owner::lmtpd, "normalize", "What a bare newline in a message does: normalize or reject."},
 
     {"auth_password_maps", Owner::lmtpd, "", "Tables from a login name to its stored password, for AUTH."},
-    {"auth_mechanisms", Owner::lmtpd, "SCRAM-SHA-256, PLAIN, LOGIN", "The SASL mechanisms that AUTH offers."},
+    {"auth_mechanisms", Owner::lmtpd, "PLAIN, LOGIN", "The SASL mechanisms that AUTH offers."},
 
     {"over_quota", Owner::lmtpd, "reject", "What a mailbox over its file system's quota gets: reject or defer."},
     {"fsync", Owner::lmtpd, "yes", "Whether a message is on disk before it is acknowledged."},

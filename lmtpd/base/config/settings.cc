@@ -12,6 +12,7 @@
 #include "lmtpd/base/config/parameter_reader.h"
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/config/values.h"
+#include "lmtpd/base/sasl.h"
 #include "lmtpd/base/types.h"
 
 namespace lmtpd {
@@ -216,15 +217,25 @@ void read_auth(ParameterReader& reader, Settings& settings) {
 
 // Mail would be refused for good, which a mistake in the configuration must not do.
 void refuse_closed_doors(ParameterReader& reader, const Settings& settings) {
-  if (!settings.auth_password_maps.empty()) return;
+  const bool needs_tls_to_authenticate =
+      std::ranges::all_of(settings.auth_mechanisms, sends_password);
   for (const ListenSpec& spec : settings.listen) {
     if (spec.kind == ListenSpec::Kind::unix_socket || !spec.options.auth.value_or(true)) continue;
-    if (spec.options.auth) {
-      reader.complain("listen", fmt::format("{}: auth=yes needs auth_password_maps", spec.text));
-    } else if (settings.trusted_clients.empty() && settings.tls_client_ca.empty()) {
-      reader.complain("listen", fmt::format("{}: nobody could deliver here: set trusted_clients or "
-                                            "auth_password_maps, or write {{{} auth=no}}",
-                                            spec.text, spec.text));
+    const bool has_tls = settings.has_tls_at(spec);
+    const bool trusts_somebody =
+        !settings.trusted_clients.empty() || (has_tls && !settings.tls_client_ca.empty());
+    if (!spec.options.auth && trusts_somebody) continue;
+    if (settings.auth_password_maps.empty()) {
+      reader.complain("listen",
+                      spec.options.auth
+                          ? fmt::format("{}: auth=yes needs auth_password_maps", spec.text)
+                          : fmt::format("{}: nobody could deliver here: set trusted_clients or "
+                                        "auth_password_maps, or write {{{} auth=no}}",
+                                        spec.text, spec.text));
+    } else if (!has_tls && needs_tls_to_authenticate) {
+      reader.complain("listen", fmt::format("{}: nobody could deliver here: each of "
+                                            "auth_mechanisms needs TLS, and there is none",
+                                            spec.text));
     }
   }
 }
@@ -299,10 +310,13 @@ TlsLevel Settings::starttls_at(const ListenSpec& listener) const {
   return listener.options.tls.value_or(tls_security_level);
 }
 
+bool Settings::has_tls_at(const ListenSpec& listener) const {
+  return listener.kind == ListenSpec::Kind::inets || starttls_at(listener) != TlsLevel::none;
+}
+
 bool Settings::uses_tls() const {
-  return std::ranges::any_of(listen, [this](const ListenSpec& listener) {
-    return listener.kind == ListenSpec::Kind::inets || starttls_at(listener) != TlsLevel::none;
-  });
+  return std::ranges::any_of(listen,
+                             [this](const ListenSpec& listener) { return has_tls_at(listener); });
 }
 
 std::vector<std::string> Settings::tls_files() const {

@@ -42,6 +42,7 @@ struct Settings {
   [[nodiscard]] std::vector<ListenSpec> all_listeners() const;
   // What `listener`'s clients find: STARTTLS or none. Of inets: none, it has TLS before.
   [[nodiscard]] TlsLevel starttls_at(const ListenSpec& listener) const;
+  [[nodiscard]] bool has_tls_at(const ListenSpec& listener) const;
   // Whether any of `listen` has TLS.
   [[nodiscard]] bool uses_tls() const;
   // The files of tls_*, if uses_tls().
@@ -128,7 +129,7 @@ struct Settings {
   std::uint32_t error_limit = 20;
   std::uint32_t junk_command_limit = 100;
   TableList auth_password_maps;  // empty: AUTH is not offered
-  std::vector<std::string> auth_mechanisms = {"SCRAM-SHA-256", "PLAIN", "LOGIN"};
+  std::vector<std::string> auth_mechanisms = {"PLAIN", "LOGIN"};
 };
 
 // What the lookup role reads its answers from, once each: every table, and the /files of lists.
