@@ -3,8 +3,10 @@
 // one; all others are the client's. After each step the session must keep its bounds and its part
 // of the Backend's contract. Then the client's octets alone, whole and one at a time, must draw the
 // same replies.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <set>
 #include <string>
 
 #include "lmtpd/session/session.h"
@@ -28,6 +30,10 @@ class Run {
     settings_.recipient_limit = 4;
     settings_.hopcount_limit = 3;
     settings_.junk_command_limit = 10;
+    // Steps of a second reach each of them.
+    settings_.session_timeout = std::chrono::seconds(3);
+    settings_.transaction_time_limit = std::chrono::seconds(7);
+    settings_.starttls_timeout = std::chrono::seconds(2);
     settings_.strict_rfc821_envelopes = (flags & 1) != 0;
     settings_.reject_bare_newline = (flags & 2) != 0;
     if ((flags & 4) != 0) backend_.full_at = 20;
@@ -121,13 +127,23 @@ class Run {
     }
     std::size_t at = 0;
     for (std::size_t end; (end = output.find("\r\n", at)) != std::string::npos; at = end + 2) {
-      check_reply(output.substr(at, end - at));
+      const std::string line = output.substr(at, end - at);
+      check_reply(line);
+      check_stored(line);
     }
     must(at == output.size());
     for (const std::string& line : backend_.log_lines) must_be_clean(line);
     backend_.log_lines.clear();
     for (const auto& copy : backend_.stored) must(copy.content.starts_with("Return-Path: <"));
     backend_.stored.clear();
+  }
+
+  // Nobody is told so before it is: of the recipients only a@x.org can be stored without a failure.
+  void check_stored(const std::string& line) {
+    if (!line.starts_with("250 2.0.0 Stored, id=")) return;
+    messages_stored_.insert(line);
+    must(messages_stored_.size() <=
+         static_cast<std::size_t>(std::ranges::count(backend_.told_stored, std::string("a"))));
   }
 
   static void check_reply(const std::string& line) {
@@ -145,6 +161,7 @@ class Run {
   std::optional<Session> session_;
   std::string unsent_;
   std::string transcript_;
+  std::set<std::string> messages_stored_;  // replies, which have its id
   std::size_t piece_;
 };
 

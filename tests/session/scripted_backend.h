@@ -63,6 +63,7 @@ class ScriptedBackend final : public Backend {
   std::vector<std::size_t> body_copies;   // likewise
   std::vector<std::size_t> appended;      // octets of each append_body()
   std::vector<Stored> stored;             // that were to be delivered, whatever the outcome
+  std::vector<std::string> told_stored;   // paths, as the session heard it
   std::size_t bodies_dropped = 0;
   std::vector<std::string> auth_messages;  // "MECHANISM", "MECHANISM:RESPONSE", ":RESPONSE", "end"
   std::map<Counter, std::uint64_t> counted;
@@ -185,8 +186,9 @@ void ScriptedBackend::give(Asker& asker, const Answer& answer) {
       return;
     case Kind::copy_done: {
       const auto found = outcomes.find(answer.key);
-      asker.on_copy_done(answer.id, answer.copy,
-                         found == outcomes.end() ? Result<void>() : found->second.result);
+      const Result<void> result = found == outcomes.end() ? Result<void>() : found->second.result;
+      if (result) told_stored.push_back(answer.key);
+      asker.on_copy_done(answer.id, answer.copy, result);
       return;
     }
   }
