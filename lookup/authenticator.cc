@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lmtpd/base/internet_address.h"
 #include "lmtpd/base/log.h"
 #include "lookup/fold.h"
 

@@ -70,9 +70,9 @@ session::Peer describe(const sockaddr_storage& address, bool trusted) {
   return peer;
 }
 
-// What connections of one client have in common: an address, or the user id at a unix socket.
+// What connections of one client have in common: a network, or the user id at a unix socket.
 std::string client_key(const UniqueFd& socket, const session::Peer& peer) {
-  if (!peer.address.empty()) return peer.address;
+  if (!peer.address.empty()) return client_network(peer.address);
   ucred process{};
   socklen_t length = sizeof process;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &process, &length);
@@ -203,7 +203,7 @@ void Frontend::on_proxy_header(std::uint64_t name,
   const auto& [door, awaited] = arrivals_.at(name);
   if (header) {
     session::Peer peer = client_of(*header, awaited->proxy());
-    std::string client = peer.address;
+    std::string client = client_network(peer.address);
     serve(door, awaited->take_socket(), std::move(peer), std::move(client));
   } else if (!header.error().empty()) {
     count(Counter::connections_refused);

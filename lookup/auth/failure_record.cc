@@ -1,10 +1,6 @@
 #include "lookup/auth/failure_record.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <algorithm>
-#include <array>
 
 namespace lmtpd::lookup {
 
@@ -44,21 +40,6 @@ void FailureRecord::forget(const std::string& name) {
   const auto entry = found->second;
   places_.erase(found);
   entries_.erase(entry);
-}
-
-std::string client_network(std::string_view address) {
-  std::string text(address);
-  in6_addr v6{};
-  if (::inet_pton(AF_INET6, text.c_str(), &v6) != 1) return text;
-  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-    std::array<char, INET_ADDRSTRLEN> v4{};
-    ::inet_ntop(AF_INET, &v6.s6_addr[12], v4.data(), v4.size());
-    return v4.data();
-  }
-  std::fill(std::begin(v6.s6_addr) + 8, std::end(v6.s6_addr), std::uint8_t{0});
-  std::array<char, INET6_ADDRSTRLEN> network{};
-  ::inet_ntop(AF_INET6, &v6, network.data(), network.size());
-  return std::string(network.data()) + "/64";
 }
 
 }  // namespace lmtpd::lookup

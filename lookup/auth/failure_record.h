@@ -45,8 +45,4 @@ class FailureRecord {
   std::unordered_map<std::string_view, std::list<Entry>::iterator> places_;  // of Entry::name
 };
 
-// What of a client's numeric address counts as one client: an IPv4 address, the /64 of an IPv6 one,
-// any other text as it is.
-[[nodiscard]] std::string client_network(std::string_view address);
-
 }  // namespace lmtpd::lookup

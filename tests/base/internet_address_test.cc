@@ -10,6 +10,7 @@ namespace {
 TEST(InternetAddress, ANormalFormForBothFamilies) {
   EXPECT_EQ(normal_internet_address("192.0.2.1"), "192.0.2.1");
   EXPECT_EQ(normal_internet_address("2001:DB8:0::1"), "2001:db8::1");
+  EXPECT_EQ(normal_internet_address("::FFFF:192.0.2.1"), "192.0.2.1");
   for (const char* text : {"", "192.0.2", "192.0.2.300", "[2001:db8::1]", "fe80::1%lo", "::1 "}) {
     EXPECT_EQ(normal_internet_address(text), std::nullopt) << text;
   }
@@ -33,6 +34,15 @@ TEST(InternetAddress, OfASocketsAddress) {
   inet6.sin6_addr = in6addr_loopback;
   ASSERT_TRUE(internet_address(storage));
   EXPECT_EQ(internet_address(storage)->host, "::1");
+  ASSERT_EQ(::inet_pton(AF_INET6, "::ffff:192.0.2.1", &inet6.sin6_addr), 1);
+  EXPECT_EQ(internet_address(storage)->host, "192.0.2.1");
+}
+
+TEST(ClientNetwork, IsAHostOfIpv4AndA64OfIpv6) {
+  EXPECT_EQ(client_network("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(client_network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+  EXPECT_EQ(client_network("::ffff:192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(client_network("unix"), "unix");
 }
 
 }  // namespace

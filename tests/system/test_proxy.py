@@ -46,6 +46,7 @@ def newest_received(mail_base):
 @pytest.mark.parametrize("preamble, named, logged, trusted", [
     (client_at("192.0.2.7"), "[192.0.2.7]", "192.0.2.7:25001", False),
     (client_at("192.0.2.129", 4), "[192.0.2.129]", "192.0.2.129:4", True),
+    (client_at("::ffff:192.0.2.129"), "[192.0.2.129]", "192.0.2.129:25001", True),
     (client_at("2001:db8::7"), "[IPv6:2001:db8::7]", "[2001:db8::7]:25001", False),
     # Whoever says that it is the proxy's own host is still no proxy.
     (header(PROXY, UNIX, b"/run/client".ljust(216, b"\0")), "localhost", "unix", False),
@@ -130,3 +131,19 @@ def test_limits_count_the_clients_behind_the_proxy(make_daemon):
     assert [client.command("MAIL FROM:<s@remote.example>").code for client in clients] == [250, 250, 451]
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("first, second, code", [
+    ("192.0.2.129", "::ffff:192.0.2.129", 451),
+    ("2001:db8:0:1::7", "2001:db8:0:1:8::", 451),  # of one /64
+    ("2001:db8:0:1::7", "2001:db8:0:2::7", 250),
+])
+def test_who_counts_as_one_client(make_daemon, first, second, code):
+    port = free_port()
+    make_daemon(listen=f"{{inet:127.0.0.1:{port} proxy=yes auth=no}}", trusted_clients="127.0.0.1",
+                client_connection_limit="1")
+    with Lmtp(("127.0.0.1", port), preamble=client_at(first)) as holder, \
+            Lmtp(("127.0.0.1", port), preamble=client_at(second)) as other:
+        for client, expected in ((holder, 250), (other, code)):
+            client.lhlo()
+            assert client.command("MAIL FROM:<s@remote.example>").code == expected

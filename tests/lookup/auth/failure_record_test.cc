@@ -46,12 +46,5 @@ TEST(FailureRecord, IsBounded) {
   EXPECT_EQ(record.wait("c", kStart), 250ms);
 }
 
-TEST(ClientNetwork, IsAHostOfIpv4AndA64OfIpv6) {
-  EXPECT_EQ(client_network("192.0.2.1"), "192.0.2.1");
-  EXPECT_EQ(client_network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
-  EXPECT_EQ(client_network("::ffff:192.0.2.1"), "192.0.2.1");
-  EXPECT_EQ(client_network("unix"), "unix");
-}
-
 }  // namespace
 }  // namespace lmtpd::lookup
