@@ -15,6 +15,7 @@ namespace lmtpd {
 enum class Counter : std::uint8_t {
   connections,
   connections_refused,
+  connections_turned_away,
   accept_failures,
   connection_limit_hits,
   client_connection_limit_hits,
@@ -61,6 +62,7 @@ struct CounterName {
 inline constexpr std::array kCounterNames{
     CounterName{Counter::connections, "connections"},
     CounterName{Counter::connections_refused, "connections_refused"},
+    CounterName{Counter::connections_turned_away, "connections_turned_away"},
     CounterName{Counter::accept_failures, "accept_failures"},
     CounterName{Counter::connection_limit_hits, "connection_limit_hits"},
     CounterName{Counter::client_connection_limit_hits, "client_connection_limit_hits"},

@@ -20,9 +20,7 @@ void ClientPlaces::give_back(const std::string& client) {
 }
 
 ClientPlace::ClientPlace(ClientPlaces& places, std::string client)
-    : places_(places),
-      client_(std::move(client)),
-      held_(places_.take(client_) == ClientPlaces::Outcome::taken) {}
+    : places_(places), client_(std::move(client)) {}
 
 ClientPlace::~ClientPlace() {
   if (held_) places_.give_back(client_);

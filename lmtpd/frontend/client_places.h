@@ -1,8 +1,10 @@
 // lmtpd/frontend/client_places.h -- who of those that are connected may send mail: so many in all,
 // so many of one client.
 //
-// Nobody is turned away at the door, where Postfix would take lmtpd for dead: a connection without
-// a place is greeted, and its MAIL is answered 451 until there is one.
+// A place is taken by the first MAIL that nothing else speaks against, not by connecting: who has
+// to authenticate first, and cannot, takes none. It is kept until the connection ends. Nobody is
+// turned away at the door, where Postfix would take lmtpd for dead: a connection without a place is
+// greeted, and its MAIL is answered 451 until there is one.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +47,7 @@ class ClientPlaces {
 // A connection's place, or its wish for one.
 class ClientPlace {
  public:
-  // `client` is what its connections have in common: a uid, an address. Takes a place if there is
-  // one. `places` outlive this.
+  // `client` is what its connections have in common: a uid, a network. `places` outlive this.
   ClientPlace(ClientPlaces& places, std::string client);
   ~ClientPlace();
   ClientPlace(const ClientPlace&) = delete;
@@ -59,7 +60,7 @@ class ClientPlace {
  private:
   ClientPlaces& places_;
   const std::string client_;
-  bool held_;
+  bool held_ = false;
 };
 
 }  // namespace lmtpd::frontend

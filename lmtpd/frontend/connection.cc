@@ -288,7 +288,11 @@ Clock::time_point Connection::now() { return Clock::now(); }
 
 std::time_t Connection::wall_clock() { return std::time(nullptr); }
 
-bool Connection::may_send_mail() { return place_.hold(); }
+bool Connection::may_send_mail() {
+  if (!place_.hold()) return false;
+  services_.on_place_taken(name_);
+  return true;
+}
 
 void Connection::start_resolve(std::uint64_t id, const Address& recipient) {
   ++resolving_;
@@ -390,6 +394,14 @@ void Connection::on_copy_done(std::uint64_t body, std::size_t copy, Result<void>
 
 void Connection::shut_down() {
   session_.shut_down();
+  schedule();
+}
+
+// Its descriptor is wanted, now.
+void Connection::turn_away() {
+  session_.turn_away();
+  write();
+  lose_client();
   schedule();
 }
 

@@ -35,6 +35,8 @@ class Services {
   // The booking goes along, and is released when all copies are done.
   virtual void deliver(const MessageName& message, Body octets,
                        std::vector<session::Copy> copies) = 0;
+  // Its MAIL is taken; told at each one.
+  virtual void on_place_taken(std::uint64_t connection) = 0;
   // It happened once more.
   virtual void count(Counter counter) = 0;
   // A line of the log.
@@ -80,6 +82,9 @@ class Connection final : private session::Backend {
   [[nodiscard]] std::uint64_t on_reclaim(std::uint64_t body);
   void on_copy_done(std::uint64_t body, std::size_t copy, Result<void> outcome);
   void shut_down();
+  // Ends a session that has sent no mail, at once: 421 is said to a client that has read the
+  // replies before.
+  void turn_away();
   // Once a second: ends a session that waits, for room or for an answer, and whose client is gone.
   void on_tick();
 

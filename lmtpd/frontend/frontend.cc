@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -25,6 +26,15 @@ std::uint64_t spool_share(const Settings& settings) {
 
 std::size_t share(std::uint32_t limit, const Settings& settings) {
   return std::max<std::size_t>(1, limit / settings.frontend_processes);
+}
+
+// As many as may send mail, and of the descriptors half at most: trusted clients, messages and
+// workers find some, too.
+std::size_t most_strangers(const Settings& settings) {
+  rlimit descriptors{};
+  ::getrlimit(RLIMIT_NOFILE, &descriptors);
+  return std::min<std::size_t>(share(settings.connection_limit, settings),
+                               descriptors.rlim_cur / 2);
 }
 
 std::uint64_t size_announced(const Settings& settings) {
@@ -97,6 +107,7 @@ Frontend::Frontend(const Settings& settings, NetworkList trusted_clients,
       deliveries_(base_.get(), *this),
       places_(share(settings.connection_limit, settings),
               share(settings.client_connection_limit, settings)),
+      strangers_(most_strangers(settings)),
       tick_(event_new(base_.get(), -1, EV_PERSIST, on_tick, this)),
       reap_(event_new(base_.get(), -1, 0, on_reap, this)),
       log_(event_new(base_.get(), -1, 0, on_log, nullptr)) {
@@ -182,6 +193,12 @@ void Frontend::admit(const Door& door, UniqueFd socket) {
 
 void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer, std::string client) {
   const std::uint64_t name = next_connection_++;
+  if (!peer.trusted) {
+    if (const auto leaving = strangers_.add(name, client)) {
+      count(Counter::connections_turned_away);
+      connections_.at(*leaving)->turn_away();
+    }
+  }
   auto connection = std::make_unique<Connection>(
       base_.get(), name,
       Connection::Client{std::move(socket), std::move(peer), std::move(client), next_session_id()},
@@ -271,6 +288,7 @@ void Frontend::log(std::string_view line) {
 }
 
 void Frontend::on_finished(std::uint64_t connection) {
+  strangers_.forget(connection);
   finished_.push_back(connection);
   event_active(reap_.get(), EV_TIMEOUT, 1);
 }

@@ -18,6 +18,7 @@
 #include "lmtpd/frontend/lookup_link.h"
 #include "lmtpd/frontend/proxy_arrival.h"
 #include "lmtpd/frontend/spool.h"
+#include "lmtpd/frontend/strangers.h"
 #include "lmtpd/frontend/tls_context.h"
 
 namespace lmtpd::frontend {
@@ -79,6 +80,7 @@ class Frontend final : public Services,
   [[nodiscard]] bool book(const MessageName& message, std::uint64_t octets) override;
   void release(const MessageName& message) override;
   void deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) override;
+  void on_place_taken(std::uint64_t connection) override { strangers_.forget(connection); }
   // Also LookupLink's Asker and Deliveries' Sender.
   void count(Counter counter) override { counters_.add(counter); }
   void log(std::string_view line) override;
@@ -125,6 +127,7 @@ class Frontend final : public Services,
   Deliveries deliveries_;
   ClientPlaces places_;
   ClientPlaces::Refused told_;
+  Strangers strangers_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t last_session_id_ = 0;
   std::unordered_map<std::uint64_t, Arrival> arrivals_;

@@ -327,6 +327,14 @@ void Session::Impl::shut_down() {
   }
 }
 
+void Session::Impl::turn_away() {
+  if (state_ == State::handshake) {
+    on_tls_failed("too many connections");
+  } else if (state_ != State::closed) {
+    close(kTurnedAway);
+  }
+}
+
 Session::Session(const Settings& settings, std::string id, Peer peer, Backend& backend)
     : impl_(std::make_unique<Impl>(settings, std::move(id), std::move(peer), backend)) {}
 Session::~Session() = default;
@@ -344,6 +352,7 @@ bool Session::idle() const { return impl_->idle(); }
 Clock::time_point Session::deadline() const { return impl_->deadline(); }
 void Session::on_deadline() { impl_->on_deadline(); }
 void Session::shut_down() { impl_->shut_down(); }
+void Session::turn_away() { impl_->turn_away(); }
 void Session::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes) {
   impl_->on_resolved(id, std::move(mailboxes));
 }

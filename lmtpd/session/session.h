@@ -182,6 +182,9 @@ class Session {
   // 421 4.3.2: at once between transactions, else after the transaction's last reply (RFC
   // 5321 3.8).
   void shut_down();
+  // 421 4.3.2 at once, behind which nothing is owed: its owner has no room for one that has sent no
+  // mail. A handshake ends without a word.
+  void turn_away();
 
   void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
   void on_auth_step(AuthStep step);

@@ -63,6 +63,7 @@ class Session::Impl {
   void on_tls_failed(std::string_view why);
   void on_deadline();
   void shut_down();
+  void turn_away();
   void on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> mailboxes);
   void on_auth_step(AuthStep step);
   void on_body_ready(std::uint64_t id);

@@ -29,6 +29,7 @@ TEST(ClientPlaces, AreSoManyOfOneClient) {
   std::optional<ClientPlace> first(std::in_place, places, "a");
   ClientPlace second(places, "a");
   ClientPlace other(places, "b");
+  EXPECT_TRUE(first->hold());
   EXPECT_TRUE(other.hold());
   EXPECT_FALSE(second.hold());
   EXPECT_EQ(places.refused().each, 1U);
@@ -37,11 +38,21 @@ TEST(ClientPlaces, AreSoManyOfOneClient) {
   EXPECT_TRUE(second.hold());
 }
 
+TEST(ClientPlaces, OneThatAskedForNoneHasNone) {
+  ClientPlaces places(1, 1);
+  ClientPlace silent(places, "a");
+  ClientPlace holder(places, "a");
+  EXPECT_TRUE(holder.hold());
+  EXPECT_FALSE(silent.hold());
+}
+
 TEST(ClientPlaces, OneThatWaitsGivesNothingBack) {
   ClientPlaces places(1, 1);
   ClientPlace holder(places, "a");
+  EXPECT_TRUE(holder.hold());
   {
     ClientPlace waiting(places, "a");
+    EXPECT_FALSE(waiting.hold());
   }
   EXPECT_EQ(places.taken(), 1U);
   EXPECT_TRUE(holder.hold());

@@ -49,6 +49,7 @@ class ConnectionFixture : public testing::Test, public Services {
   void deliver(const MessageName& message, Body, std::vector<session::Copy>) override {
     delivering_ = message.body;
   }
+  void on_place_taken(std::uint64_t) override { has_place_ = true; }
   void count(Counter counter) override { counted_.push_back(counter); }
   void log(std::string_view line) override { lines_.emplace_back(line); }
   void on_finished(std::uint64_t) override { finished_ = true; }
@@ -85,6 +86,7 @@ class ConnectionFixture : public testing::Test, public Services {
   std::vector<Counter> counted_;
   std::vector<std::string> lines_;
   bool lookup_is_busy_ = false;
+  bool has_place_ = false;
   bool finished_ = false;
   std::optional<Connection> connection_;  // last: its end is told to the others
 };

@@ -109,6 +109,38 @@ TEST_F(ConnectionTest, BooksRoomForTheCopiesOfItsMessage) {
   EXPECT_EQ(bookings_[0].second, kInlineBody + 2 * Spool::kCopy);
 }
 
+TEST_F(ConnectionTest, TakesAPlaceByMailAndNotBefore) {
+  EXPECT_EQ(places_.taken(), 0U);
+  EXPECT_FALSE(has_place_);
+  send("MAIL FROM:<\r\n");
+  EXPECT_EQ(receive().substr(0, 3), "553");
+  EXPECT_EQ(places_.taken(), 0U);
+  send("MAIL FROM:<>\r\nRSET\r\n");
+  EXPECT_EQ(receive(), "250 2.1.0 Ok\r\n250 2.0.0 Ok\r\n");
+  EXPECT_EQ(places_.taken(), 1U);
+  EXPECT_TRUE(has_place_);
+  connection_.reset();
+  EXPECT_EQ(places_.taken(), 0U);
+}
+
+TEST_F(ConnectionTest, TurnsItsClientAwayWithAReply) {
+  connection_->turn_away();
+  run();
+  EXPECT_EQ(receive(), "421 4.3.2 mx.test Too many connections, closing connection\r\n");
+  EXPECT_TRUE(finished_);
+}
+
+TEST_F(ConnectionTest, TurnsAwayWhoReadsNoRepliesAndWaitsForNothing) {
+  for (int i = 0; i < 900; ++i) send("DATA\r\n");  // more replies than the kernel holds
+  send("AUTH SCRAM-SHA-256\r\n");
+  connection_->turn_away();
+  run();
+  EXPECT_TRUE(finished_);
+  for (std::string reply = receive(); !reply.empty(); reply = receive()) {
+    EXPECT_EQ(reply.substr(0, 3), "503");
+  }
+}
+
 class Hangup : public ConnectionTest {
  protected:
   void wait_for_room() {

@@ -39,7 +39,9 @@ std::string octets_of(const Body& body) {
 
 ScriptedServices::ScriptedServices(session::ScriptedBackend& backend, bool unsaid_tls)
     : backend_(backend), unsaid_tls_(unsaid_tls) {
-  if (backend_.mails_refused > 0) others_.emplace(places_, "others");
+  if (backend_.mails_refused == 0) return;
+  others_.emplace(places_, "others");
+  EXPECT_TRUE(others_->hold());
 }
 
 bool ScriptedServices::answer_next(Connection& connection) {

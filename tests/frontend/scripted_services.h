@@ -38,6 +38,7 @@ class ScriptedServices final : public Services {
   [[nodiscard]] bool book(const MessageName& message, std::uint64_t octets) override;
   void release(const MessageName& message) override;
   void deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) override;
+  void on_place_taken(std::uint64_t) override {}
   void count(Counter counter) override { backend_.count(counter); }
   void log(std::string_view line) override;
   void on_finished(std::uint64_t) override { finished_ = true; }

@@ -223,6 +223,24 @@ TEST_F(SessionTest, ShutdownWaitsForTheRepliesBehindTheDot) {  // B37
   EXPECT_TRUE(session_->closing());
 }
 
+TEST_F(SessionTest, IsTurnedAwayWhateverItIsAt) {
+  start_with_auth({{AuthStep::Kind::challenge, {}}});
+  client_->send("AUTH PLAIN\r\n");
+  EXPECT_EQ(client_->read_line(), "334 ");
+  session_->turn_away();
+  EXPECT_EQ(reply_now(), "421 4.3.2");
+  EXPECT_EQ(backend_.auth_messages.back(), "end");
+  EXPECT_TRUE(session_->closing());
+  session_->turn_away();
+  EXPECT_EQ(reply_now(), "none");
+
+  settings_.tls_first = true;
+  Session shaking_hands(settings_, "S2", {}, backend_);
+  shaking_hands.turn_away();
+  EXPECT_EQ(shaking_hands.take_output(), "");
+  EXPECT_TRUE(shaking_hands.closing());
+}
+
 TEST_F(SessionTest, ErrorsAreForgottenWithAMessage) {
   settings_.error_limit = 2;
   start_message({"a"});

@@ -1,6 +1,10 @@
-"""Connections beyond a limit are greeted, and their MAIL waits for a place (B36)."""
+"""Connections beyond a limit are greeted, and their MAIL waits for a place (B36); strangers take none."""
+
+import contextlib
 
 from testsite import Lmtp, free_port, wait_until
+
+MESSAGE = b"Subject: beside strangers\n\n"
 
 
 def mail(client):
@@ -22,7 +26,7 @@ def test_of_one_client_and_in_all(make_daemon):  # B36
     assert [mail(client) for client in local] == ["250 2.1.0", "250 2.1.0", "451 4.3.2"]
     assert [mail(client) for client in remote] == ["250 2.1.0", "451 4.3.2"]
     daemon.wait_log(r"warning: too many connections, 3 hold a place; MAILs refused since the start: "
-                    r"connection_limit 2, client_connection_limit 0$")
+                    r"connection_limit 1, client_connection_limit 1$")
 
     local[0].close()
     wait_until(lambda: mail(local[2]) == "250 2.1.0", "the place of the one that left")
@@ -43,3 +47,56 @@ def test_one_client_leaves_places_to_others(make_daemon):
         assert [mail(client) for client in (first, second, other)] == [
             "250 2.1.0", "451 4.3.2", "250 2.1.0"]
     daemon.wait_log(r"warning: too many connections, .*: connection_limit 0, client_connection_limit 1$")
+
+
+@contextlib.contextmanager
+def strangers(port, number):
+    """Who connects from this host, and says nothing."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Lmtp(("127.0.0.1", port))) for _ in range(number)]
+
+
+def test_who_has_to_authenticate_takes_no_place(make_daemon):
+    port = free_port()
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port}}}",
+                         auth_password_maps="static:unusable", connection_limit="2")
+    with strangers(port, 2) as connected:
+        for client in connected:
+            client.lhlo()
+            assert client.command("MAIL FROM:<s@remote.example>").code == 530
+        with daemon.client() as first, daemon.client() as second, daemon.client() as third:
+            assert [mail(client) for client in (first, second, third)] == [
+                "250 2.1.0", "250 2.1.0", "451 4.3.2"]
+
+
+def test_a_stranger_goes_for_the_next_one(make_daemon):
+    port = free_port()
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port} auth=no}}", connection_limit="3")
+    with strangers(port, 5) as connected, daemon.client() as trusted:
+        for client in connected[:2]:
+            assert client.reply().code == 421
+            assert client.at_end()
+        for client in connected[2:]:
+            client.lhlo()
+        # Two of them send mail, and are no strangers then.
+        assert [mail(client) for client in connected[2:4]] == ["250 2.1.0", "250 2.1.0"]
+        with strangers(port, 3):
+            assert connected[4].reply().code == 421
+            assert [mail(client) for client in (*connected[2:4], trusted)] == ["250 2.1.0"] * 3
+    assert daemon.counters()["connections_turned_away"] == 3
+    daemon.wait_log(r"closing \(421 4\.3\.2 \S+ Too many connections", 3)
+
+
+def test_strangers_leave_descriptors_to_others(make_daemon):
+    """Where master may not raise their number."""
+    port = free_port()
+    descriptors = 300
+    daemon = make_daemon(start=False, listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port}}}",
+                         auth_password_maps="static:unusable")
+    daemon.start(wrapper=["setpriv", "--bounding-set=-sys_resource",
+                          "prlimit", f"--nofile={descriptors}:{descriptors}"])
+    with strangers(port, descriptors):
+        assert daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
+        with Lmtp(("127.0.0.1", port)) as next_one:
+            assert next_one.greeting.code == 220
+    assert daemon.counters()["accept_failures"] == 0
