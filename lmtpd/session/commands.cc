@@ -112,6 +112,7 @@ void Session::Impl::on_lhlo(std::string_view argument) {
 
 void Session::Impl::on_mail(std::string_view argument) {
   strays_ = 0;
+  stray_octets_ = 0;
   if (const auto refusal = refusal_of_stranger()) return answer(*refusal);
   const auto path = parse_path(argument, "FROM:", settings_.strict_rfc821_envelopes, kBadSender);
   if (!path) return answer(path.error());
@@ -125,7 +126,7 @@ void Session::Impl::on_mail(std::string_view argument) {
     }
     sender = *std::move(address);
   }
-  if (settings_.size_announced > 0 && parameters->size > settings_.size_announced) {
+  if (is_too_big(parameters->size)) {
     backend_.count(Counter::message_size_limit_hits);
     return answer(kTooBig);
   }
@@ -189,8 +190,9 @@ void Session::Impl::on_data(std::string_view) {
 
 // There is no 354: the octets follow at once, and wait while their place is booked.
 void Session::Impl::on_bdat(std::string_view argument) {
+  // A chunk of unknown size follows, and a message could hold any command.
   const auto chunk = parse_chunk(argument);
-  if (!chunk) return lose_count(chunk.error());
+  if (!chunk) return answer_and_close(chunk.error(), kLostCount);
   Transaction& transaction = *transaction_;
   const bool first = !transaction.reader;
   if (first) {
@@ -199,7 +201,8 @@ void Session::Impl::on_bdat(std::string_view argument) {
                                                                 : BodyReader::LineEnds::lf);
   }
   transaction.reader->begin_chunk(chunk->octets, chunk->last);
-  if (first && !fault_of_message()) {
+  // One that will be too big needs no room.
+  if (first && !is_too_big(chunk->octets) && !fault_of_message()) {
     start_body(std::max(transaction.parameters.size, chunk->octets));
   } else {
     state_ = State::data;
@@ -207,18 +210,25 @@ void Session::Impl::on_bdat(std::string_view argument) {
   }
 }
 
-// RFC 3030 2: whatever is answered, the chunk's octets are no commands.
+// RFC 3030 2: whatever is answered, the chunk's octets are no commands. They are read where they
+// may be of a message that would have been taken; not where they are more, since anybody can say
+// BDAT.
 void Session::Impl::on_bdat_out_of_turn(std::string_view argument) {
   const auto chunk = parse_chunk(argument);
-  if (!chunk) return lose_count(chunk.error());
+  if (!chunk) return answer_and_close(chunk.error(), kLostCount);
+  if (stray_octets_ == 0) stray_octets_since_ = last_activity_;
+  stray_octets_ += chunk->octets;
+  if (is_too_big(stray_octets_)) {
+    backend_.count(Counter::message_size_limit_hits);
+    return answer_and_close(out_of_turn(), kStrayTooBig);
+  }
   refused_octets_ = chunk->octets;
   if (refused_octets_ == 0) answer(out_of_turn());
 }
 
-// A chunk of unknown size follows, and a message could hold any command.
-void Session::Impl::lose_count(const FixedReply& reply) {
+void Session::Impl::answer_and_close(const FixedReply& reply, const FixedReply& farewell) {
   answer(reply);
-  if (state_ != State::closed) close(kLostCount);
+  if (state_ != State::closed) close(farewell);
 }
 
 void Session::Impl::on_rset(std::string_view) {

@@ -111,9 +111,7 @@ std::size_t Session::Impl::read_refused(std::string_view octets) {
 // answered the same however its octets were cut on the way.
 std::optional<Reply> Session::Impl::fault_of_message() const {
   const BodyReader& reader = *transaction_->reader;
-  if (settings_.size_announced > 0 && reader.received_octets() > settings_.size_announced) {
-    return kTooBig;
-  }
+  if (is_too_big(reader.received_octets())) return kTooBig;
   if (reader.received_fields() >= settings_.hopcount_limit) return kTooManyHops;
   if (settings_.reject_bare_newline && reader.has_bare_newline()) return kBareNewlineInData;
   return std::nullopt;

@@ -58,6 +58,8 @@ inline constexpr FixedReply kTimeout{421, "4.4.2", "Timeout, closing connection"
 inline constexpr FixedReply kShutdown{421, "4.3.2", "Service shutting down, closing connection"};
 inline constexpr FixedReply kTurnedAway{421, "4.3.2", "Too many connections, closing connection"};
 inline constexpr FixedReply kLostCount{421, "4.5.4", "Unknown size, closing connection"};
+inline constexpr FixedReply kStrayTooBig{421, "4.3.4",
+                                         "Chunk exceeds the size limit, closing connection"};
 inline constexpr FixedReply kTooManyErrors{421, "4.7.0", "Too many errors, closing connection"};
 inline constexpr FixedReply kTooMuchJunk{421, "4.7.0",
                                          "Too many commands without a message, closing connection"};

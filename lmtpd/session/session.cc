@@ -13,7 +13,8 @@ namespace lmtpd::session {
 namespace {
 
 constexpr std::size_t kOutputLimit = 1024 * 1024;
-constexpr std::size_t kLongestVerb = 32;  // octets in the log
+constexpr std::size_t kLongestVerb = 32;         // octets in the log
+constexpr std::uint64_t kFairChunk = 64 * 1024;  // octets: who sends smaller ones may be shown out
 
 // What no mail system sends, and a wrong password. Replies that say something about a recipient, a
 // message or the daemon do not count, nor does 503: one refused MAIL draws it for each of a
@@ -143,15 +144,15 @@ bool Session::Impl::must_wait(const Row& row) const {
          transaction_->recipients.size() + unanswered_.size() >= settings_.recipient_limit;
 }
 
-// A client that pipelines sends RCPTs and DATA before it knows that its MAIL was refused: they are
-// no sign of one that wants no message.
+// A client that pipelines sends RCPTs and DATA, or BDATs, before it knows that its MAIL was
+// refused: they are no sign of one that wants no message, as long as one may have so many.
 bool Session::Impl::too_much_junk(const Row& row) {
   if (row.leads_on) {
     if (row.legal_in.has(state_)) {
       junk_commands_ = 0;
       return false;
     }
-    if (++strays_ <= settings_.recipient_limit + 1) return false;
+    if (++strays_ <= settings_.recipient_limit + 1 + stray_octets_ / kFairChunk) return false;
   }
   return ++junk_commands_ > settings_.junk_command_limit;
 }
@@ -278,6 +279,13 @@ void Session::Impl::enter_ready() {
   if (stopping_) close(kShutdown);
 }
 
+// Its time limit. Chunks out of turn have the time of the message that their client has in mind.
+Clock::time_point Session::Impl::end_of_transaction() const {
+  if (transaction_) return transaction_->started + settings_.transaction_time_limit;
+  if (refused_octets_ > 0) return stray_octets_since_ + settings_.transaction_time_limit;
+  return Clock::time_point::max();
+}
+
 Clock::time_point Session::Impl::deadline() const {
   Clock::time_point due = Clock::time_point::max();
   switch (state_) {
@@ -286,7 +294,6 @@ Clock::time_point Session::Impl::deadline() const {
     case State::start:
     case State::ready:
     case State::challenged:
-      return last_activity_ + settings_.session_timeout;
     case State::mail:
     case State::rcpt:
     case State::data:
@@ -296,7 +303,7 @@ Clock::time_point Session::Impl::deadline() const {
     case State::resolving:
     case State::booking:
     case State::body_full:
-      return std::min(due, transaction_->started + settings_.transaction_time_limit);
+      return std::min(due, end_of_transaction());
     case State::authenticating:
     case State::delivering:
     case State::closed:
@@ -312,10 +319,8 @@ void Session::Impl::on_deadline() {
     on_tls_failed("timeout");
     return;
   }
-  const bool is_transaction_late =
-      transaction_ && backend_.now() >= transaction_->started + settings_.transaction_time_limit;
-  backend_.count(is_transaction_late ? Counter::transaction_time_limit_hits
-                                     : Counter::session_timeout_hits);
+  backend_.count(backend_.now() >= end_of_transaction() ? Counter::transaction_time_limit_hits
+                                                        : Counter::session_timeout_hits);
   close(kTimeout);
 }
 

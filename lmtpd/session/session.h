@@ -33,16 +33,17 @@ enum class AuthUse : std::uint8_t {
 struct Settings {
   std::string hostname;                // in greeting, LHLO reply and Received (myhostname)
   std::uint64_t size_announced = 0;    // octets: SIZE, and what is refused beyond (RFC 1870)
-  std::size_t recipient_limit = 1000;  // accepted RCPTs a transaction
+  std::size_t recipient_limit = 1000;  // accepted RCPTs a transaction; announced up to 999999
   // 500, 501, 502, 504 and 555 since the last message, then 421. What is said of a recipient, a
   // message or the daemon's state does not count.
   std::size_t error_limit = 20;
   // Commands since the last RCPT, DATA or BDAT in its turn, then 421; not those that RFC 2920 has a
-  // client send behind a MAIL before it knows that MAIL was refused.
+  // client send behind a MAIL before it knows that MAIL was refused: as many RCPTs as there may be,
+  // a DATA, and a BDAT for each 64 KiB.
   std::size_t junk_command_limit = 100;
   std::size_t hopcount_limit = 100;                             // Received headers
   std::chrono::milliseconds session_timeout{300'000};           // without a command or data
-  std::chrono::milliseconds transaction_time_limit{1'800'000};  // MAIL to the dot
+  std::chrono::milliseconds transaction_time_limit{1'800'000};  // MAIL to the dot; stray chunks
   bool strict_rfc821_envelopes = false;
   bool reject_bare_newline = false;          // forbid_bare_newline = reject
   bool defer_over_quota = false;             // over_quota = defer

@@ -58,6 +58,7 @@ class Session::Impl {
   [[nodiscard]] bool closing() const { return state_ == State::closed; }
   [[nodiscard]] bool idle() const;
   [[nodiscard]] Clock::time_point deadline() const;
+  [[nodiscard]] Clock::time_point end_of_transaction() const;
   [[nodiscard]] bool wants_tls() const { return state_ == State::handshake; }
   void on_tls(TlsFacts facts);
   void on_tls_failed(std::string_view why);
@@ -100,6 +101,10 @@ class Session::Impl {
   [[nodiscard]] const FixedReply& out_of_turn() const {
     return needs_tls() ? kTlsFirst : kBadSequence;
   }
+  // A message of so many octets.
+  [[nodiscard]] bool is_too_big(std::uint64_t octets) const {
+    return settings_.size_announced > 0 && octets > settings_.size_announced;
+  }
   void touch() { last_activity_ = backend_.now(); }
 
   // The table and its handlers: commands.cc
@@ -124,7 +129,7 @@ class Session::Impl {
   void on_bare_newline(std::string_view argument);
   void on_nul(std::string_view argument);
   void refuse_recipient(const Recipient& recipient, const Reply& reply);
-  void lose_count(const FixedReply& reply);
+  void answer_and_close(const FixedReply& reply, const FixedReply& farewell);
 
   // AUTH: authentication.cc
   [[nodiscard]] std::vector<std::string> mechanisms_offered() const;
@@ -171,7 +176,10 @@ class Session::Impl {
   std::string mechanism_;            // of the last exchange
   std::optional<std::string> user_;  // who authenticated
   std::optional<Transaction> transaction_;
-  std::uint64_t refused_octets_ = 0;  // of a BDAT out of turn, which are still to come
+  // Of BDATs out of turn, octets: still to come of the last one; of all since MAIL.
+  std::uint64_t refused_octets_ = 0;
+  std::uint64_t stray_octets_ = 0;
+  Clock::time_point stray_octets_since_;
   std::uint64_t transactions_ = 0;
   std::uint64_t last_id_ = 0;
   std::size_t errors_ = 0;

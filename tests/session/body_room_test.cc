@@ -37,6 +37,18 @@ TEST_F(SessionTest, ABodyThatIsGivenUpIsRefusedBehindItsEnd) {
   EXPECT_TRUE(backend_.stored.empty());
 }
 
+TEST_F(SessionTest, NoRoomIsAskedForAChunkThatIsTooBig) {
+  settings_.size_announced = 10;
+  start();
+  client_->send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nBDAT 11\r\n");
+  while (backend_.answer_next(*session_)) {
+  }
+  EXPECT_TRUE(session_->wants_input());
+  client_->send("hello world");
+  EXPECT_TRUE(backend_.body_sizes.empty());
+  for (const char* reply : {"250 2.1.0", "250 2.1.5", "552 5.3.4"}) EXPECT_EQ(reply_now(), reply);
+}
+
 TEST_F(SessionTest, DeclaredSizeIsBookedBefore354) {
   start();
   client_->send("MAIL FROM:<> SIZE=4321\r\nRCPT TO:<a@x.org>\r\nDATA\r\n");

@@ -276,6 +276,58 @@ TEST_F(SessionTest, APostfixThatKeepsItsSessionIsNeverShownOut) {  // B43
   }
 }
 
+// What a client has pipelined behind a MAIL that is refused: as much as one message may have.
+TEST_F(SessionTest, ChunksOfAMessageBehindARefusedMailAreNoJunk) {  // B43
+  settings_.junk_command_limit = 20;
+  settings_.recipient_limit = 10;
+  settings_.size_announced = 16 << 20;
+  settings_.auth = AuthUse::required;
+  const std::string mail = "MAIL FROM:<s@y.org>\r\nRCPT TO:<a@x.org>\r\n";
+  const std::string chunk = "BDAT 65536\r\n" + std::string(65536, 'x');
+  start();
+  client_->send(mail);
+  for (int i = 0; i < 256; ++i) client_->send(chunk);
+  EXPECT_FALSE(session_->closing());
+  client_->send(mail);
+  // Ten beside the recipient are no junk; LHLO and the two MAILs are.
+  for (int i = 0; i < 10 + 17; ++i) client_->send("BDAT 1\r\nx");
+  EXPECT_FALSE(session_->closing());
+  client_->send("BDAT 1\r\nx");
+  EXPECT_TRUE(session_->closing());
+  EXPECT_EQ(backend_.counted[Counter::junk_command_limit_hits], 1U);
+}
+
+// Before LHLO, and so before AUTH: an octet now and then, and chunk after chunk.
+TEST_F(SessionTest, ChunksOutOfTurnHaveAMessagesTimeInAll) {  // B38
+  settings_.session_timeout = Duration(2000);
+  settings_.transaction_time_limit = Duration(3000);
+  start();
+  const Clock::time_point begun = backend_.now();
+  client_->send("BDAT 2\r\n");
+  backend_.advance(Duration(1500));
+  client_->send("x");
+  EXPECT_EQ(session_->deadline(), begun + settings_.transaction_time_limit);
+  client_->send("x");
+  EXPECT_EQ(reply_now(), "503 5.5.1");
+  EXPECT_EQ(session_->deadline(), backend_.now() + settings_.session_timeout);
+  client_->send("BDAT 1000\r\n");
+  backend_.advance(Duration(1499));
+  client_->send("x");
+  session_->on_deadline();
+  EXPECT_EQ(reply_now(), "none");
+  backend_.advance(Duration(1));
+  session_->on_deadline();
+  EXPECT_EQ(reply_now(), "421 4.4.2");
+  EXPECT_EQ(backend_.counted[Counter::transaction_time_limit_hits], 1U);
+  EXPECT_EQ(backend_.counted[Counter::session_timeout_hits], 0U);
+}
+
+TEST_F(SessionTest, SilenceEndsAChunkOutOfTurnSooner) {  // B38
+  start();
+  client_->send("BDAT 2\r\n");
+  EXPECT_EQ(session_->deadline(), backend_.now() + settings_.session_timeout);
+}
+
 TEST_F(SessionTest, AResponseMayHave12288Octets) {  // L9
   start_with_auth({{AuthStep::Kind::challenge, {}},
                    {AuthStep::Kind::challenge, {}},
