@@ -25,7 +25,7 @@ std::string upper(std::string_view text) {
 }  // namespace
 
 std::vector<std::string> Session::Impl::mechanisms_offered() const {
-  if (settings_.auth == AuthUse::none) return {};
+  if (settings_.auth == AuthUse::none || needs_tls()) return {};
   std::vector<std::string> offered;
   for (const std::string& mechanism : settings_.auth_mechanisms) {
     if (tls_ || !sends_password(mechanism)) offered.push_back(mechanism);

@@ -11,7 +11,8 @@
 namespace lmtpd::session {
 namespace {
 
-constexpr std::size_t kLongestName = 255;  // octets of LHLO's argument that are kept
+constexpr std::size_t kLongestName = 255;       // octets of LHLO's argument that are kept
+constexpr std::size_t kHighestLimit = 999'999;  // RFC 9422 4: of six digits
 
 bool has_control(std::string_view text) {
   return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7F; });
@@ -89,17 +90,18 @@ Session::Impl::Command Session::Impl::parse(const CommandLine& line) const {
 void Session::Impl::on_lhlo(std::string_view argument) {
   if (argument.empty() || has_control(argument)) return answer(kLhloNeedsName);
   lhlo_name_ = argument.substr(0, kLongestName);
-  std::vector lines{settings_.hostname,
-                    std::string("PIPELINING"),
-                    std::string("ENHANCEDSTATUSCODES"),
-                    std::string("8BITMIME"),
-                    std::string("SMTPUTF8"),
-                    std::string("CHUNKING"),
-                    std::string("BINARYMIME"),
-                    fmt::format("LIMITS RCPTMAX={}", settings_.recipient_limit),
-                    fmt::format("SIZE {}", settings_.size_announced)};
+  std::vector lines{
+      settings_.hostname,
+      std::string("PIPELINING"),
+      std::string("ENHANCEDSTATUSCODES"),
+      std::string("8BITMIME"),
+      std::string("SMTPUTF8"),
+      std::string("CHUNKING"),
+      std::string("BINARYMIME"),
+      fmt::format("LIMITS RCPTMAX={}", std::min(settings_.recipient_limit, kHighestLimit)),
+      fmt::format("SIZE {}", settings_.size_announced)};
   if (settings_.tls != TlsLevel::none && !tls_) lines.emplace_back("STARTTLS");
-  if (peer_.trusted) {
+  if (peer_.trusted && !needs_tls()) {
     lines.push_back(fmt::format("XCLIENT {}", kXclientAttributes));
     lines.push_back(fmt::format("XFORWARD {}", kXforwardAttributes));
   }

@@ -121,7 +121,7 @@ TEST(MailParameters, Bad) {
                                       "A=b=c",
                                       "A=b\x01",
                                       "SIZE=1\t"}) {
-    EXPECT_EQ(code_of_mail(text), 501) << text;
+    EXPECT_EQ(code_of_mail(text), 501) << text;  // B33
   }
   for (const std::string_view text : {"FOO", "FOO=1", "RET=FULL", "ENVID=x", "AUTH=<>", "XYZ-1=a",
                                       "ORCPT=rfc822;a@x", "MT-PRIORITY=3"}) {

@@ -1,5 +1,6 @@
 // Performs every dialogue three times with a bare session: each command when its turn comes, octet
-// by octet, and with all that the client says offered at once. The replies must be the same.
+// by octet, and with all that the client says offered at once, unless something happens between two
+// commands. The replies must be the same.
 // tests/frontend/transcripts_test.cc does the same over sockets.
 #include <gtest/gtest.h>
 
