@@ -19,6 +19,7 @@ struct Scheme {
 constexpr std::array kSchemes{
     Scheme{"CRYPT", ""},           Scheme{"BLF-CRYPT", "$2"},  Scheme{"SHA512-CRYPT", "$6$"},
     Scheme{"SHA256-CRYPT", "$5$"}, Scheme{"MD5-CRYPT", "$1$"}, Scheme{"DES-CRYPT", ""},
+    Scheme{"MD5", "$1$"},  // Dovecot takes a bare MD5, in hexadecimal or base64, for it, too
 };
 constexpr std::string_view kScram = "SCRAM-SHA-256";
 

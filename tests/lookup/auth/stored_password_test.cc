@@ -62,6 +62,7 @@ TEST(StoredPassword, KnowsDovecotsPrefixes) {
            "{sha256-crypt}$5$rounds=1000$mhGZROOz9pf6UtO0$tQ."
            "gEKYvEFPwtuoKyl1LPCPot56Y4ghJ17trOaD4441",
            "{MD5-CRYPT}$1$DF9kU7Fr$6GnsgVkJfPh5gs70E7AYq1",
+           "{MD5}$1$RLaMAyhi$bOVQFmQ3nMggTkFy5Y9Z9.",  // what `doveadm pw -s MD5` makes
            "{Des-Crypt}secleh8igablY",
            "{BLF-CRYPT}$2y$05$guzjyzB70g3/3qp.GY8oyumC4Z1LeE0dv2QQnW.VlpE0T9P/mlHKG",
            "{SCRAM-SHA-256}4096,4IKZ2qQuM16SLQ/uHeJmWQ==,UYIQm2ovBOmSrrKfP96hBHU3VGCUCDS/"
@@ -86,6 +87,9 @@ TEST(StoredPassword, RefusesClearTextAndWhatItDoesNotKnow) {
         "{DES-CRYPT}$1$DF9kU7Fr$6GnsgVkJfPh5gs70E7AYq1",
         "{CRYPT}pencil",
         "{CRYPT}",
+        "{MD5}a8f6830bce790a8a67fc2e84e12093ba",  // Dovecot takes these two, and {PLAIN-MD5}
+        "{MD5}qPaDC855Copn/C6E4SCTug==",
+        "{PLAIN-MD5}a8f6830bce790a8a67fc2e84e12093ba",
         "$x$abc",
         "*0",
         "*",
