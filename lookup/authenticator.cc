@@ -10,7 +10,7 @@
 namespace lmtpd::lookup {
 namespace {
 
-constexpr std::size_t kMostRecorded = 10'000;  // addresses, and users
+constexpr std::size_t kMostRecorded = 10'000;  // networks, and users
 constexpr std::size_t kLongestMechanism = 20;  // RFC 4422 3.1
 
 // Until a site's own hash is met: yescrypt at Debian's cost, of nobody's password.
@@ -24,7 +24,7 @@ constexpr std::size_t kFirstSalt = 16;            // octets; Dovecot's and Postg
 struct Authenticator::Exchange {
   enum class Stage : std::uint8_t {
     unqueued,
-    queued,   // others of its address come first
+    queued,   // others of its network come first
     delayed,  // it is its turn, for when the time of the failures has passed
     looked_at,
   };
@@ -33,6 +33,7 @@ struct Authenticator::Exchange {
   Name name;
   std::string method;
   std::string address;
+  std::string network;  // of the address: what failures count for, and whose queue it is
   std::unique_ptr<Mechanism> mechanism;
   bool is_clients_turn = false;
   bool has_verifier = false;  // the client's next message is its proof
@@ -54,7 +55,7 @@ Authenticator::Authenticator(event_base* base, Policy policy,
     : base_(base),
       policy_(std::move(policy)),
       threads_(std::move(threads)),
-      addresses_(kMostRecorded),
+      networks_(kMostRecorded),
       users_(kMostRecorded),
       last_met_(*StoredPassword::parse(kFirstHash)),
       last_scram_{.iterations = kFirstIterations, .salt = std::string(kFirstSalt, '\0')},
@@ -74,7 +75,8 @@ bool Authenticator::begin(Client& client, const Authenticate& message) {
   exchange.owner = this;
   exchange.name = {&client, message.id};
   exchange.method = message.mechanism.substr(0, kLongestMechanism);
-  exchange.address = client_network(message.address);
+  exchange.address = message.address;
+  exchange.network = client_network(message.address);
   exchange.timer.reset(event_new(base_, -1, 0, on_timer, &exchange));
   if (std::ranges::find(policy_.mechanisms, message.mechanism) != policy_.mechanisms.end()) {
     exchange.mechanism = make_mechanism(message.mechanism);
@@ -144,10 +146,10 @@ void Authenticator::take(Exchange& exchange, MechanismStep step) {
   }
 }
 
-// ---- an address's queue: the first is looked at, or is about to be
+// ---- a network's queue: the first is looked at, or is about to be
 
 void Authenticator::enter_queue(Exchange& exchange) {
-  std::deque<Name>& queue = queues_[exchange.address];
+  std::deque<Name>& queue = queues_[exchange.network];
   queue.push_back(exchange.name);
   if (queue.size() > 1) {
     exchange.stage = Exchange::Stage::queued;
@@ -166,7 +168,7 @@ void Authenticator::enter_queue(Exchange& exchange) {
 void Authenticator::leave_queue(Exchange& exchange) {
   if (exchange.stage == Exchange::Stage::unqueued) return;
   exchange.stage = Exchange::Stage::unqueued;
-  const auto found = queues_.find(exchange.address);
+  const auto found = queues_.find(exchange.network);
   std::deque<Name>& queue = found->second;
   const bool was_first = queue.front() == exchange.name;
   std::erase(queue, exchange.name);
@@ -181,7 +183,7 @@ void Authenticator::leave_queue(Exchange& exchange) {
 
 std::chrono::milliseconds Authenticator::delay(const Exchange& exchange) const {
   const Clock::time_point now = Clock::now();
-  return std::max(addresses_.wait(exchange.address, now), users_.wait(exchange.key, now));
+  return std::max(networks_.wait(exchange.network, now), users_.wait(exchange.key, now));
 }
 
 void Authenticator::look_in(Exchange& exchange, std::chrono::milliseconds time) {
@@ -313,7 +315,8 @@ void Authenticator::take_checked() {
 }
 
 Authenticator::Attempt Authenticator::attempt_of(const Exchange& exchange) {
-  return {exchange.name, exchange.method, exchange.address, exchange.user, exchange.fault};
+  return {exchange.name,    exchange.method, exchange.address,
+          exchange.network, exchange.user,   exchange.fault};
 }
 
 void Authenticator::accept(const Attempt& attempt) {
@@ -324,7 +327,7 @@ void Authenticator::accept(const Attempt& attempt) {
 
 void Authenticator::refuse(const Attempt& attempt, std::string_view why) {
   const Clock::time_point now = Clock::now();
-  const std::uint64_t failures = addresses_.add(attempt.address, now);
+  const std::uint64_t failures = networks_.add(attempt.network, now);
   if (!attempt.user.empty()) users_.add(fold(attempt.user), now);
   log_warning("client={}: SASL {} authentication failed: {}, sasl_username={}, failures={}",
               escaped(attempt.address), escaped(attempt.method),

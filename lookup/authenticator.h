@@ -87,6 +87,7 @@ class Authenticator final : private Asker {
     Name exchange;
     std::string method;
     std::string address;
+    std::string network;
     std::string user;
     std::string fault;  // not empty: whatever the hash says, it is refused
   };
@@ -121,8 +122,8 @@ class Authenticator final : private Asker {
   std::uint64_t last_number_ = 0;                             // of questions and attempts
   std::unordered_map<std::uint64_t, Name> questions_;         // to tables
   std::unordered_map<std::uint64_t, Attempt> attempts_;       // by the threads
-  std::unordered_map<std::string, std::deque<Name>> queues_;  // by address; none is empty
-  FailureRecord addresses_;
+  std::unordered_map<std::string, std::deque<Name>> queues_;  // by network; none is empty
+  FailureRecord networks_;
   FailureRecord users_;
   StoredPassword last_met_;   // what an unknown user's password is compared with
   ScramVerifier last_scram_;  // of it, iterations and length of the salt

@@ -1,5 +1,6 @@
 #include "lookup/authenticator.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@ namespace lmtpd::lookup {
 namespace {
 
 using Kind = AuthStep::Kind;
+using testing::HasSubstr;
 using std::string_view_literals::operator""sv;
 
 constexpr auto kDes = "{DES-CRYPT}secleh8igablY";  // "pencil"
@@ -224,6 +226,19 @@ TEST_F(AuthenticatorTest, ABurstOfOneAddressIsLookedAtOneByOne) {
   while (std::ranges::find(steps_, 1U, &Step::id) == steps_.end()) wait_for(steps_.size() + 1);
   EXPECT_EQ(table_.asked(), asked + 2);  // the second waits for the time of that failure
   authenticator_.abandon(*this);
+}
+
+// What bans an address by the log needs all of it.
+TEST_F(AuthenticatorTest, LogsTheWholeAddressAndCountsItsNetwork) {
+  testing::internal::CaptureStderr();
+  plain(1, "u1", "wrong", "2001:db8:1:2:3:4:5:6");
+  plain(2, "u2", "wrong", "2001:db8:1:2::7");
+  wait_for(2);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("client=2001:db8:1:2:3:4:5:6: SASL PLAIN authentication failed: "
+                             "no such user, sasl_username=u1, failures=1"));
+  EXPECT_THAT(log, HasSubstr("client=2001:db8:1:2::7: SASL PLAIN authentication failed: "
+                             "no such user, sasl_username=u2, failures=2"));
 }
 
 TEST_F(AuthenticatorTest, WhoHasThePasswordHoldsUpNobodyBehindHim) {
