@@ -13,6 +13,7 @@
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/base/whole_file.h"
 #include "lmtpd/event/event_ptr.h"
+#include "lookup/auth/machine_key.h"
 #include "lookup/role.h"
 #include "lookup/site_tables.h"
 
@@ -63,8 +64,11 @@ int run_lookup() {
     // At once: master kills a role whose channel is closed while it still runs.
     if (!errors.empty()) std::exit(EX_UNAVAILABLE);
   }
+  // Without an id of the machine's what users who are not there are told changes with the ticket
+  // key, when master starts.
   Authenticator authenticator(
-      base.get(), {tables->password_tables(), settings.auth_mechanisms, start.key},
+      base.get(),
+      {tables->password_tables(), settings.auth_mechanisms, machine_key().value_or(start.key)},
       must(PasswordThreads::open([](const StoredPassword& stored, std::string_view password) {
         return stored.matches(password);
       })));

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+import pathlib
 import ssl
 
 import pytest
@@ -12,6 +13,7 @@ from testsite import Authority, Lmtp, dovecot_hash, free_port, newest
 
 MESSAGE = b"Subject: authenticated\n\nbody\n"
 PASSWORD = "p\u00e4ss word"
+MACHINE_ID = pathlib.Path("/etc/machine-id")
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,21 @@ def test_what_is_wrong_is_one_reply_and_a_line_each(auth):
                                  rf".*sasl_username={user}")
         assert client.command("MAIL FROM:<s@remote.example>").code == 530
     assert PASSWORD not in auth.daemon.log_text()
+
+
+@pytest.mark.skipif(not MACHINE_ID.exists() or not MACHINE_ID.read_text().strip(),
+                    reason=f"the salts of users who are not there are made of {MACHINE_ID}")
+def test_a_restart_does_not_show_who_is_there_either(auth):
+    def salt(user):
+        with auth.client() as client:
+            first = f"n,,n={user},r=abc".encode()
+            reply = client.command("AUTH SCRAM-SHA-256 " + encoded(first))
+            return base64.b64decode(reply.text).decode().split(",")[1]
+    users = "user@foo.org", "nobody@foo.org"
+    before = [salt(user) for user in users]
+    auth.daemon.stop()
+    auth.daemon.start()
+    assert [salt(user) for user in users] == before
 
 
 def test_a_password_is_not_taken_in_clear(auth):
