@@ -13,12 +13,6 @@ namespace {
 constexpr std::size_t kMostRecorded = 10'000;  // networks, and users
 constexpr std::size_t kLongestMechanism = 20;  // RFC 4422 3.1
 
-// Until a site's own hash is met: yescrypt at Debian's cost, of nobody's password.
-constexpr std::string_view kFirstHash =
-    "$y$j9T$A4gna6NhnkeSqmuybjuJ/.$VZTZGdauoYzvq4/FrtHspyHJ.HeXQROukeFaxZ2PQb/";
-constexpr std::uint32_t kFirstIterations = 4096;  // RFC 7677's least
-constexpr std::size_t kFirstSalt = 16;            // octets; Dovecot's and PostgreSQL's
-
 }  // namespace
 
 struct Authenticator::Exchange {
@@ -57,8 +51,7 @@ Authenticator::Authenticator(event_base* base, Policy policy,
       threads_(std::move(threads)),
       networks_(kMostRecorded),
       users_(kMostRecorded),
-      last_met_(*StoredPassword::parse(kFirstHash)),
-      last_scram_{.iterations = kFirstIterations, .salt = std::string(kFirstSalt, '\0')},
+      nobody_(policy_.key),
       checked_(event_new(base, threads_->fd(), EV_READ | EV_PERSIST, on_checked, this)) {
   event_add(checked_.get(), nullptr);
 }
@@ -264,14 +257,15 @@ bool Authenticator::use(Exchange& exchange, const Answer& answer) {
   return true;
 }
 
+// What nobody is compared with is made ready for everybody: it takes time, too.
 void Authenticator::settle(Exchange& exchange) {
   if (!exchange.is_found) exchange.fault = "no such user";
-  if (exchange.stored) last_met_ = *exchange.stored;
-  const ScramVerifier* const verifier = last_met_.scram();
-  if (verifier != nullptr) last_scram_ = *verifier;
+  if (exchange.stored) nobody_.meet(*exchange.stored);
   if (exchange.password) {
+    const StoredPassword& nobodys = nobody_.password(exchange.key);
     const std::uint64_t number = ++last_number_;
-    if (threads_->start(number, last_met_, *std::exchange(exchange.password, std::nullopt))) {
+    if (threads_->start(number, exchange.stored.value_or(nobodys),
+                        *std::exchange(exchange.password, std::nullopt))) {
       attempts_.emplace(number, attempt_of(exchange));
     } else {
       log_warning("client={}: SASL {} authentication: too many at a time",
@@ -282,21 +276,10 @@ void Authenticator::settle(Exchange& exchange) {
   }
   event_del(exchange.timer.get());
   exchange.has_verifier = true;
-  const bool is_his = exchange.stored && verifier != nullptr;
-  if (exchange.stored && !is_his) exchange.fault = "the stored password is none for SCRAM";
-  take(exchange,
-       exchange.mechanism->use_verifier(is_his ? *verifier : nobodys_verifier(exchange.key)));
-}
-
-// The salt is the same each time, as that of a user who is there is; the keys are nobody's.
-ScramVerifier Authenticator::nobodys_verifier(const std::string& user) const {
-  const std::string_view key(reinterpret_cast<const char*>(policy_.key.data()), policy_.key.size());
-  const Digest salt = hmac_sha256(key, "salt " + user);
-  ScramVerifier verifier{.iterations = last_scram_.iterations};
-  verifier.salt = octets(salt).substr(0, last_scram_.salt.size());
-  verifier.stored_key = hmac_sha256(key, "stored " + user);
-  verifier.server_key = hmac_sha256(key, "server " + user);
-  return verifier;
+  const ScramVerifier* const his = exchange.stored ? exchange.stored->scram() : nullptr;
+  if (exchange.stored && his == nullptr) exchange.fault = "the stored password is none for SCRAM";
+  const ScramVerifier nobodys = nobody_.verifier(exchange.key);
+  take(exchange, exchange.mechanism->use_verifier(his != nullptr ? *his : nobodys));
 }
 
 void Authenticator::on_checked(evutil_socket_t, short, void* self) noexcept {

@@ -4,8 +4,9 @@
 // or how the exchange ended. Hashes are computed in threads. Whether a user exists shows neither in
 // a reply nor in the time that it takes: for everybody every table is asked, and has to answer
 // (where several have a user, the first of them counts); who is unknown, or whose stored password
-// cannot be used, costs a hash of the kind that was met last (for SCRAM: a salt that stays the
-// same, with as many iterations), and only the log says what was wrong.
+// cannot be used, is Nobody, at the cost and with the salt of one who is there; and only the log
+// says what was wrong. Kinds of stored passwords that were not met since the start, or are met too
+// late for Nobody, still tell.
 //
 // What a client sends to be checked, a password or a proof of SCRAM's, waits in its address's queue
 // until what came before it is answered, and then as FailureRecord says of the address and of the
@@ -31,6 +32,7 @@
 #include "lmtpd/event/event_ptr.h"
 #include "lookup/auth/failure_record.h"
 #include "lookup/auth/mechanism.h"
+#include "lookup/auth/nobody.h"
 #include "lookup/auth/password_threads.h"
 #include "lookup/table.h"
 #include "lookup/table_search.h"
@@ -52,7 +54,7 @@ class Authenticator final : private Asker {
   struct Policy {
     Tables passwords;                     // from a user's name to his stored password
     std::vector<std::string> mechanisms;  // allowed; names in capitals
-    Key key{};                            // for the salts of users who are not there
+    Key key{};                            // what users who are not there are like (Nobody)
   };
 
   // For one answer: tables and hash. Then the outcome is `unavailable`.
@@ -107,7 +109,6 @@ class Authenticator final : private Asker {
   void ask_next_table(Exchange& exchange);
   [[nodiscard]] bool use(Exchange& exchange, const Answer& answer);
   void settle(Exchange& exchange);
-  [[nodiscard]] ScramVerifier nobodys_verifier(const std::string& user) const;
   void take_checked();
   void accept(const Attempt& attempt);
   void refuse(const Attempt& attempt, std::string_view why);
@@ -125,8 +126,7 @@ class Authenticator final : private Asker {
   std::unordered_map<std::string, std::deque<Name>> queues_;  // by network; none is empty
   FailureRecord networks_;
   FailureRecord users_;
-  StoredPassword last_met_;   // what an unknown user's password is compared with
-  ScramVerifier last_scram_;  // of it, iterations and length of the salt
+  Nobody nobody_;
   EventPtr checked_;
 };
 

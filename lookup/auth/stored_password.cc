@@ -21,6 +21,7 @@ constexpr std::array kSchemes{
     Scheme{"SHA256-CRYPT", "$5$"}, Scheme{"MD5-CRYPT", "$1$"}, Scheme{"DES-CRYPT", ""},
     Scheme{"MD5", "$1$"},  // Dovecot takes a bare MD5, in hexadecimal or base64, for it, too
 };
+constexpr std::size_t kDesSize = 13;
 constexpr std::string_view kScram = "SCRAM-SHA-256";
 
 std::string upper(std::string_view text) {
@@ -42,12 +43,57 @@ bool is_des(std::string_view hash) {
   if (hash.starts_with('_')) {
     return hash.size() == 20 && std::ranges::all_of(hash.substr(1), is_hash_character);
   }
-  return hash.size() >= 13 && hash.size() <= 178 && (hash.size() - 2) % 11 == 0 &&
+  return hash.size() >= kDesSize && hash.size() <= 178 && (hash.size() - 2) % 11 == 0 &&
          std::ranges::all_of(hash, is_hash_character);
 }
 
+// The hashes with a `$`.
+struct Method {
+  enum class Cost {
+    none,
+    field,   // behind the prefix, up to the next dollar
+    rounds,  // the same, where it begins with "rounds="
+    eleven_characters,
+    random,  // of each hash, within a range
+  };
+  std::string_view prefix;
+  std::size_t digest;  // characters behind the last dollar
+  Cost cost;
+};
+constexpr std::array kMethods{
+    Method{"$y$", 43, Method::Cost::field},
+    Method{"$gy$", 43, Method::Cost::field},
+    Method{"$7$", 43, Method::Cost::eleven_characters},
+    Method{"$2a$", 53, Method::Cost::field},
+    Method{"$2b$", 53, Method::Cost::field},
+    Method{"$2x$", 53, Method::Cost::field},
+    Method{"$2y$", 53, Method::Cost::field},
+    Method{"$6$", 86, Method::Cost::rounds},
+    Method{"$5$", 43, Method::Cost::rounds},
+    Method{"$sha1$", 28, Method::Cost::random},
+    Method{"$md5", 22, Method::Cost::random},
+    Method{"$1$", 22, Method::Cost::none},
+    Method{"$3$", 32, Method::Cost::none},
+};
+constexpr std::string_view kRounds = "rounds=";
+
+const Method* method_of(std::string_view hash) {
+  const auto* const found = std::ranges::find_if(
+      kMethods, [&](const Method& method) { return hash.starts_with(method.prefix); });
+  return found == kMethods.end() ? nullptr : found;
+}
+
+// Of one that was cut off crypt_r(3) makes nothing, and at once.
+bool is_whole(std::string_view hash) {
+  const Method* const method = method_of(hash);
+  const std::size_t digest = hash.rfind('$') + 1;
+  return method != nullptr && digest > method->prefix.size() &&
+         hash.size() - digest == method->digest &&
+         std::ranges::all_of(hash.substr(digest), is_hash_character);
+}
+
 bool is_crypt(const std::string& hash) {
-  if (!hash.starts_with('$') && !is_des(hash)) return false;
+  if (hash.starts_with('$') ? !is_whole(hash) : !is_des(hash)) return false;
   // A hash that ought not to be made any more (legacy, too cheap) is still there to be checked.
   const int verdict = crypt_checksalt(hash.c_str());
   return verdict != CRYPT_SALT_INVALID && verdict != CRYPT_SALT_METHOD_DISABLED;
@@ -55,6 +101,26 @@ bool is_crypt(const std::string& hash) {
 
 Result<StoredPassword> no_hash(std::string_view what) {
   return fail(Reason::bad_mailbox, fmt::format("{} is no hash that crypt(5) knows", what));
+}
+
+std::string crypt_kind(const std::string& hash) {
+  if (hash.starts_with('_')) return hash.substr(0, 5);  // with the rounds
+  if (!hash.starts_with('$')) return hash.size() == kDesSize ? "DES" : "bigcrypt";
+  const Method& method = *method_of(hash);
+  const std::size_t size = method.prefix.size();
+  switch (method.cost) {
+    case Method::Cost::none:
+    case Method::Cost::random:
+      break;
+    case Method::Cost::eleven_characters:
+      return hash.substr(0, size + 11);
+    case Method::Cost::rounds:
+      if (hash.compare(size, kRounds.size(), kRounds) != 0) break;
+      [[fallthrough]];
+    case Method::Cost::field:
+      return hash.substr(0, hash.find('$', size));
+  }
+  return std::string(method.prefix);
 }
 
 struct CryptDataDeleter {
@@ -110,6 +176,13 @@ Result<StoredPassword> StoredPassword::parse(std::string_view text) {
                     (name != "DES-CRYPT" || (!hash.starts_with('$') && is_des(hash)));
   if (!fits || !is_crypt(hash)) return no_hash(fmt::format("what stands behind {{{}}}", name));
   return StoredPassword(std::move(hash));
+}
+
+std::string StoredPassword::kind() const {
+  if (const ScramVerifier* verifier = scram()) {
+    return fmt::format("{{{}}}{},{}", kScram, verifier->iterations, verifier->salt.size());
+  }
+  return crypt_kind(std::get<std::string>(secret_));
 }
 
 bool StoredPassword::matches(std::string_view password) const {

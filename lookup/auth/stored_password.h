@@ -24,6 +24,10 @@ class StoredPassword {
   // event loop. Any number of threads at a time.
   [[nodiscard]] bool matches(std::string_view password) const;
 
+  // What the time of matches() depends on: a hash's setting without its salt (crypt(5)); for SCRAM
+  // what it shows: the number of iterations and the length of the salt.
+  [[nodiscard]] std::string kind() const;
+
   // nullptr: a hash of crypt(5), which SCRAM cannot use.
   [[nodiscard]] const ScramVerifier* scram() const { return std::get_if<ScramVerifier>(&secret_); }
 

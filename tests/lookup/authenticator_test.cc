@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -133,17 +134,29 @@ TEST_F(AuthenticatorTest, NobodyIsLetInByAnothersPassword) {
   EXPECT_EQ(outcome("nobody", "pencil"), Kind::refused);
 }
 
-TEST_F(AuthenticatorTest, TheHashOfNobodyIsOfTheKindMetLast) {
+// As of one who is there, whoever was met in between.
+TEST_F(AuthenticatorTest, AUsersHashIsOfOneKindEachTimeWhoeverHeIs) {  // L7
   table_.add("ann",
              "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,"
              "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
              "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
-  EXPECT_EQ(outcome("ann", "pencil"), Kind::accepted);
-  EXPECT_EQ(outcome("nobody", "pencil"), Kind::refused);
-  EXPECT_EQ(verifiers_, 2);
-  EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);
-  EXPECT_EQ(outcome("nobody", "pencil"), Kind::refused);
-  EXPECT_EQ(hashes_, 2);
+  const auto costs_a_verifier = [this](const std::string& user, Kind kind = Kind::refused) {
+    const int before = verifiers_;
+    EXPECT_EQ(outcome(user, kind == Kind::refused ? "wrong" : "pencil"), kind);
+    return verifiers_ > before;
+  };
+  EXPECT_FALSE(costs_a_verifier("tim", Kind::accepted));
+  EXPECT_TRUE(costs_a_verifier("ann", Kind::accepted));
+  std::string like_ann;
+  std::string like_tim;
+  for (int i = 0; like_ann.empty() || like_tim.empty(); ++i) {
+    const std::string user = "nobody" + std::to_string(i);
+    (costs_a_verifier(user) ? like_ann : like_tim) = user;
+  }
+  EXPECT_FALSE(costs_a_verifier(like_tim));
+  EXPECT_FALSE(costs_a_verifier("tim", Kind::accepted));
+  table_.add(like_ann, "{PLAIN}pencil");  // is as good as not there
+  EXPECT_TRUE(costs_a_verifier(like_ann));
 }
 
 TEST_F(AuthenticatorTest, ScramShowsNoDifferenceEither) {  // L7
@@ -157,6 +170,21 @@ TEST_F(AuthenticatorTest, ScramShowsNoDifferenceEither) {  // L7
   EXPECT_EQ(server_first("nobody"), nobody);
   EXPECT_NE(server_first("nobody2"), nobody);
   EXPECT_TRUE(server_first("tim").ends_with(",i=1000"));  // a hash of crypt(5)
+  // Another kind is another's: of the names some take it, and keep it.
+  table_.add("bob",
+             "{SCRAM-SHA-256}2000,W22ZaJ0SNY7soEsU,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+             "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
+  EXPECT_TRUE(server_first("bob").ends_with(",i=2000"));
+  std::map<std::string, std::string> shown;
+  for (int i = 0; i < 20; ++i) shown["user" + std::to_string(i)];
+  for (auto& [user, first] : shown) first = server_first(user);
+  for (const auto* iterations : {",i=1000", ",i=2000"}) {
+    EXPECT_GT(std::ranges::count_if(
+                  shown, [&](const auto& each) { return each.second.ends_with(iterations); }),
+              2);
+  }
+  server_first("ann");
+  for (const auto& [user, first] : shown) EXPECT_EQ(server_first(user), first);
   EXPECT_EQ(hashes_ + verifiers_, 0);
 }
 

@@ -66,6 +66,7 @@ void use_secret(std::string_view secret) {
     must(valid_utf8(stored.error().text) && std::ranges::none_of(stored.error().text, is_control));
     return;
   }
+  must(!stored->kind().empty());
   if (const ScramVerifier* const verifier = stored->scram()) {
     use_verifier(*verifier);
     if (verifier->iterations <= kMostIterations) static_cast<void>(stored->matches(kPassword));

@@ -49,6 +49,18 @@ TEST(StoredPassword, KnowsEveryMethodOfCrypt5) {
   }
 }
 
+TEST(StoredPassword, IsOfAKindThatSaysWhatItCosts) {
+  std::string kinds;
+  for (const std::string stored : kHashes) kinds += StoredPassword::parse(stored)->kind() + " ";
+  EXPECT_EQ(kinds,
+            "$y$j75 $gy$j75 $7$BU..../.... $2b$04 $2a$04 $2y$04 $6$rounds=1000 $5$rounds=1000 "
+            "$sha1$ $md5 $1$ $3$ _J9.. DES ");
+  const auto kind = [](const std::string& stored) { return StoredPassword::parse(stored)->kind(); };
+  EXPECT_EQ(kind("$5$mhGZROOz9pf6UtO0$tQ.gEKYvEFPwtuoKyl1LPCPot56Y4ghJ17trOaD4441"), "$5$");
+  EXPECT_EQ(kind("abVuHnt/RcbtkKpc9rtFAXXQgutKYWFz6Yo"), "bigcrypt");
+  EXPECT_EQ(kind(std::string("{SCRAM-SHA-256}") + kVerifier), "{SCRAM-SHA-256}4096,16");
+}
+
 TEST(StoredPassword, KnowsBigcrypt) {
   constexpr auto kHash = "abVuHnt/RcbtkKpc9rtFAXXQgutKYWFz6Yo";
   EXPECT_TRUE(matches(kHash, "pencil pencil pencil"));
@@ -91,6 +103,9 @@ TEST(StoredPassword, RefusesClearTextAndWhatItDoesNotKnow) {
         "{MD5}qPaDC855Copn/C6E4SCTug==",
         "{PLAIN-MD5}a8f6830bce790a8a67fc2e84e12093ba",
         "$x$abc",
+        "$6$salt",
+        "$y$ixn3jq2SLBjjTNq9cmIHYVVF6gWhEZMq1R1PTpIXAH9",
+        "$2b$04$N7cYAowDDZBYzoRvG8/9p.XR4tEk5eXUoH5Y36mJa4RBZtthh3mE",  // cut off
         "*0",
         "*",
         "!",
