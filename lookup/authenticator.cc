@@ -30,6 +30,7 @@ struct Authenticator::Exchange {
   std::string network;  // of the address: what failures count for, and whose queue it is
   std::unique_ptr<Mechanism> mechanism;
   bool is_clients_turn = false;
+  std::uint64_t rank = 0;     // among those that wait, while it does
   bool has_verifier = false;  // the client's next message is its proof
   // Of the attempt under way:
   std::string user;
@@ -59,12 +60,12 @@ Authenticator::Authenticator(event_base* base, Policy policy,
 Authenticator::~Authenticator() = default;
 
 bool Authenticator::begin(Client& client, const Authenticate& message) {
-  auto& of_client = exchanges_[&client];
-  if (of_client.size() >= kAuthWindow) return false;
-  const auto [place, fresh] = of_client.try_emplace(message.id);
-  if (!fresh) return false;
-  place->second = std::make_unique<Exchange>();
-  Exchange& exchange = *place->second;
+  OfClient& of_client = clients_[&client];
+  if (message.id <= of_client.last_id) return false;
+  of_client.last_id = message.id;
+  auto& place = of_client.exchanges[message.id];
+  place = std::make_unique<Exchange>();
+  Exchange& exchange = *place;
   exchange.owner = this;
   exchange.name = {&client, message.id};
   exchange.method = message.mechanism.substr(0, kLongestMechanism);
@@ -74,7 +75,9 @@ bool Authenticator::begin(Client& client, const Authenticate& message) {
   if (std::ranges::find(policy_.mechanisms, message.mechanism) != policy_.mechanisms.end()) {
     exchange.mechanism = make_mechanism(message.mechanism);
   }
-  if (!exchange.mechanism) {
+  if (of_client.exchanges.size() > policy_.window && !make_room(of_client)) {
+    give_up(exchange, "too many are under way");
+  } else if (!exchange.mechanism) {
     refuse(attempt_of(exchange), "a mechanism that is not offered");
   } else {
     take(exchange, message.has_response ? exchange.mechanism->respond(message.response)
@@ -84,9 +87,13 @@ bool Authenticator::begin(Client& client, const Authenticate& message) {
 }
 
 bool Authenticator::respond(Client& client, std::uint64_t id, std::string_view message) {
+  const auto of_client = clients_.find(&client);
+  if (of_client == clients_.end() || id > of_client->second.last_id) return false;
   Exchange* const exchange = find({&client, id});
-  if (exchange == nullptr || !exchange->is_clients_turn) return false;
+  if (exchange == nullptr) return true;
+  if (!exchange->is_clients_turn) return false;
   exchange->is_clients_turn = false;
+  stop_waiting(*exchange);
   if (std::exchange(exchange->has_verifier, false)) {
     exchange->proof = message;
     enter_queue(*exchange);
@@ -100,27 +107,54 @@ void Authenticator::end(Client& client, std::uint64_t id) {
   Exchange* const exchange = find({&client, id});
   if (exchange == nullptr) return;
   leave_queue(*exchange);
-  exchanges_.at(&client).erase(id);
+  stop_waiting(*exchange);
+  clients_.at(&client).exchanges.erase(id);
 }
 
 void Authenticator::abandon(Client& client) {
-  const auto of_client = exchanges_.find(&client);
-  if (of_client == exchanges_.end()) return;
-  for (const auto& [id, exchange] : of_client->second) leave_queue(*exchange);
-  exchanges_.erase(of_client);
+  const auto of_client = clients_.find(&client);
+  if (of_client == clients_.end()) return;
+  for (const auto& [id, exchange] : of_client->second.exchanges) leave_queue(*exchange);
+  clients_.erase(of_client);
 }
 
 Authenticator::Exchange* Authenticator::find(const Name& name) {
-  const auto of_client = exchanges_.find(name.client);
-  if (of_client == exchanges_.end()) return nullptr;
-  const auto found = of_client->second.find(name.id);
-  return found == of_client->second.end() ? nullptr : found->second.get();
+  const auto of_client = clients_.find(name.client);
+  if (of_client == clients_.end()) return nullptr;
+  const auto found = of_client->second.exchanges.find(name.id);
+  return found == of_client->second.exchanges.end() ? nullptr : found->second.get();
+}
+
+// ---- what waits, and is given up for what is begun
+
+void Authenticator::wait(Exchange& exchange, std::uint64_t rank) {
+  exchange.rank = rank;
+  clients_.at(exchange.name.client).waiting.add(exchange.network, rank, exchange.name.id);
+}
+
+void Authenticator::stop_waiting(Exchange& exchange) {
+  if (exchange.rank == 0) return;
+  clients_.at(exchange.name.client).waiting.remove(exchange.network, exchange.rank);
+  exchange.rank = 0;
+}
+
+bool Authenticator::make_room(OfClient& of_client) {
+  const std::optional<std::uint64_t> id = of_client.waiting.first();
+  if (id) give_up(*of_client.exchanges.at(*id), "given up for another, too many are under way");
+  return id.has_value();
+}
+
+void Authenticator::give_up(const Exchange& exchange, std::string_view why) {
+  log_warning("client={}: SASL {} authentication: {}", escaped(exchange.address),
+              escaped(exchange.method), escaped(why));
+  tell(exchange.name, AuthStep::Kind::unavailable, {});
 }
 
 void Authenticator::take(Exchange& exchange, MechanismStep step) {
   if (const auto* challenge = std::get_if<Challenge>(&step)) {
     leave_queue(exchange);
     exchange.is_clients_turn = true;
+    wait(exchange, ++last_number_);  // who has waited longest comes first
     exchange.name.client->on_auth_step(exchange.name.id, AuthStep::Kind::challenge,
                                        challenge->text);
   } else if (auto* check = std::get_if<CheckPassword>(&step)) {
@@ -144,18 +178,13 @@ void Authenticator::take(Exchange& exchange, MechanismStep step) {
 void Authenticator::enter_queue(Exchange& exchange) {
   std::deque<Name>& queue = queues_[exchange.network];
   queue.push_back(exchange.name);
-  if (queue.size() > 1) {
-    exchange.stage = Exchange::Stage::queued;
-    const timeval span = to_timeval(kQueueTime);
-    event_add(exchange.timer.get(), &span);
-    return;
-  }
   const std::chrono::milliseconds time = delay(exchange);
-  if (time.count() == 0) {
-    look(exchange);
-  } else {
-    look_in(exchange, time);
-  }
+  if (queue.size() == 1 && time.count() == 0) return look(exchange);
+  wait(exchange, ~++last_number_);  // the last of a queue first, behind who waits for his client
+  if (queue.size() == 1) return look_in(exchange, time);
+  exchange.stage = Exchange::Stage::queued;
+  const timeval span = to_timeval(kQueueTime);
+  event_add(exchange.timer.get(), &span);
 }
 
 void Authenticator::leave_queue(Exchange& exchange) {
@@ -187,6 +216,7 @@ void Authenticator::look_in(Exchange& exchange, std::chrono::milliseconds time) 
 
 void Authenticator::look(Exchange& exchange) {
   exchange.stage = Exchange::Stage::looked_at;
+  stop_waiting(exchange);
   if (exchange.proof) {
     const std::string proof = *std::exchange(exchange.proof, std::nullopt);
     take(exchange, exchange.mechanism->respond(proof));
@@ -199,10 +229,9 @@ void Authenticator::on_timer(evutil_socket_t, short, void* exchange) noexcept {
   auto& late = *static_cast<Exchange*>(exchange);
   Authenticator& self = *late.owner;
   if (late.stage == Exchange::Stage::delayed) return self.look(late);
-  log_warning("client={}: SASL {} authentication: {}", escaped(late.address), escaped(late.method),
-              late.stage == Exchange::Stage::queued ? "too many attempts of this client before it"
-                                                    : "no answer in time");
-  self.tell(late.name, AuthStep::Kind::unavailable, {});
+  self.give_up(late, late.stage == Exchange::Stage::queued
+                         ? "too many attempts of this client before it"
+                         : "no answer in time");
 }
 
 // ---- tables
@@ -240,9 +269,7 @@ void Authenticator::on_answer(std::uint64_t id, const Answer& answer) {
 bool Authenticator::use(Exchange& exchange, const Answer& answer) {
   const Table& table = *policy_.passwords[exchange.next_table - 1];
   if (const auto* unavailable = std::get_if<Unavailable>(&answer)) {
-    log_warning("client={}: SASL {} authentication: {}", escaped(exchange.address),
-                escaped(exchange.method), escaped(unavailable->why));
-    tell(exchange.name, AuthStep::Kind::unavailable, {});
+    give_up(exchange, unavailable->why);
     return false;
   }
   const auto* found = std::get_if<Found>(&answer);
@@ -268,9 +295,7 @@ void Authenticator::settle(Exchange& exchange) {
                         *std::exchange(exchange.password, std::nullopt))) {
       attempts_.emplace(number, attempt_of(exchange));
     } else {
-      log_warning("client={}: SASL {} authentication: too many at a time",
-                  escaped(exchange.address), escaped(exchange.method));
-      tell(exchange.name, AuthStep::Kind::unavailable, {});
+      give_up(exchange, "too many at a time");
     }
     return;
   }

@@ -12,7 +12,13 @@
 // until what came before it is answered, and then as FailureRecord says of the address and of the
 // user: so no burst of guesses is looked at before the first of them counts. A client that leaves
 // meanwhile ends that; what is being computed by then still counts. The queues are bounded by
-// kAuthWindow, and by kQueueTime. Not thread-safe.
+// kQueueTime, and by Policy::window.
+//
+// So that one address cannot shut out others, a frontend that has as many exchanges under way may
+// begin a further one, and one that waits is given up for it (`unavailable`): of the network that
+// has most of those, the one that has waited longest for its client, or, where none does, the last
+// in its queue. None that waits for a table, or whose hash is computed: where all do, the new one
+// is given up. Not thread-safe.
 #pragma once
 
 #include <event2/event.h>
@@ -31,6 +37,7 @@
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/event/event_ptr.h"
 #include "lookup/auth/failure_record.h"
+#include "lookup/auth/give_way_order.h"
 #include "lookup/auth/mechanism.h"
 #include "lookup/auth/nobody.h"
 #include "lookup/auth/password_threads.h"
@@ -43,8 +50,9 @@ class Authenticator final : private Asker {
  public:
   class Client {
    public:
-    // At once or later, once for each begin() and respond(). `text`: the challenge, the user's name
-    // (accepted), or nothing. But for a challenge, the exchange is over.
+    // At once or later, once for each begin() and respond(), and while a response is due it may be
+    // `unavailable`. `text`: the challenge, the user's name (accepted), or nothing. But for a
+    // challenge, the exchange is over.
     virtual void on_auth_step(std::uint64_t id, AuthStep::Kind kind, std::string_view text) = 0;
 
    protected:
@@ -55,6 +63,7 @@ class Authenticator final : private Asker {
     Tables passwords;                     // from a user's name to his stored password
     std::vector<std::string> mechanisms;  // allowed; names in capitals
     Key key{};                            // what users who are not there are like (Nobody)
+    std::size_t window = kAuthWindow;     // exchanges of a frontend that may be under way
   };
 
   // For one answer: tables and hash. Then the outcome is `unavailable`.
@@ -68,10 +77,10 @@ class Authenticator final : private Asker {
   Authenticator(const Authenticator&) = delete;
   Authenticator& operator=(const Authenticator&) = delete;
 
-  // `address` is the peer's, numeric. False: the client has an exchange of this id, or kAuthWindow
-  // of others.
+  // `address` is the peer's, numeric. False: the id is not above all that the client began before.
   [[nodiscard]] bool begin(Client& client, const Authenticate& message);
-  // False: no response is due in an exchange of this id.
+  // False: no exchange of this id was begun, or no response is due in it. Nothing comes of one that
+  // is over: it was given up, and the response crossed the word of that.
   [[nodiscard]] bool respond(Client& client, std::uint64_t id, std::string_view message);
   // The exchange, or all of the client's, is over; nothing more is told.
   void end(Client& client, std::uint64_t id);
@@ -83,6 +92,11 @@ class Authenticator final : private Asker {
     Client* client;
     std::uint64_t id;
     bool operator==(const Name&) const = default;
+  };
+  struct OfClient {
+    std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>> exchanges;
+    std::uint64_t last_id = 0;
+    GiveWayOrder waiting;  // for their clients, or to be looked at
   };
   // A hash that is being computed.
   struct Attempt {
@@ -99,6 +113,10 @@ class Authenticator final : private Asker {
   void on_answer(std::uint64_t id, const Answer& answer) override;
 
   [[nodiscard]] Exchange* find(const Name& name);
+  void wait(Exchange& exchange, std::uint64_t rank);
+  void stop_waiting(Exchange& exchange);
+  [[nodiscard]] bool make_room(OfClient& of_client);
+  void give_up(const Exchange& exchange, std::string_view why);
   void take(Exchange& exchange, MechanismStep step);
   void enter_queue(Exchange& exchange);
   void leave_queue(Exchange& exchange);
@@ -118,9 +136,8 @@ class Authenticator final : private Asker {
   event_base* base_;
   const Policy policy_;
   std::unique_ptr<PasswordThreads> threads_;
-  std::unordered_map<Client*, std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>>>
-      exchanges_;
-  std::uint64_t last_number_ = 0;                             // of questions and attempts
+  std::unordered_map<Client*, OfClient> clients_;
+  std::uint64_t last_number_ = 0;                             // of questions, attempts, ranks
   std::unordered_map<std::uint64_t, Name> questions_;         // to tables
   std::unordered_map<std::uint64_t, Attempt> attempts_;       // by the threads
   std::unordered_map<std::string, std::deque<Name>> queues_;  // by network; none is empty

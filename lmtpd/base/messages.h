@@ -219,10 +219,11 @@ struct WantWorker {
   static void fields(auto& self, auto&& field) { field(self.ticket); }
 };
 
-// A SASL exchange begins; answered by AuthStep. At most kAuthWindow of a frontend's are not over.
+// A SASL exchange begins; answered by AuthStep. Where kAuthWindow of the frontend's are under way,
+// one of them is given up for it, or it is itself.
 struct Authenticate {
   static constexpr MessageType kType = MessageType::authenticate;
-  std::uint64_t id = 0;        // the frontend's
+  std::uint64_t id = 0;        // the frontend's, from 1 on; each above those before
   std::string_view address;    // the client's, numeric, or a word for the kind of its socket
   std::string_view mechanism;  // in capitals
   bool has_response = false;   // an initial one
@@ -233,7 +234,7 @@ struct Authenticate {
 };
 inline constexpr std::size_t kAuthWindow = 1024;
 
-// The client's answer to a challenge; answered by AuthStep.
+// The client's answer to a challenge; answered by AuthStep, or crossed by it.
 struct AuthResponse {
   static constexpr MessageType kType = MessageType::auth_response;
   std::uint64_t id = 0;
@@ -248,7 +249,8 @@ struct AuthEnd {
   static void fields(auto& self, auto&& field) { field(self.id); }
 };
 
-// What comes next in the exchange. But for a challenge, it is over.
+// What comes next in the exchange. But for a challenge, it is over. `unavailable` may come while
+// the client's answer is due.
 struct AuthStep {
   static constexpr MessageType kType = MessageType::auth_step;
   enum class Kind : std::uint8_t { challenge, accepted, refused, unavailable };

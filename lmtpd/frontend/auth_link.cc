@@ -16,7 +16,7 @@ void AuthLink::begin(EventChannel* channel, std::uint64_t connection,
                      const session::AuthStart& start) {
   Exchange& exchange = exchanges_[connection];
   exchange = {++last_id_, kAtOnce};
-  if (channel == nullptr || connections_.size() >= kAuthWindow) return;
+  if (channel == nullptr) return;
   connections_.emplace(exchange.id, connection);
   exchange.deadline = Clock::now() + kDeadline;
   channel->send(Authenticate{.id = exchange.id,
@@ -28,8 +28,9 @@ void AuthLink::begin(EventChannel* channel, std::uint64_t connection,
 
 void AuthLink::respond(EventChannel* channel, std::uint64_t connection, std::string_view response) {
   const auto found = exchanges_.find(connection);
+  // It is over; its client hears of it now.
   if (found == exchanges_.end() || channel == nullptr) {
-    exchanges_[connection].deadline = kAtOnce;  // it went with its channel
+    exchanges_[connection].deadline = kAtOnce;
     return;
   }
   found->second.deadline = Clock::now() + kDeadline;
@@ -55,9 +56,15 @@ bool AuthLink::take(const Frame& frame) {
   // Late: the exchange was ended meanwhile.
   if (connection == connections_.end()) return true;
   const auto exchange = exchanges_.find(connection->second);
-  if (!exchange->second.deadline) return false;
+  const auto kind = static_cast<AuthStep::Kind>(message->kind);
+  if (!exchange->second.deadline) {
+    if (kind != AuthStep::Kind::unavailable) return false;
+    exchanges_.erase(exchange);
+    connections_.erase(connection);
+    return true;
+  }
   const std::string text(message->text);
-  switch (static_cast<AuthStep::Kind>(message->kind)) {
+  switch (kind) {
     case AuthStep::Kind::challenge:
       exchange->second.deadline.reset();
       asker_.on_auth_step(connection->second, {session::AuthStep::Kind::challenge, text});
@@ -82,7 +89,7 @@ void AuthLink::finish(Exchanges::iterator exchange, session::AuthStep step) {
   asker_.on_auth_step(connection, std::move(step));
 }
 
-// Whoever waits for its client hears of it at the client's next response.
+// Where it is the client's turn, the client hears of it at its next response.
 void AuthLink::on_channel_lost() {
   connections_.clear();
   std::erase_if(exchanges_, [](const auto& entry) { return !entry.second.deadline; });

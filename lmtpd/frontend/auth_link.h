@@ -1,5 +1,8 @@
 // lmtpd/frontend/auth_link.h -- the SASL exchanges of this frontend's clients, on its channel to
 // lookup, which runs them.
+//
+// One that is over while it is its client's turn, because lookup gave it up for another or is gone,
+// is `unavailable` at the next expire() after the client's response.
 #pragma once
 
 #include <chrono>

@@ -85,6 +85,12 @@ void make_for_lookup(Folder folder) {
   folder.add(hostile_input(plain) + hostile_input(scram) +
              hostile_input(AuthResponse{2, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO"}) +
              hostile_input(AuthResponse{2, "c=biws,r=x,p=AAAA"}) + hostile_input(AuthEnd{1}));
+  std::string many;
+  for (std::uint64_t id = 1; id <= 6; ++id) {
+    many += hostile_input(Authenticate{.id = id, .address = "::1", .mechanism = "LOGIN"});
+  }
+  folder.add(many + hostile_input(AuthResponse{1, "user"}) +
+             hostile_input(AuthResponse{6, "user"}));
 }
 
 void make_for_frontend(Folder folder) {
@@ -98,6 +104,7 @@ void make_for_frontend(Folder folder) {
              hostile_input(Resolved{.id = 1, .reason = Reason::unknown_user, .text = "no"}));
   folder.add('\1' + hostile_input(AuthStep{1, 0, "x"}) + hostile_input(AuthStep{1, 1, "user"}));
   folder.add('\1' + hostile_input(AuthStep{1, 1, "user"}) + hostile_input(AuthStep{1, 2, ""}));
+  folder.add('\1' + hostile_input(AuthStep{1, 0, "x"}) + hostile_input(AuthStep{1, 3, ""}));
 }
 
 }  // namespace

@@ -174,7 +174,14 @@ class LookupChannel final : private LookupLink::Asker {
     peer_.close();
     turn();
     must(answered_.size() == kRequests && lost_ == 1);
-    must(exchange_ == Exchange::over || exchange_ == Exchange::clients_turn);
+    // Given up or lost while its client had the turn, it is over at the client's response.
+    if (exchange_ == Exchange::clients_turn) {
+      exchange_ = Exchange::lookups_turn;
+      said_ = Exchange::lookups_turn;
+      link_.respond_auth(kConnection, "x");
+      link_.expire(Clock::now());
+    }
+    must(exchange_ == Exchange::over);
   }
 
  private:
@@ -193,11 +200,10 @@ class LookupChannel final : private LookupLink::Asker {
         const auto message = decode<AuthStep>(frame.payload);
         if (!message || message->id != 1) return false;
         if (said_ == Exchange::over) return true;  // it is late
-        if (said_ == Exchange::clients_turn) return false;
-        if (message->kind > static_cast<std::uint8_t>(AuthStep::Kind::unavailable)) return false;
-        said_ = message->kind == static_cast<std::uint8_t>(AuthStep::Kind::challenge)
-                    ? Exchange::clients_turn
-                    : Exchange::over;
+        const auto kind = static_cast<AuthStep::Kind>(message->kind);
+        if (kind > AuthStep::Kind::unavailable) return false;
+        if (said_ == Exchange::clients_turn && kind != AuthStep::Kind::unavailable) return false;
+        said_ = kind == AuthStep::Kind::challenge ? Exchange::clients_turn : Exchange::over;
         return true;
       }
       default:

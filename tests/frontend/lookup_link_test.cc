@@ -253,6 +253,43 @@ TEST_F(LookupLinks, ExchangesEndWithTheirChannel) {
   EXPECT_EQ(steps_[3].second.kind, Step::unavailable);
 }
 
+TEST_F(LookupLinks, AnExchangeThatLookupGivesUpIsOverAtItsClientsNextResponse) {
+  link_.connect(lookup_.open());
+  for (const std::uint64_t connection : {7U, 8U}) {
+    link_.begin_auth(connection, {.address = "a", .mechanism = "LOGIN", .response = {}});
+  }
+  run_loop(base_.get());
+  for (const Authenticate& begun : lookup_.receive<Authenticate>()) {
+    lookup_.send(step(begun.id, AuthStep::Kind::challenge));
+    lookup_.send(step(begun.id, AuthStep::Kind::unavailable));
+  }
+  run_loop(base_.get());
+  EXPECT_EQ(steps_.size(), 2U);  // challenges
+  link_.respond_auth(7, "x");
+  link_.end_auth(8);
+  run_loop(base_.get());
+  EXPECT_TRUE(lookup_.receive<AuthResponse>().empty());
+  link_.expire(Clock::now());
+  ASSERT_EQ(steps_.size(), 3U);
+  EXPECT_EQ(steps_[2].first, 7U);
+  EXPECT_EQ(steps_[2].second.kind, Step::unavailable);
+  EXPECT_FALSE(lookup_.closed());
+}
+
+// It is lookup that knows which of them gives way.
+TEST_F(LookupLinks, BeginAsManyExchangesAsThereAreClients) {
+  link_.connect(lookup_.open());
+  for (std::uint64_t connection = 1; connection <= kAuthWindow + 1; ++connection) {
+    link_.begin_auth(connection, {.address = "a", .mechanism = "LOGIN", .response = {}});
+  }
+  std::size_t begun = 0;
+  for (int i = 0; i < 200 && begun <= kAuthWindow; ++i) {
+    run_loop(base_.get());
+    begun += lookup_.receive<Authenticate>().size();
+  }
+  EXPECT_EQ(begun, kAuthWindow + 1);
+}
+
 TEST_F(LookupLinks, AnExchangeHasADeadlineWhileItWaitsForLookup) {
   link_.connect(lookup_.open());
   link_.begin_auth(7, {.address = "a", .mechanism = "PLAIN", .response = {}});

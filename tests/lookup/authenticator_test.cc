@@ -1,9 +1,11 @@
 #include "lookup/authenticator.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <map>
@@ -25,6 +27,8 @@ constexpr auto kDes = "{DES-CRYPT}secleh8igablY";  // "pencil"
 // Time is real, but nobody waits for it: what waits for FailureRecord is seen not to have happened.
 class AuthenticatorTest : public testing::Test, public Authenticator::Client {
  protected:
+  explicit AuthenticatorTest(std::size_t window = kAuthWindow) : window_(window) {}
+
   struct Step {
     std::uint64_t id;
     Kind kind;
@@ -85,6 +89,7 @@ class AuthenticatorTest : public testing::Test, public Authenticator::Client {
     return {table_.asked() - first, second_table_.asked() - second};
   }
 
+  const std::size_t window_;
   EventBasePtr base_{event_base_new()};
   FakeTable table_{"fake:passwords", {{"tim", kDes}}};
   FakeTable second_table_{"fake:more", {{"sue", kDes}, {"tim", "{CRYPT}*"}}};
@@ -92,7 +97,7 @@ class AuthenticatorTest : public testing::Test, public Authenticator::Client {
   std::atomic<int> verifiers_ = 0;
   Authenticator authenticator_{
       base_.get(),
-      {{&table_, &second_table_}, {"PLAIN", "LOGIN", "SCRAM-SHA-256"}, Key{}},
+      {{&table_, &second_table_}, {"PLAIN", "LOGIN", "SCRAM-SHA-256"}, Key{}, window_},
       *PasswordThreads::open([this](const StoredPassword& stored, std::string_view password) {
         ++(stored.scram() != nullptr ? verifiers_ : hashes_);
         return stored.matches(password);
@@ -328,6 +333,85 @@ TEST_F(AuthenticatorTest, RefusesAMechanismThatIsNotAllowed) {
   begin(1, "CRAM-MD5", "");
   ASSERT_EQ(steps_.size(), 1U);
   EXPECT_EQ(steps_[0].kind, Kind::refused);
+}
+
+class FullAuthenticator : public AuthenticatorTest {
+ protected:
+  FullAuthenticator() : AuthenticatorTest(4) {}
+
+  // Waits for its client.
+  void idle(std::uint64_t id, const std::string& address) { begin(id, "LOGIN", "tim", address); }
+  // What was told since the last time.
+  std::string told() {
+    std::string text;
+    for (const Step& step : std::exchange(steps_, {})) {
+      constexpr std::array kNames{"challenge", "accepted", "refused", "unavailable"};
+      text += fmt::format("{} {}, ", step.id, kNames.at(static_cast<std::size_t>(step.kind)));
+    }
+    return text;
+  }
+};
+
+TEST_F(FullAuthenticator, AnAddressThatHoldsAllPlacesMakesRoomWithTheOneThatWaitsLongest) {
+  for (std::uint64_t id = 1; id <= 4; ++id) idle(id, "192.0.2.1");
+  EXPECT_TRUE(authenticator_.respond(*this, 1, ""));  // no password: over
+  idle(5, "192.0.2.1");
+  told();
+  idle(6, "192.0.2.2");
+  EXPECT_EQ(told(), "2 unavailable, 6 challenge, ");
+  idle(7, "192.0.2.1");
+  EXPECT_EQ(told(), "3 unavailable, 7 challenge, ");
+  idle(8, "192.0.2.3");
+  EXPECT_EQ(told(), "4 unavailable, 8 challenge, ");
+  // What its client had said by then is no breach.
+  EXPECT_TRUE(authenticator_.respond(*this, 3, "pencil"));
+  EXPECT_TRUE(authenticator_.respond(*this, 6, "pencil"));
+  wait_for(1);
+  EXPECT_EQ(told(), "6 accepted, ");
+}
+
+TEST_F(FullAuthenticator, OfAQueueTheLastGivesWayAndNoneThatIsLookedAt) {
+  Rounds rounds;
+  table_.answer_in(&rounds);
+  plain(1, "tim", "pencil");
+  plain(2, "tim", "pencil");
+  idle(3, "192.0.2.1");
+  plain(4, "tim", "pencil");
+  told();
+  plain(5, "tim", "pencil", "192.0.2.2");
+  plain(6, "tim", "pencil", "192.0.2.3");
+  plain(7, "tim", "pencil", "192.0.2.4");
+  EXPECT_EQ(told(), "3 unavailable, 4 unavailable, 2 unavailable, ");
+  plain(8, "tim", "pencil", "192.0.2.5");
+  EXPECT_EQ(told(), "8 unavailable, ");
+  rounds.play_all();
+  wait_for(4);
+  for (const Step& step : steps_) EXPECT_EQ(step.kind, Kind::accepted) << step.id;
+  EXPECT_EQ(hashes_, 4);
+}
+
+TEST_F(FullAuthenticator, SoDoesWhoWaitsForTheTimeOfHisFailures) {
+  const auto try_all = [this](std::uint64_t first_id) {
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      plain(first_id + i, fmt::format("user{}", i), "wrong", fmt::format("192.0.2.{}", i));
+    }
+  };
+  try_all(1);
+  wait_for(4);
+  told();
+  try_all(5);
+  idle(9, "192.0.2.9");
+  EXPECT_EQ(told(), "8 unavailable, 9 challenge, ");
+  idle(10, "192.0.2.10");
+  EXPECT_EQ(told(), "9 unavailable, 10 challenge, ");
+}
+
+TEST_F(AuthenticatorTest, AnIdIsNotUsedTwice) {
+  plain(2, "tim", "pencil");
+  wait_for(1);
+  EXPECT_FALSE(authenticator_.begin(*this, {.id = 2, .mechanism = "PLAIN"}));
+  EXPECT_FALSE(authenticator_.begin(*this, {.id = 1, .mechanism = "PLAIN"}));
+  EXPECT_TRUE(authenticator_.begin(*this, {.id = 3, .mechanism = "PLAIN"}));
 }
 
 TEST_F(AuthenticatorTest, AClientMaySpeakOnlyInTurn) {

@@ -22,12 +22,14 @@ using namespace lmtpd::testing;
 constexpr MailboxOwner kOwner{Uid(1001), Gid(1002)};
 constexpr Key kKey{7};
 constexpr std::uint32_t kHonest = 1;
+constexpr std::ptrdiff_t kAuthWindowHere = 3;  // that an input comes to
 
 class Site : public RoleSite {
  public:
   Site()
-      : RoleSite(kKey, {"SCRAM-SHA-256", "PLAIN", "LOGIN"},
-                 [](const StoredPassword&, std::string_view) { return false; }) {
+      : RoleSite(
+            kKey, {"SCRAM-SHA-256", "PLAIN", "LOGIN"},
+            [](const StoredPassword&, std::string_view) { return false; }, kAuthWindowHere) {
     alias_.add("both@d.org", "u@d.org,v@d.org");
     alias_.add("loop@d.org", "loop@d.org");
     mailbox_.add("u@d.org", "d.org/u/");
@@ -41,6 +43,12 @@ class Site : public RoleSite {
 
 // What the rules make of the channel.
 class Model {
+  struct Exchange {
+    int steps = 0;  // that may come
+    bool is_over = false;
+    bool is_ended = false;  // by the frontend
+  };
+
  public:
   // False: a rule is broken.
   bool take(const HostileFrame& frame) {
@@ -58,24 +66,29 @@ class Model {
           return message->ticket.empty();
         }
         return false;
-      // What of these is due depends on what came of the exchange so far.
       case MessageType::authenticate:
         if (const auto message = decode<Authenticate>(frame.payload)) {
-          ++steps_[message->id];
-          is_sure_ = false;
+          if (message->id <= last_id_) return false;
+          last_id_ = message->id;
+          exchanges_[last_id_].steps = 1;
           return true;
         }
         return false;
+      // What of these is due depends on what came of the exchange so far.
       case MessageType::auth_response:
         if (const auto message = decode<AuthResponse>(frame.payload)) {
-          if (!steps_.contains(message->id)) return false;
-          ++steps_[message->id];
+          if (message->id > last_id_) return false;
+          if (exchanges_.contains(message->id)) ++exchanges_[message->id].steps;
           is_sure_ = false;
           return true;
         }
         return false;
       case MessageType::auth_end:
-        return decode<AuthEnd>(frame.payload).has_value();
+        if (const auto message = decode<AuthEnd>(frame.payload)) {
+          if (exchanges_.contains(message->id)) exchanges_[message->id].is_ended = true;
+          return true;
+        }
+        return false;
       default:
         return false;
     }
@@ -94,10 +107,19 @@ class Model {
     }
     const auto step = decode<AuthStep>(frame.payload);
     must(static_cast<MessageType>(frame.type) == MessageType::auth_step && step);
-    must(steps_[step->id]-- > 0);
-    must(step->kind != static_cast<std::uint8_t>(AuthStep::Kind::accepted));
+    const auto exchange = exchanges_.find(step->id);
+    must(exchange != exchanges_.end() && !exchange->second.is_over);
+    const auto kind = static_cast<AuthStep::Kind>(step->kind);
+    must(kind != AuthStep::Kind::accepted);
+    exchange->second.is_over = kind != AuthStep::Kind::challenge;
+    // It may be given up at any time.
+    if (kind != AuthStep::Kind::unavailable) must(exchange->second.steps-- > 0);
   }
 
+  [[nodiscard]] std::ptrdiff_t exchanges_under_way() const {
+    return std::ranges::count_if(
+        exchanges_, [](const auto& item) { return !item.second.is_over && !item.second.is_ended; });
+  }
   [[nodiscard]] bool is_sure() const { return is_sure_; }
   [[nodiscard]] std::size_t workers() const { return workers_; }
   [[nodiscard]] bool all_answered() const {
@@ -106,7 +128,8 @@ class Model {
 
  private:
   std::map<std::uint64_t, int> unanswered_;  // questions
-  std::map<std::uint64_t, int> steps_;       // of exchanges, that may come
+  std::map<std::uint64_t, Exchange> exchanges_;
+  std::uint64_t last_id_ = 0;
   std::size_t workers_ = 0;
   bool is_sure_ = true;
 };
@@ -146,6 +169,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     is_closed = status == Channel::Status::closed;
     if (is_closed || !keeps_rules) break;
+    must(model.exchanges_under_way() <= kAuthWindowHere);
   }
   must(keeps_rules ? !is_closed || !model.is_sure() : is_closed);
   if (keeps_rules && !is_closed) must(model.all_answered());

@@ -18,9 +18,10 @@ namespace lmtpd::lookup {
 
 class RoleSite {
  protected:
-  RoleSite(const Key& key, std::vector<std::string> mechanisms, PasswordThreads::Check check)
+  RoleSite(const Key& key, std::vector<std::string> mechanisms, PasswordThreads::Check check,
+           std::size_t auth_window = kAuthWindow)
       : key_(key),
-        authenticator_(base_.get(), {{&passwords_}, std::move(mechanisms), key},
+        authenticator_(base_.get(), {{&passwords_}, std::move(mechanisms), key, auth_window},
                        *PasswordThreads::open(std::move(check))) {
     resolver_.virtual_alias_maps = {&alias_};
     resolver_.virtual_mailbox_maps = {&mailbox_};

@@ -357,13 +357,33 @@ TEST_F(LookupRole, EndsAFrontendThatBreaksTheRulesOfExchanges) {
   const auto early = introduce(1);
   send(*early, AuthResponse{.id = 1, .response = "x"});
   EXPECT_TRUE(is_closed(*early));
-  const auto much = introduce(2);
-  for (std::uint64_t id = 0; id <= kAuthWindow; ++id) {
-    much->send(Authenticate{.id = id, .address = "a", .mechanism = "PLAIN"});
+}
+
+TEST_F(LookupRole, GivesUpAnExchangeForTheOneBeyondTheWindow) {
+  const auto frontend = introduce(0);
+  for (std::uint64_t id = 1; id <= kAuthWindow + 1; ++id) {
+    frontend->send(Authenticate{.id = id, .address = "a", .mechanism = "PLAIN"});
   }
-  EXPECT_EQ(much->flush(), Channel::Status::ok);
+  EXPECT_EQ(frontend->flush(), Channel::Status::ok);
   turn();
-  EXPECT_TRUE(is_closed(*much));
+  std::vector<std::uint64_t> given_up;
+  std::size_t challenges = 0;
+  while (frontend->receive(packet_) == Channel::Status::ok) {
+    for (const Frame& frame : packet_.frames()) {
+      const auto step = decode<AuthStep>(frame.payload);
+      ASSERT_TRUE(step);
+      const bool is_challenge = step->kind == static_cast<std::uint8_t>(AuthStep::Kind::challenge);
+      if (is_challenge) {
+        ++challenges;
+      } else {
+        given_up.push_back(step->id);
+      }
+    }
+  }
+  EXPECT_EQ(challenges, kAuthWindow + 1);
+  EXPECT_EQ(given_up, std::vector<std::uint64_t>{1});
+  send(*frontend, AuthResponse{.id = 1, .response = "x"});
+  EXPECT_FALSE(is_closed(*frontend));
 }
 
 }  // namespace

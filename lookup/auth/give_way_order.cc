@@ -1,0 +1,38 @@
+#include "lookup/auth/give_way_order.h"
+
+namespace lmtpd::lookup {
+
+void GiveWayOrder::add(const std::string& network, std::uint64_t rank, std::uint64_t id) {
+  Ids& ids = networks_[network];
+  take_out(ids);
+  ids.emplace(rank, id);
+  put_in(ids);
+}
+
+void GiveWayOrder::remove(const std::string& network, std::uint64_t rank) {
+  const auto found = networks_.find(network);
+  Ids& ids = found->second;
+  take_out(ids);
+  ids.erase(rank);
+  put_in(ids);
+  if (ids.empty()) networks_.erase(found);
+}
+
+std::optional<std::uint64_t> GiveWayOrder::first() const {
+  if (firsts_.empty()) return std::nullopt;
+  return firsts_.begin()->second;
+}
+
+void GiveWayOrder::take_out(const Ids& ids) {
+  if (!ids.empty()) firsts_.erase(place(ids));
+}
+
+void GiveWayOrder::put_in(const Ids& ids) {
+  if (!ids.empty()) firsts_.emplace(place(ids), ids.begin()->second);
+}
+
+GiveWayOrder::Place GiveWayOrder::place(const Ids& ids) {
+  return {-static_cast<std::ptrdiff_t>(ids.size()), ids.begin()->first};
+}
+
+}  // namespace lmtpd::lookup
