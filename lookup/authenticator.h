@@ -4,9 +4,8 @@
 // or how the exchange ended. Hashes are computed in threads. Whether a user exists shows neither in
 // a reply nor in the time that it takes: for everybody every table is asked, and has to answer
 // (where several have a user, the first of them counts); who is unknown, or whose stored password
-// cannot be used, is Nobody, at the cost and with the salt of one who is there; and only the log
-// says what was wrong. Kinds of stored passwords that were not met since the start, or are met too
-// late for Nobody, still tell.
+// cannot be used, costs what Nobody says, and sees his salt; and only the log says what was wrong.
+// nobody.h says what still tells.
 //
 // What a client sends to be checked, a password or a proof of SCRAM's, waits in its address's queue
 // until what came before it is answered, and then as FailureRecord says of the address and of the

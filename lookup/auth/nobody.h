@@ -7,7 +7,8 @@
 // yescrypt at Debian's cost stands for all, and for SCRAM what Dovecot and PostgreSQL make. SCRAM
 // chooses among its own.
 //
-// The first kMostKinds of each are remembered. Users of a further one can be told from nobody.
+// What still tells: a kind that was not met yet, or after the first kMostKinds, is a user's; a name
+// that changes its kind is nobody's, and so, probably, is one of a kind that few users have.
 #pragma once
 
 #include <string>
@@ -29,7 +30,7 @@ class Nobody {
   // A user has this.
   void meet(const StoredPassword& stored);
 
-  // To spend the time on. It is some user's: that it matches says nothing.
+  // To spend the time on. It may be some user's: that it matches says nothing.
   [[nodiscard]] const StoredPassword& password(std::string_view user) const;
   // For SCRAM: a salt of his, and keys that no proof fits.
   [[nodiscard]] ScramVerifier verifier(std::string_view user) const;

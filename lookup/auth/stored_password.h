@@ -3,7 +3,7 @@
 // Taken: every hash that crypt(5) of libxcrypt lists, bare or behind Dovecot's {CRYPT},
 // {BLF-CRYPT}, {SHA512-CRYPT}, {SHA256-CRYPT}, {MD5-CRYPT}, {MD5} or {DES-CRYPT} (in any case; all
 // but the first say which hash must follow), and {SCRAM-SHA-256} (scram_verifier.h). Refused: a
-// password in clear text, {PLAIN} or bare, and every other scheme.
+// password in clear text, {PLAIN} or bare, a hash that was cut off, and every other scheme.
 #pragma once
 
 #include <string>

@@ -4,7 +4,8 @@
 // What breaks them ends the channel and nothing else. What keeps them is answered: a question once,
 // and by a mailbox only where the tables have one; a worker is started for a ticket of ours alone.
 // The fuzzer cannot make a ticket: it is given one where it sends an empty one. What SASL exchanges
-// come to is fuzz_auth's; here no more is said of them than was asked for.
+// come to is fuzz_auth's; here no more is said of them than was asked for, but that one is given
+// up, and no more are under way than may be.
 #include <map>
 #include <string>
 #include <string_view>
