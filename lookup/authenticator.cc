@@ -67,7 +67,7 @@ bool Authenticator::begin(Client& client, const Authenticate& message) {
   place = std::make_unique<Exchange>();
   Exchange& exchange = *place;
   exchange.owner = this;
-  exchange.name = {&client, message.id};
+  exchange.name = {&client, message.id, ++last_number_};
   exchange.method = message.mechanism.substr(0, kLongestMechanism);
   exchange.address = message.address;
   exchange.network = client_network(message.address);
@@ -89,7 +89,7 @@ bool Authenticator::begin(Client& client, const Authenticate& message) {
 bool Authenticator::respond(Client& client, std::uint64_t id, std::string_view message) {
   const auto of_client = clients_.find(&client);
   if (of_client == clients_.end() || id > of_client->second.last_id) return false;
-  Exchange* const exchange = find({&client, id});
+  Exchange* const exchange = find(&client, id);
   if (exchange == nullptr) return true;
   if (!exchange->is_clients_turn) return false;
   exchange->is_clients_turn = false;
@@ -104,7 +104,7 @@ bool Authenticator::respond(Client& client, std::uint64_t id, std::string_view m
 }
 
 void Authenticator::end(Client& client, std::uint64_t id) {
-  Exchange* const exchange = find({&client, id});
+  Exchange* const exchange = find(&client, id);
   if (exchange == nullptr) return;
   leave_queue(*exchange);
   stop_waiting(*exchange);
@@ -118,11 +118,16 @@ void Authenticator::abandon(Client& client) {
   clients_.erase(of_client);
 }
 
-Authenticator::Exchange* Authenticator::find(const Name& name) {
-  const auto of_client = clients_.find(name.client);
+Authenticator::Exchange* Authenticator::find(Client* client, std::uint64_t id) {
+  const auto of_client = clients_.find(client);
   if (of_client == clients_.end()) return nullptr;
-  const auto found = of_client->second.exchanges.find(name.id);
+  const auto found = of_client->second.exchanges.find(id);
   return found == of_client->second.exchanges.end() ? nullptr : found->second.get();
+}
+
+Authenticator::Exchange* Authenticator::find(const Name& name) {
+  Exchange* const exchange = find(name.client, name.id);
+  return exchange != nullptr && exchange->name == name ? exchange : nullptr;
 }
 
 // ---- what waits, and is given up for what is begun

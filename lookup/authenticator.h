@@ -90,6 +90,9 @@ class Authenticator final : private Asker {
   struct Name {
     Client* client;
     std::uint64_t id;
+    // Of this object's own: who comes after a client that is gone may have its address, and count
+    // from 1 as it did, while what was asked for it is not answered.
+    std::uint64_t number;
     bool operator==(const Name&) const = default;
   };
   struct OfClient {
@@ -111,6 +114,7 @@ class Authenticator final : private Asker {
   static void on_checked(evutil_socket_t, short, void* self) noexcept;
   void on_answer(std::uint64_t id, const Answer& answer) override;
 
+  [[nodiscard]] Exchange* find(Client* client, std::uint64_t id);
   [[nodiscard]] Exchange* find(const Name& name);
   void wait(Exchange& exchange, std::uint64_t rank);
   void stop_waiting(Exchange& exchange);
@@ -136,9 +140,9 @@ class Authenticator final : private Asker {
   const Policy policy_;
   std::unique_ptr<PasswordThreads> threads_;
   std::unordered_map<Client*, OfClient> clients_;
-  std::uint64_t last_number_ = 0;                             // of questions, attempts, ranks
-  std::unordered_map<std::uint64_t, Name> questions_;         // to tables
-  std::unordered_map<std::uint64_t, Attempt> attempts_;       // by the threads
+  std::uint64_t last_number_ = 0;                        // of exchanges, questions, attempts, ranks
+  std::unordered_map<std::uint64_t, Name> questions_;    // to tables
+  std::unordered_map<std::uint64_t, Attempt> attempts_;  // by the threads
   std::unordered_map<std::string, std::deque<Name>> queues_;  // by network; none is empty
   FailureRecord networks_;
   FailureRecord users_;

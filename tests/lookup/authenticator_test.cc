@@ -227,6 +227,28 @@ TEST_F(AuthenticatorTest, WaitsForTablesThatAnswerLater) {
   EXPECT_EQ(hashes_, 1);
 }
 
+// It may have the address of the one before it, and counts from 1 as that did.
+TEST_F(AuthenticatorTest, ANewClientHearsNothingThatAnotherAskedFor) {
+  plain(1, "tim", "pencil");
+  authenticator_.abandon(*this);
+  plain(1, "nobody", "wrong", "192.0.2.2");
+  wait_for(1);
+  EXPECT_EQ(steps_[0].kind, Kind::refused);
+  EXPECT_EQ(hashes_, 2);
+  Rounds rounds;
+  table_.answer_in(&rounds);
+  plain(2, "tim", "pencil", "192.0.2.3");
+  authenticator_.abandon(*this);
+  begin(2, "LOGIN", "nobody", "192.0.2.4");
+  EXPECT_EQ(steps_.back().kind, Kind::challenge);
+  rounds.play_all();
+  EXPECT_EQ(steps_.size(), 2U);
+  table_.answer_in(nullptr);
+  EXPECT_TRUE(authenticator_.respond(*this, 2, "wrong"));
+  wait_for(3);
+  EXPECT_EQ(steps_.back().kind, Kind::refused);
+}
+
 // The next attempt of the same address, or with the same name, does not so much as ask a table.
 TEST_F(AuthenticatorTest, AfterAFailureTheNextAttemptWaits) {
   const auto start = std::chrono::steady_clock::now();
