@@ -91,32 +91,32 @@ std::string client_key(const UniqueFd& socket, const session::Peer& peer) {
 
 }  // namespace
 
-Frontend::Frontend(const Settings& settings, NetworkList trusted_clients,
+Frontend::Frontend(event_base* base, const Settings& settings, NetworkList trusted_clients,
                    std::optional<TlsContext> tls, std::uint32_t instance, Counters counters,
                    Channel control, std::vector<RoleStart::Listening> listening)
-    : base_(event_base_new()),
+    : base_(base),
       counters_(std::move(counters)),
       instance_(instance),
       trusted_clients_(std::move(trusted_clients)),
       tls_(std::move(tls)),
       size_announced_(size_announced(settings)),
-      control_(base_.get(), std::move(control), *this),
+      control_(base_, std::move(control), *this),
       spool_(spool_share(settings), size_announced_ + settings.recipient_limit * Spool::kCopy,
              *this),
-      lookup_(base_.get(), *this),
-      deliveries_(base_.get(), *this),
+      lookup_(base_, *this),
+      deliveries_(base_, *this),
       places_(share(settings.connection_limit, settings),
               share(settings.client_connection_limit, settings)),
       strangers_(most_strangers(settings)),
-      tick_(event_new(base_.get(), -1, EV_PERSIST, on_tick, this)),
-      reap_(event_new(base_.get(), -1, 0, on_reap, this)),
-      log_(event_new(base_.get(), -1, 0, on_log, nullptr)) {
+      tick_(event_new(base_, -1, EV_PERSIST, on_tick, this)),
+      reap_(event_new(base_, -1, 0, on_reap, this)),
+      log_(event_new(base_, -1, 0, on_log, nullptr)) {
   for (RoleStart::Listening& one : listening) {
     const ListenSpec& spec = settings.listen.at(one.index);
     auto door = std::make_unique<Door>(
         Door{this, spec, session_settings(settings, spec), std::move(one.socket), nullptr});
-    door->readable.reset(event_new(base_.get(), door->socket.get(), EV_READ | EV_PERSIST,
-                                   on_acceptable, door.get()));
+    door->readable.reset(
+        event_new(base_, door->socket.get(), EV_READ | EV_PERSIST, on_acceptable, door.get()));
     event_add(door->readable.get(), nullptr);
     doors_.push_back(std::move(door));
   }
@@ -125,7 +125,7 @@ Frontend::Frontend(const Settings& settings, NetworkList trusted_clients,
 
 void Frontend::run() {
   control_.send(Ready{});
-  event_base_dispatch(base_.get());
+  event_base_dispatch(base_);
   tell_refused_connections();
   write_gathered_log();
 }
@@ -200,7 +200,7 @@ void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer, std:
     }
   }
   auto connection = std::make_unique<Connection>(
-      base_.get(), name,
+      base_, name,
       Connection::Client{std::move(socket), std::move(peer), std::move(client), next_session_id()},
       Connection::Terms{door.settings, tls_ ? &*tls_ : nullptr, places_}, *this);
   if (stopping_) connection->shut_down();
@@ -210,8 +210,8 @@ void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer, std:
 void Frontend::await_proxy_header(const Door& door, UniqueFd socket,
                                   const sockaddr_storage& proxy) {
   const std::uint64_t name = next_connection_++;
-  auto awaited = std::make_unique<ProxyArrival>(base_.get(), std::move(socket), proxy, name,
-                                                kProxyPatience, *this);
+  auto awaited =
+      std::make_unique<ProxyArrival>(base_, std::move(socket), proxy, name, kProxyPatience, *this);
   arrivals_.emplace(name, Arrival{door, std::move(awaited)});
 }
 
@@ -299,7 +299,7 @@ void Frontend::reap() {
     connections_.erase(name);
   }
   if (stopping_ && arrivals_.empty() && connections_.empty() && deliveries_.none()) {
-    event_base_loopbreak(base_.get());
+    event_base_loopbreak(base_);
   }
 }
 
@@ -442,6 +442,6 @@ bool Frontend::on_frame(Frame& frame) {
 }
 
 // Without master nothing is restarted and no worker comes: clients try again elsewhere, or later.
-void Frontend::on_closed(EventChannel&) { event_base_loopbreak(base_.get()); }
+void Frontend::on_closed(EventChannel&) { event_base_loopbreak(base_); }
 
 }  // namespace lmtpd::frontend

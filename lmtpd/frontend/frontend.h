@@ -30,13 +30,13 @@ class Frontend final : public Services,
                        public ProxyArrival::Owner,
                        public EventChannel::Owner {
  public:
-  // `listening` are the sockets of settings.listen, by their index there.
-  // `tls` is there if settings.uses_tls().
-  Frontend(const Settings& settings, NetworkList trusted_clients, std::optional<TlsContext> tls,
-           std::uint32_t instance, Counters counters, Channel control,
-           std::vector<RoleStart::Listening> listening);
+  // On `base`, which outlives it and is its alone. `listening` are the sockets of settings.listen,
+  // by their index there. `tls` is there if settings.uses_tls().
+  Frontend(event_base* base, const Settings& settings, NetworkList trusted_clients,
+           std::optional<TlsContext> tls, std::uint32_t instance, Counters counters,
+           Channel control, std::vector<RoleStart::Listening> listening);
 
-  // Serves until master says Stop and all is answered, or master is gone.
+  // Serves until master says Stop and all is answered, or master is gone; then it breaks the loop.
   void run();
 
  private:
@@ -114,7 +114,7 @@ class Frontend final : public Services,
   void on_closed(EventChannel& channel) override;
   [[nodiscard]] bool on_frame(Frame& frame);
 
-  EventBasePtr base_;
+  event_base* base_;
   Counters counters_;
   std::uint32_t instance_;
   NetworkList trusted_clients_;

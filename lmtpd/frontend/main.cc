@@ -15,6 +15,7 @@
 #include "lmtpd/base/privileges.h"
 #include "lmtpd/base/role_start.h"
 #include "lmtpd/base/whole_file.h"
+#include "lmtpd/event/event_ptr.h"
 #include "lmtpd/frontend/frontend.h"
 #include "lookup/files/match_list.h"
 
@@ -66,8 +67,10 @@ int main() {
     log_warning("this kernel has no Landlock: the frontend is not kept from the file system");
   }
 
-  frontend::Frontend frontend(settings, std::move(trusted), std::move(tls), start.instance,
-                              std::move(counters), std::move(control), std::move(start.listeners));
+  const EventBasePtr base(event_base_new());
+  frontend::Frontend frontend(base.get(), settings, std::move(trusted), std::move(tls),
+                              start.instance, std::move(counters), std::move(control),
+                              std::move(start.listeners));
   frontend.run();
   return EXIT_SUCCESS;
 }
