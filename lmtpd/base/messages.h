@@ -154,7 +154,8 @@ struct WorkerRefused {
   static void fields(auto& self, auto&& field) { field(self.owner, self.reason, self.text); }
 };
 
-// frontend: this worker broke the rules of its channel; master ends it.
+// frontend: this worker broke the rules of its channel, or has said nothing for long; master ends
+// it.
 struct ExpelWorker {
   static constexpr MessageType kType = MessageType::expel_worker;
   MailboxOwner owner;

@@ -1,21 +1,33 @@
 #include "lmtpd/frontend/deliveries.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lmtpd/base/log.h"
+#include "lmtpd/frontend/spool.h"
 
 namespace lmtpd::frontend {
 namespace {
 
 // What a copy takes in a Deliver message, beside its strings.
 constexpr std::size_t kDeliveryOverhead = 32;
+// Of many owners few get much at a time, and those want more than an equal part.
+constexpr std::size_t kMostParts = 4;
+
+constexpr const char* kTooMuchWaits = "too much mail waits for the mailbox's owner";
+constexpr const char* kStandsStill = "the delivery process has stopped answering";
 
 }  // namespace
 
-Deliveries::Deliveries(event_base* base, Sender& sender) : base_(base), sender_(sender) {}
+Deliveries::Deliveries(event_base* base, Sender& sender, std::uint64_t room)
+    : base_(base),
+      sender_(sender),
+      room_(room),
+      refused_event_(event_new(base, -1, 0, on_refused, this)) {}
 
 void Deliveries::start(const MessageName& name, Body body, std::vector<session::Copy> copies) {
   const MessageId id = next_message_++;
+  const std::uint64_t size = body.size();
   messages_.emplace(id, Message{name, std::move(body), copies.size()});
   const Clock::time_point deadline = Clock::now() + kDeadline;
   std::vector<Worker*> workers;
@@ -23,11 +35,38 @@ void Deliveries::start(const MessageName& name, Body body, std::vector<session::
     // Tickets come from lookup, and LookupLink has read each once.
     const MailboxOwner owner = read_ticket_owner(copies[i].ticket);
     Worker& worker = workers_.try_emplace(owner, Worker{.owner = owner}).first->second;
-    if (worker.waiting.empty() || worker.waiting.back().message != id) workers.push_back(&worker);
+    if (const char* why = refusal(worker, id)) {
+      refused_.push_back({id, i, why});
+      continue;
+    }
+    if (++worker.unanswered[id] == 1) {
+      workers.push_back(&worker);
+      worker.octets += size;
+    }
+    worker.octets += Spool::kCopy;
     worker.waiting.push_back({id, i, std::move(copies[i]), deadline});
   }
+  if (!refused_.empty()) event_active(refused_event_.get(), EV_TIMEOUT, 1);
   // Last: the body leaves once for all of a worker's copies, whatever the order of the recipients.
   for (Worker* worker : workers) pump(*worker);
+}
+
+const char* Deliveries::refusal(const Worker& worker, MessageId message) const {
+  if (worker.stands_still) return kStandsStill;
+  const std::size_t parts = std::min(workers_.size(), kMostParts);
+  if (parts == 1 || worker.octets < room_ / parts) return nullptr;
+  return worker.unanswered.contains(message) ? nullptr : kTooMuchWaits;
+}
+
+void Deliveries::on_refused(evutil_socket_t, short, void* self) noexcept {
+  static_cast<Deliveries*>(self)->answer_refused();
+}
+
+void Deliveries::answer_refused() {
+  for (const Refused& copy : std::exchange(refused_, {})) {
+    sender_.count(Counter::owner_deferrals);
+    answer(copy.message, copy.copy, fail(Reason::io, copy.why));
+  }
 }
 
 void Deliveries::pump(Worker& worker) {
@@ -69,6 +108,7 @@ bool Deliveries::send_front(Worker& worker) {
     worker.waiting.pop_front();
   }
   const bool with_file = !descriptors.empty();
+  if (worker.sent.empty()) worker.heard = Clock::now();
   for (const Waiting& copy : taken) {
     const std::uint64_t delivery = next_delivery_++;
     message.deliveries.push_back(
@@ -104,8 +144,18 @@ void Deliveries::refuse(MailboxOwner owner, const Error& error) {
 
 void Deliveries::fail_waiting(Worker& worker, const Error& error) {
   for (const Waiting& copy : std::exchange(worker.waiting, {})) {
-    done(copy.message, copy.copy, tl::unexpected<Error>(error));
+    done(worker, copy.message, copy.copy, tl::unexpected<Error>(error));
   }
+}
+
+// Where it hangs in the kernel it does not end yet, and its channel neither.
+void Deliveries::expel(Worker& worker) {
+  worker.stands_still = true;
+  log_error("worker of uid {} gid {} has said nothing for {} s: ended", worker.owner.uid.value(),
+            worker.owner.gid.value(), kDeadline.count());
+  sender_.expel_worker(worker.owner);
+  for (std::size_t i = 0; i < worker.waiting.size(); ++i) sender_.count(Counter::owner_deferrals);
+  fail_waiting(worker, {Reason::io, kStandsStill});
 }
 
 void Deliveries::forget_wanted() {
@@ -140,6 +190,8 @@ bool Deliveries::on_frame(Worker& worker, const Frame& frame) {
       if (found == worker.sent.end()) return false;
       const Sent sent = found->second;
       worker.sent.erase(found);
+      worker.heard = Clock::now();
+      worker.stands_still = false;
       if (sent.with_file) --worker.files;
       if (sent.expired) {
         if (outcome->stored) {
@@ -147,9 +199,9 @@ bool Deliveries::on_frame(Worker& worker, const Frame& frame) {
                       worker.owner.uid.value());
         }
       } else if (outcome->stored) {
-        done(sent.message, sent.copy, {});
+        done(worker, sent.message, sent.copy, {});
       } else {
-        done(sent.message, sent.copy, fail(outcome->reason, std::string(outcome->text)));
+        done(worker, sent.message, sent.copy, fail(outcome->reason, std::string(outcome->text)));
       }
       return true;
     }
@@ -170,9 +222,11 @@ void Deliveries::on_closed(EventChannel& channel) {
   by_channel_.erase(&channel);
   const std::unique_ptr<EventChannel> closed = std::move(worker.channel);
   worker.files = 0;
+  worker.stands_still = false;
   for (const auto& [id, sent] : std::exchange(worker.sent, {})) {
     if (sent.expired) continue;
-    done(sent.message, sent.copy, fail(Reason::io, "delivery process ended before it answered"));
+    done(worker, sent.message, sent.copy,
+         fail(Reason::io, "delivery process ended before it answered"));
   }
   if (worker.next) {
     open(worker, std::move(worker.next));
@@ -187,14 +241,19 @@ void Deliveries::expire(Clock::time_point now) {
       if (now < sent.deadline) break;
       if (std::exchange(sent.expired, true)) continue;
       sender_.count(Counter::delivery_timeouts);
-      done(sent.message, sent.copy, fail(Reason::io, "delivery was not confirmed in time"));
+      done(worker, sent.message, sent.copy, fail(Reason::io, "delivery was not confirmed in time"));
     }
     while (!worker.waiting.empty() && now >= worker.waiting.front().deadline) {
       const Waiting copy = std::move(worker.waiting.front());
       worker.waiting.pop_front();
       sender_.count(Counter::delivery_timeouts);
-      done(copy.message, copy.copy, fail(Reason::overload, "no delivery process was free in time"));
+      done(worker, copy.message, copy.copy,
+           fail(Reason::overload, "no delivery process was free in time"));
       worker.wanted = false;
+    }
+    // One that says something is only slow.
+    if (!worker.sent.empty() && !worker.stands_still && now >= worker.heard + kDeadline) {
+      expel(worker);
     }
     pump(worker);
   }
@@ -204,7 +263,17 @@ void Deliveries::expire(Clock::time_point now) {
   });
 }
 
-void Deliveries::done(MessageId message, std::size_t copy, Result<void> outcome) {
+void Deliveries::done(Worker& worker, MessageId message, std::size_t copy, Result<void> outcome) {
+  worker.octets -= Spool::kCopy;
+  const auto found = worker.unanswered.find(message);
+  if (--found->second == 0) {
+    worker.octets -= messages_.at(message).body.size();
+    worker.unanswered.erase(found);
+  }
+  answer(message, copy, std::move(outcome));
+}
+
+void Deliveries::answer(MessageId message, std::size_t copy, Result<void> outcome) {
   Message& found = messages_.at(message);
   const MessageName name = found.name;
   if (--found.unanswered == 0) messages_.erase(message);

@@ -5,6 +5,12 @@
 // the window. What does not fit waits here, in order, and so does everything for an owner that has
 // no worker yet. A message that waits holds its body once, whatever the number of its copies; on
 // its way it is in each worker's channel, which takes no more than two packets at a time.
+//
+// An owner whose worker stands still harms no other: he can stop it himself, and his file system
+// can hang. What is not answered yet for one owner, bodies and copies as Spool counts them, may
+// take an equal part of the room of all, a quarter at least, and the message that leads beyond; an
+// owner who is alone may take it all. A worker that has said nothing for kDeadline while something
+// was under way is expelled. What comes beyond either is answered at once, and handed to nobody.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +23,7 @@
 
 #include "lmtpd/base/messages.h"
 #include "lmtpd/event/event_channel.h"
+#include "lmtpd/event/event_ptr.h"
 #include "lmtpd/frontend/body.h"
 #include "lmtpd/frontend/message_name.h"
 #include "lmtpd/session/session.h"
@@ -35,7 +42,7 @@ class Deliveries final : public EventChannel::Owner {
     // There is no worker for this ticket's owner: have master introduce one. False: lookup is not
     // there.
     [[nodiscard]] virtual bool want_worker(std::string_view ticket) = 0;
-    // This worker broke the rules of its channel.
+    // This worker broke the rules of its channel, or stands still.
     virtual void expel_worker(MailboxOwner owner) = 0;
     // It happened once more.
     virtual void count(Counter counter) = 0;
@@ -44,7 +51,8 @@ class Deliveries final : public EventChannel::Owner {
     ~Sender() = default;
   };
 
-  Deliveries(event_base* base, Sender& sender);
+  // `room`: octets that the messages of all owners may take together.
+  Deliveries(event_base* base, Sender& sender, std::uint64_t room);
 
   // `body` is sealed.
   void start(const MessageName& name, Body body, std::vector<session::Copy> copies);
@@ -58,8 +66,9 @@ class Deliveries final : public EventChannel::Owner {
   // Lookup is gone, and with it what it was asked for.
   void forget_wanted();
 
-  // Once a second: answers the copies whose deadline has passed, asks again for workers that were
-  // not to be had, and forgets the owners that there is nothing of.
+  // Once a second: answers the copies whose deadline has passed, expels the workers that stand
+  // still, asks again for those that were not to be had, and forgets the owners that there is
+  // nothing of.
   void expire(Clock::time_point now);
 
   [[nodiscard]] bool none() const { return messages_.empty(); }
@@ -91,6 +100,12 @@ class Deliveries final : public EventChannel::Owner {
     bool expired = false;  // answered 451; the worker's word is still to come
     bool with_file;
   };
+  // A copy that is not taken, until start() is over.
+  struct Refused {
+    MessageId message;
+    std::size_t copy;
+    const char* why;
+  };
   // Everything about one owner's worker.
   struct Worker {
     MailboxOwner owner;
@@ -101,6 +116,10 @@ class Deliveries final : public EventChannel::Owner {
     std::deque<Waiting> waiting;
     std::map<std::uint64_t, Sent> sent;  // by delivery id: in the order of their deadlines
     std::size_t files = 0;               // deliveries in `sent` that have a descriptor
+    std::unordered_map<MessageId, std::size_t> unanswered;  // copies
+    std::uint64_t octets = 0;   // of those messages and copies, as Spool counts them
+    Clock::time_point heard{};  // its last outcome, or when it first owed one
+    bool stands_still = false;
   };
 
   void on_packet(EventChannel& channel, Packet& packet) override;
@@ -112,15 +131,24 @@ class Deliveries final : public EventChannel::Owner {
   void pump(Worker& worker);
   [[nodiscard]] bool send_front(Worker& worker);
   void fail_waiting(Worker& worker, const Error& error);
-  void done(MessageId message, std::size_t copy, Result<void> outcome);
+  void expel(Worker& worker);
+  // Why the owner gets no copy of this message now; nullptr: he does.
+  [[nodiscard]] const char* refusal(const Worker& worker, MessageId message) const;
+  static void on_refused(evutil_socket_t, short, void* self) noexcept;
+  void answer_refused();
+  void done(Worker& worker, MessageId message, std::size_t copy, Result<void> outcome);
+  void answer(MessageId message, std::size_t copy, Result<void> outcome);
 
   event_base* base_;
   Sender& sender_;
+  const std::uint64_t room_;
   MessageId next_message_ = 1;
   std::uint64_t next_delivery_ = 1;
   std::unordered_map<MessageId, Message> messages_;
   std::map<MailboxOwner, Worker> workers_;
   std::unordered_map<const EventChannel*, Worker*> by_channel_;
+  std::vector<Refused> refused_;
+  EventPtr refused_event_;
 };
 
 }  // namespace lmtpd::frontend

@@ -104,7 +104,7 @@ Frontend::Frontend(event_base* base, const Settings& settings, NetworkList trust
       spool_(spool_share(settings), size_announced_ + settings.recipient_limit * Spool::kCopy,
              *this),
       lookup_(base_, *this),
-      deliveries_(base_, *this),
+      deliveries_(base_, *this, spool_.room()),
       places_(share(settings.connection_limit, settings),
               share(settings.client_connection_limit, settings)),
       strangers_(most_strangers(settings)),
@@ -349,7 +349,8 @@ void Frontend::release(const MessageName& message) {
 }
 
 void Frontend::deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) {
-  spool_.finish(message);
+  spool_.finish(message, octets.size() + copies.size() * Spool::kCopy);
+  spool_.run_waiting(Clock::now());
   deliveries_.start(message, std::move(octets), std::move(copies));
 }
 

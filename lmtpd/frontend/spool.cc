@@ -94,10 +94,12 @@ bool Spool::book(const MessageName& id, const std::string& client, std::uint64_t
   return false;
 }
 
-void Spool::finish(const MessageName& id) {
+void Spool::finish(const MessageName& id, std::uint64_t octets) {
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) return;
-  found->second->finished = true;
+  Booking& booking = *found->second;
+  booking.finished = true;
+  give_back(booking, booking.octets - std::min(booking.octets, octets));
   finished_.splice(finished_.end(), unfinished_, found->second);
 }
 

@@ -56,8 +56,9 @@ class Spool {
   // more.
   [[nodiscard]] bool book(const MessageName& id, const std::string& client, std::uint64_t octets,
                           Clock::time_point now);
-  // The message of `id` is complete: it books nothing more, and keeps what it has until release().
-  void finish(const MessageName& id);
+  // The message of `id` is complete: it books nothing more, and keeps, until release(), what it has
+  // of these octets.
+  void finish(const MessageName& id, std::uint64_t octets);
   // Frees all of `id`'s octets and forgets it, waiting or not.
   void release(const MessageName& id);
 
@@ -69,6 +70,8 @@ class Spool {
   [[nodiscard]] bool anyone_waits() const { return waiting_ > 0; }
 
   [[nodiscard]] std::uint64_t booked() const { return booked_; }
+  // What is not kept back.
+  [[nodiscard]] std::uint64_t room() const { return share_ - kept_back_; }
 
   static constexpr std::chrono::seconds kWait{60};
   static constexpr std::chrono::seconds kPatience{10};

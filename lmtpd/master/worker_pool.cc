@@ -159,8 +159,11 @@ void WorkerPool::serve_waiting(Clock::time_point now) {
 }
 
 std::size_t WorkerPool::leaving() const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      workers_, [](const auto& item) { return !item.second.process->serves(); }));
+  // Not one that was killed: it is gone in a moment, or hangs in the kernel for nobody knows how
+  // long.
+  return static_cast<std::size_t>(std::ranges::count_if(workers_, [](const auto& item) {
+    return item.second.process->alive() && item.second.process->stopping();
+  }));
 }
 
 // A worker that used no CPU since the last look has been idle since its last activity.

@@ -42,7 +42,8 @@ class WorkerPool {
 
   // Introduce the worker of `owner` to that frontend.
   void want(std::uint32_t frontend, MailboxOwner owner, Clock::time_point now);
-  // It broke the rules of a channel: killed, and its owner waits out the back-off.
+  // It broke the rules of a channel, or stands still: killed, and its owner waits out the back-off.
+  // While it hangs in the kernel and does not die, its owner gets no other, and it counts as one.
   void expel(MailboxOwner owner);
 
   // Asks every worker to leave; nothing is started any more.
@@ -88,6 +89,7 @@ class WorkerPool {
   void observe(Clock::time_point now);
   // Whether a worker could be asked to leave.
   [[nodiscard]] bool evict_one(Clock::time_point now);
+  // Those whose room is free soon.
   [[nodiscard]] std::size_t leaving() const;
   [[nodiscard]] bool is_punished(MailboxOwner owner, Clock::time_point now) const;
   void punish(MailboxOwner owner, Clock::time_point launched, Clock::time_point now);

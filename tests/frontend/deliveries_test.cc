@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lmtpd/frontend/spool.h"
 #include "tests/frontend/far_end.h"
 
 namespace lmtpd::frontend {
@@ -12,6 +13,9 @@ namespace {
 constexpr MailboxOwner kOne{Uid(1001), Gid(1001)};
 constexpr MailboxOwner kTwo{Uid(1002), Gid(1002)};
 const Key kKey = make_ticket_key();
+constexpr std::uint64_t kRoom = 1 << 20;
+// Of two owners: three messages, the third of which leads beyond a part.
+const std::string kFifthOfRoom(kRoom / 5, 'x');
 
 session::Copy copy_for(MailboxOwner owner, const std::string& headers = "H: x\n") {
   return {seal_ticket(
@@ -47,7 +51,7 @@ class DeliveriesTest : public testing::Test, public Deliveries::Sender {
   void run() { run_loop(base_.get()); }
 
   const EventBasePtr base_{event_base_new()};
-  Deliveries deliveries_{base_.get(), *this};
+  Deliveries deliveries_{base_.get(), *this, kRoom};
   FarEnd worker_;
   FarEnd other_worker_;
   std::vector<Done> done_;
@@ -319,6 +323,125 @@ TEST_F(DeliveriesTest, AnswerAtTheDeadlineAndTakeTheLateOutcomeForNoFault) {
   EXPECT_EQ(counted_, std::vector(2, Counter::delivery_timeouts));
   worker_.send(Outcome{.id = id, .stored = true});
   run();
+  EXPECT_EQ(done_.size(), 2U);
+  EXPECT_FALSE(worker_.closed());
+}
+
+TEST_F(DeliveriesTest, AnswerAtOnceWhatIsBeyondAnOwnersPartAndDeliverTheOtherCopies) {
+  deliveries_.introduce(kOne, worker_.open());
+  deliveries_.introduce(kTwo, other_worker_.open());
+  for (std::uint64_t i = 1; i <= 3; ++i) start(i, {copy_for(kOne)}, kFifthOfRoom);
+  start(4, {copy_for(kOne), copy_for(kTwo), copy_for(kOne)}, kFifthOfRoom);
+  EXPECT_TRUE(done_.empty()) << "from within start()";
+  run();
+  const std::vector<Deliver> taken = worker_.receive<Deliver>();
+  EXPECT_EQ(taken.size(), 3U);
+  EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
+  ASSERT_EQ(done_.size(), 2U);
+  for (std::size_t i : {0U, 1U}) {
+    EXPECT_EQ(done_[i].connection, 4U);
+    EXPECT_EQ(done_[i].copy, 2 * i);
+    EXPECT_EQ(done_[i].outcome.error().reason, Reason::io);
+  }
+  EXPECT_EQ(counted_, std::vector(2, Counter::owner_deferrals));
+
+  worker_.send(Outcome{.id = taken[0].deliveries[0].id, .stored = true});
+  run();
+  start(5, {copy_for(kOne)}, kFifthOfRoom);
+  run();
+  EXPECT_EQ(worker_.receive<Deliver>().size(), 1U);
+  EXPECT_EQ(done_.size(), 3U);
+}
+
+TEST_F(DeliveriesTest, CountWhatWaitsForAnOwnersWorkerAndWhatItsCopiesTake) {
+  deliveries_.introduce(kTwo, worker_.open());
+  const std::vector<session::Copy> half(kRoom / 2 / Spool::kCopy, copy_for(kOne));
+  for (std::uint64_t turn = 1; turn <= 4; turn += 2) {
+    start(turn, half);
+    start(turn + 1, {copy_for(kOne)});
+    run();
+    ASSERT_EQ(done_.size(), 1U) << "of the second message";
+    EXPECT_EQ(done_[0].connection, turn + 1);
+    deliveries_.refuse(kOne, {Reason::overload, "too many workers"});
+    done_.clear();
+  }
+}
+
+TEST_F(DeliveriesTest, DivideTheRoomInFourPartsAtMost) {
+  for (std::uint32_t uid = 2001; uid <= 2010; ++uid) {
+    deliveries_.introduce({Uid(uid), Gid(uid)}, other_worker_.open());
+  }
+  start(1, {copy_for(kOne)}, kFifthOfRoom);
+  start(2, {copy_for(kOne)}, kFifthOfRoom);
+  start(3, {copy_for(kOne)});
+  run();
+  ASSERT_EQ(done_.size(), 1U);
+  EXPECT_EQ(done_[0].connection, 3U);
+}
+
+TEST_F(DeliveriesTest, TakeAMessageThatIsLargerThanAPartAndAllOfAnOwnerWhoIsAlone) {
+  start(1, {copy_for(kOne)}, std::string(kRoom, 'x'));
+  start(2, {copy_for(kOne)}, std::string(kRoom, 'x'));
+  deliveries_.introduce(kTwo, other_worker_.open());
+  start(3, {copy_for(kTwo)}, std::string(kRoom, 'x'));
+  run();
+  EXPECT_TRUE(done_.empty());
+}
+
+TEST_F(DeliveriesTest, ExpelAWorkerThatStandsStillAndAnswerAtOnceUntilItsNextWord) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, std::vector<session::Copy>(kDeliveryWindow + 1, copy_for(kOne)));
+  run();
+  const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
+  start(2, {copy_for(kTwo)});
+  start(3, {copy_for(kOne)});
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline - std::chrono::seconds(1));
+  EXPECT_TRUE(expelled_.empty());
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
+  EXPECT_EQ(done_.size(), kDeliveryWindow + 3) << "what has not been sent, too";
+
+  // It may hang in the kernel, and not die of it.
+  done_.clear();
+  start(4, {copy_for(kOne), copy_for(kTwo)});
+  run();
+  ASSERT_EQ(done_.size(), 1U);
+  EXPECT_EQ(done_[0].outcome.error().reason, Reason::io);
+  EXPECT_TRUE(worker_.receive<Deliver>().empty());
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  EXPECT_EQ(expelled_.size(), 1U);
+
+  worker_.send(Outcome{.id = id, .stored = true});
+  run();
+  start(5, {copy_for(kOne)});
+  run();
+  EXPECT_EQ(worker_.receive<Deliver>().size(), 1U);
+}
+
+TEST_F(DeliveriesTest, AskForTheSuccessorOfAWorkerThatStoodStill) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne)});
+  run();
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  ASSERT_EQ(expelled_.size(), 1U);
+  worker_.close();
+  run();
+  start(2, {copy_for(kOne)});
+  EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kOne}));
+  deliveries_.introduce(kOne, worker_.open());
+  run();
+  EXPECT_EQ(worker_.receive<Deliver>().size(), 1U);
+}
+
+TEST_F(DeliveriesTest, ExpelNoWorkerThatIsOnlySlow) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne), copy_for(kOne)});
+  run();
+  const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
+  const Clock::time_point before = Clock::now();
+  worker_.send(Outcome{.id = id, .stored = true});
+  run();
+  deliveries_.expire(before + Deliveries::kDeadline);
   EXPECT_EQ(done_.size(), 2U);
   EXPECT_TRUE(expelled_.empty());
 }

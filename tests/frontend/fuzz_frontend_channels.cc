@@ -2,9 +2,9 @@
 // what comes on that channel, as hostile_packets.h has it, against a model of the rules in
 // messages.h.
 //
-// What breaks them ends the channel, and has the worker expelled. Whatever comes, each copy and
-// each recipient is answered once: as the channel said while it kept the rules, else with a
-// failure. And what a peer says of a failure goes into a reply as one clean line.
+// What breaks them ends the channel, and has the worker expelled, as has silence. Whatever comes,
+// each copy and each recipient is answered once: as the channel said while it kept the rules, else
+// with a failure. And what a peer says of a failure goes into a reply as one clean line.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -95,6 +95,9 @@ class WorkerChannel final : private Deliveries::Sender {
     turn();
     const bool keeps_rules = peer_.play(packets, [this](const auto& frame) { return take(frame); });
     must(expelled_ == (keeps_rules ? 0 : 1));
+    const bool owes = !deliveries_.none();
+    deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+    must(expelled_ == (keeps_rules && !owes ? 0 : 1));
     peer_.close();
     turn();
     must(done_ == kCopies && messages_done_ == 2 && deliveries_.none());
@@ -150,7 +153,7 @@ class WorkerChannel final : private Deliveries::Sender {
   void count(Counter) override {}
 
   Peer peer_;
-  Deliveries deliveries_{base(), *this};
+  Deliveries deliveries_{base(), *this, 1 << 20};
   std::map<std::uint64_t, bool> answered_;
   std::vector<Result<void>> said_;  // and not yet told
   bool leaving_ = false;

@@ -82,16 +82,30 @@ TEST_F(Spools, RefuseAfterTheWaitAllButTheOldest) {
 TEST_F(Spools, RefuseTheOldestTooWhereNothingOfItHasBegun) {
   ASSERT_TRUE(spool_.book(message(1), kClient, 500, start_));
   ASSERT_FALSE(spool_.book(message(2), kClient, 600, start_));
-  spool_.finish(message(1));  // and is not delivered soon
+  spool_.finish(message(1), kShare);  // and is not delivered soon
   spool_.expire(start_ + Spool::kWait - std::chrono::milliseconds(1));
   EXPECT_TRUE(refused_.empty());
   spool_.expire(start_ + Spool::kWait);
   EXPECT_EQ(refused_, (std::vector<std::uint64_t>{2}));
 }
 
+TEST_F(Spools, LeaveToAFinishedMessageWhatItTakesOfItsRoom) {
+  ASSERT_TRUE(spool_.book(message(1), kClient, 700, start_));
+  ASSERT_FALSE(spool_.book(message(2), kClient, 300, start_));
+  spool_.finish(message(1), 400);
+  EXPECT_EQ(spool_.booked(), 400U);
+  spool_.run_waiting(start_);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{2}));
+  spool_.finish(message(2), 301);
+  EXPECT_EQ(spool_.booked(), 700U);
+  spool_.release(message(1));
+  spool_.release(message(2));
+  EXPECT_EQ(spool_.booked(), 0U);
+}
+
 TEST_F(Spools, CountAFinishedMessageButDoNotTakeItForTheOldest) {
   ASSERT_TRUE(spool_.book(message(1), kClient, 500, start_));
-  spool_.finish(message(1));
+  spool_.finish(message(1), kShare);
   ASSERT_TRUE(spool_.book(message(2), kClient, 200, start_));
   EXPECT_TRUE(
       spool_.book(message(2), kClient, 300, start_));  // it is the oldest unfinished one now
@@ -166,7 +180,7 @@ TEST_F(Spools, ServeAClientWithinItsPartBeforeAnEarlierOneBeyondIt) {
   ASSERT_TRUE(spool_.book(message(2), kClient, 400, start_));
   ASSERT_FALSE(spool_.book(message(3), kClient, 100, start_));
   ASSERT_FALSE(spool_.book(message(4), kOther, 150, start_));
-  spool_.finish(message(2));
+  spool_.finish(message(2), kShare);
   spool_.release(message(2));  // 400 are free, and the third would lead beyond the part
   spool_.run_waiting(start_);
   EXPECT_EQ(booked_, (std::vector<std::uint64_t>{4, 3}));
@@ -254,7 +268,7 @@ TEST_F(Spools, GiveUpNothingThatGrowsNorIsFinishedNorWithinItsClientsPart) {
   ASSERT_TRUE(spool_.book(message(2), kClient, 200, start_));
   ASSERT_TRUE(spool_.book(message(3), "third", 100, start_));
   ASSERT_TRUE(spool_.book(message(4), kClient, 150, start_));
-  spool_.finish(message(1));
+  spool_.finish(message(1), kShare);
   ASSERT_FALSE(spool_.book(message(5), kOther, 100, start_));
   ASSERT_TRUE(spool_.book(message(2), kClient, 50, start_ + std::chrono::seconds(1)));
   spool_.expire(start_ + Spool::kPatience);

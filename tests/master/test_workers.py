@@ -1,5 +1,7 @@
 """Workers: started when asked for, as whom, how many, and what they may ask of master."""
 
+import contextlib
+import ctypes
 import os
 import pwd
 import signal
@@ -94,6 +96,42 @@ def test_expelled_worker_is_killed(master):
     master.wait_role("frontend 0").order("expel_worker 1005 1005")
     master.settle()
     assert not master.wait_role("frontend 0").gone
+
+
+def test_expelled_worker_that_was_stopped_is_killed_and_has_a_successor(master):
+    worker = ready_worker(master, 1001)
+    os.kill(worker.pid, signal.SIGSTOP)
+    master.wait_role("frontend 0").order("expel_worker 1001 1001")
+    master.wait_log("killed by signal 9")
+    master.until(lambda: master.want_worker(1001)["event"] == "introduce")
+    assert master.wait_role("worker 1001:1001", 1).pid != worker.pid
+
+
+@contextlib.contextmanager
+def kept_from_its_end(pid):
+    """As if it hung in the kernel: its parent is not told of its death before its tracer is."""
+    seize, all_kinds = 0x4206, 0x40000000  # PTRACE_SEIZE, __WALL
+    assert ctypes.CDLL(None, use_errno=True).ptrace(seize, pid, None, None) == 0, ctypes.get_errno()
+    try:
+        yield
+    finally:
+        os.waitpid(pid, all_kinds)
+
+
+def test_expelled_worker_that_does_not_die_has_no_second_beside_it_and_holds_up_no_other(make_master):
+    master = make_master(worker_limit=2).start()
+    hanging = ready_worker(master, 1001)
+    other = ready_worker(master, 1002)
+    with kept_from_its_end(hanging.pid):
+        master.wait_role("frontend 0").order("expel_worker 1001 1001")
+        master.wait_log("expelled")
+        master.wait_role("lookup").order("start_worker 0 1001 1001")
+        # It counts as one of the two: there is room for this one when the other has left.
+        master.want_worker(1003)
+        assert master.wait_event(other, "stop")
+        assert len([role for role in master.roles if role.title == "worker 1001:1001"]) == 1
+    master.until(lambda: master.want_worker(1001)["event"] == "introduce")
+    assert master.wait_role("worker 1001:1001", 1)
 
 
 def test_worker_that_says_what_it_may_not_is_killed(master):
