@@ -14,8 +14,7 @@ constexpr std::size_t kDeliveryOverhead = 32;
 // Of many owners few get much at a time, and those want more than an equal part.
 constexpr std::size_t kMostParts = 4;
 
-constexpr const char* kTooMuchWaits = "too much mail waits for the mailbox's owner";
-constexpr const char* kStandsStill = "the delivery process has stopped answering";
+const Error kStandsStill{Reason::io, "the delivery process has stopped answering"};
 
 }  // namespace
 
@@ -35,8 +34,8 @@ void Deliveries::start(const MessageName& name, Body body, std::vector<session::
     // Tickets come from lookup, and LookupLink has read each once.
     const MailboxOwner owner = read_ticket_owner(copies[i].ticket);
     Worker& worker = workers_.try_emplace(owner, Worker{.owner = owner}).first->second;
-    if (const char* why = refusal(worker, id)) {
-      refused_.push_back({id, i, why});
+    if (worker.stands_still) {
+      refused_.push_back({id, i});
       continue;
     }
     if (++worker.unanswered[id] == 1) {
@@ -51,11 +50,9 @@ void Deliveries::start(const MessageName& name, Body body, std::vector<session::
   for (Worker* worker : workers) pump(*worker);
 }
 
-const char* Deliveries::refusal(const Worker& worker, MessageId message) const {
-  if (worker.stands_still) return kStandsStill;
+bool Deliveries::has_too_much(const Worker& worker) const {
   const std::size_t parts = std::min(workers_.size(), kMostParts);
-  if (parts == 1 || worker.octets < room_ / parts) return nullptr;
-  return worker.unanswered.contains(message) ? nullptr : kTooMuchWaits;
+  return parts > 1 && worker.octets > room_ / parts;
 }
 
 void Deliveries::on_refused(evutil_socket_t, short, void* self) noexcept {
@@ -65,7 +62,7 @@ void Deliveries::on_refused(evutil_socket_t, short, void* self) noexcept {
 void Deliveries::answer_refused() {
   for (const Refused& copy : std::exchange(refused_, {})) {
     sender_.count(Counter::owner_deferrals);
-    answer(copy.message, copy.copy, fail(Reason::io, copy.why));
+    answer(copy.message, copy.copy, tl::unexpected(kStandsStill));
   }
 }
 
@@ -149,13 +146,18 @@ void Deliveries::fail_waiting(Worker& worker, const Error& error) {
 }
 
 // Where it hangs in the kernel it does not end yet, and its channel neither.
-void Deliveries::expel(Worker& worker) {
+void Deliveries::expel(Worker& worker, std::chrono::seconds silence) {
   worker.stands_still = true;
   log_error("worker of uid {} gid {} has said nothing for {} s: ended", worker.owner.uid.value(),
-            worker.owner.gid.value(), kDeadline.count());
+            worker.owner.gid.value(), silence.count());
   sender_.expel_worker(worker.owner);
   for (std::size_t i = 0; i < worker.waiting.size(); ++i) sender_.count(Counter::owner_deferrals);
-  fail_waiting(worker, {Reason::io, kStandsStill});
+  fail_waiting(worker, kStandsStill);
+  for (auto& [id, sent] : worker.sent) {
+    if (std::exchange(sent.expired, true)) continue;
+    sender_.count(Counter::delivery_timeouts);
+    done(worker, sent.message, sent.copy, tl::unexpected(kStandsStill));
+  }
 }
 
 void Deliveries::forget_wanted() {
@@ -235,7 +237,7 @@ void Deliveries::on_closed(EventChannel& channel) {
   }
 }
 
-void Deliveries::expire(Clock::time_point now) {
+void Deliveries::expire(Clock::time_point now, bool room_is_short) {
   for (auto& [owner, worker] : workers_) {
     for (auto& [id, sent] : worker.sent) {
       if (now < sent.deadline) break;
@@ -252,8 +254,10 @@ void Deliveries::expire(Clock::time_point now) {
       worker.wanted = false;
     }
     // One that says something is only slow.
-    if (!worker.sent.empty() && !worker.stands_still && now >= worker.heard + kDeadline) {
-      expel(worker);
+    const std::chrono::seconds silence =
+        room_is_short && has_too_much(worker) ? Spool::kPatience : kDeadline;
+    if (!worker.sent.empty() && !worker.stands_still && now >= worker.heard + silence) {
+      expel(worker, silence);
     }
     pump(worker);
   }

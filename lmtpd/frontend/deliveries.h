@@ -6,11 +6,11 @@
 // no worker yet. A message that waits holds its body once, whatever the number of its copies; on
 // its way it is in each worker's channel, which takes no more than two packets at a time.
 //
-// An owner whose worker stands still harms no other: he can stop it himself, and his file system
-// can hang. What is not answered yet for one owner, bodies and copies as Spool counts them, may
-// take an equal part of the room of all, a quarter at least, and the message that leads beyond; an
-// owner who is alone may take it all. A worker that has said nothing for kDeadline while something
-// was under way is expelled. What comes beyond either is answered at once, and handed to nobody.
+// A worker may stand still: its owner can stop it, and his file system can hang. One that has said
+// nothing for kDeadline while something was under way is expelled, and what is under way for its
+// owner, or comes before it is gone or says something, is answered at once. Where messages wait for
+// room, and what is not answered yet for one of several owners, bodies and copies as Spool counts
+// them, takes more than an equal part of it or than a quarter, that is so after Spool::kPatience.
 #pragma once
 
 #include <cstdint>
@@ -68,8 +68,8 @@ class Deliveries final : public EventChannel::Owner {
 
   // Once a second: answers the copies whose deadline has passed, expels the workers that stand
   // still, asks again for those that were not to be had, and forgets the owners that there is
-  // nothing of.
-  void expire(Clock::time_point now);
+  // nothing of. `room_is_short`: a message waits for it.
+  void expire(Clock::time_point now, bool room_is_short);
 
   [[nodiscard]] bool none() const { return messages_.empty(); }
   // Owners who have a channel, or had something for one since the last expire().
@@ -100,11 +100,10 @@ class Deliveries final : public EventChannel::Owner {
     bool expired = false;  // answered 451; the worker's word is still to come
     bool with_file;
   };
-  // A copy that is not taken, until start() is over.
+  // A copy for a worker that stands still, until start() is over.
   struct Refused {
     MessageId message;
     std::size_t copy;
-    const char* why;
   };
   // Everything about one owner's worker.
   struct Worker {
@@ -131,9 +130,8 @@ class Deliveries final : public EventChannel::Owner {
   void pump(Worker& worker);
   [[nodiscard]] bool send_front(Worker& worker);
   void fail_waiting(Worker& worker, const Error& error);
-  void expel(Worker& worker);
-  // Why the owner gets no copy of this message now; nullptr: he does.
-  [[nodiscard]] const char* refusal(const Worker& worker, MessageId message) const;
+  void expel(Worker& worker, std::chrono::seconds silence);
+  [[nodiscard]] bool has_too_much(const Worker& worker) const;
   static void on_refused(evutil_socket_t, short, void* self) noexcept;
   void answer_refused();
   void done(Worker& worker, MessageId message, std::size_t copy, Result<void> outcome);

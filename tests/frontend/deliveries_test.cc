@@ -14,7 +14,6 @@ constexpr MailboxOwner kOne{Uid(1001), Gid(1001)};
 constexpr MailboxOwner kTwo{Uid(1002), Gid(1002)};
 const Key kKey = make_ticket_key();
 constexpr std::uint64_t kRoom = 1 << 20;
-// Of two owners: three messages, the third of which leads beyond a part.
 const std::string kFifthOfRoom(kRoom / 5, 'x');
 
 session::Copy copy_for(MailboxOwner owner, const std::string& headers = "H: x\n") {
@@ -179,7 +178,7 @@ TEST_F(DeliveriesTest, KeepBodiesOutOfTheChannelOfAWorkerThatDoesNotRead) {
     start(i, {copy_for(kOne)}, std::string(kInlineBody, 'x'));
   }
   run();
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
   const auto waited = std::ranges::count_if(
       done_, [](const Done& one) { return one.outcome.error().reason == Reason::overload; });
   EXPECT_GT(waited, 0) << "all were put into the channel";
@@ -314,9 +313,9 @@ TEST_F(DeliveriesTest, AnswerAtTheDeadlineAndTakeTheLateOutcomeForNoFault) {
   start(2, {copy_for(kTwo)});
   run();
   const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline - std::chrono::seconds(1));
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline - std::chrono::seconds(1), false);
   EXPECT_TRUE(done_.empty());
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
   ASSERT_EQ(done_.size(), 2U);
   EXPECT_EQ(done_[0].outcome.error().reason, Reason::io);
   EXPECT_EQ(done_[1].outcome.error().reason, Reason::overload);
@@ -327,65 +326,61 @@ TEST_F(DeliveriesTest, AnswerAtTheDeadlineAndTakeTheLateOutcomeForNoFault) {
   EXPECT_FALSE(worker_.closed());
 }
 
-TEST_F(DeliveriesTest, AnswerAtOnceWhatIsBeyondAnOwnersPartAndDeliverTheOtherCopies) {
+TEST_F(DeliveriesTest, ExpelSoonerAWorkerThatStandsStillWithMoreThanAPartWhileOthersWant) {
   deliveries_.introduce(kOne, worker_.open());
   deliveries_.introduce(kTwo, other_worker_.open());
-  for (std::uint64_t i = 1; i <= 3; ++i) start(i, {copy_for(kOne)}, kFifthOfRoom);
-  start(4, {copy_for(kOne), copy_for(kTwo), copy_for(kOne)}, kFifthOfRoom);
-  EXPECT_TRUE(done_.empty()) << "from within start()";
+  const Clock::time_point soon = Clock::now() + Spool::kPatience + std::chrono::seconds(1);
+  for (std::uint64_t i = 1; i <= 2; ++i) start(i, {copy_for(kOne)}, kFifthOfRoom);
   run();
-  const std::vector<Deliver> taken = worker_.receive<Deliver>();
-  EXPECT_EQ(taken.size(), 3U);
-  EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
-  ASSERT_EQ(done_.size(), 2U);
-  for (std::size_t i : {0U, 1U}) {
-    EXPECT_EQ(done_[i].connection, 4U);
-    EXPECT_EQ(done_[i].copy, 2 * i);
-    EXPECT_EQ(done_[i].outcome.error().reason, Reason::io);
-  }
-  EXPECT_EQ(counted_, std::vector(2, Counter::owner_deferrals));
-
-  worker_.send(Outcome{.id = taken[0].deliveries[0].id, .stored = true});
+  deliveries_.expire(soon, true);
+  EXPECT_TRUE(expelled_.empty()) << "less than half";
+  start(3, {copy_for(kOne), copy_for(kTwo)}, kFifthOfRoom);
   run();
-  start(5, {copy_for(kOne)}, kFifthOfRoom);
-  run();
-  EXPECT_EQ(worker_.receive<Deliver>().size(), 1U);
+  deliveries_.expire(soon, false);
+  EXPECT_TRUE(expelled_.empty()) << "nobody wants it";
+  deliveries_.expire(soon, true);
+  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
   EXPECT_EQ(done_.size(), 3U);
+  EXPECT_EQ(messages_done_, 2) << "whose room is free";
+  EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
 }
 
-TEST_F(DeliveriesTest, CountWhatWaitsForAnOwnersWorkerAndWhatItsCopiesTake) {
-  deliveries_.introduce(kTwo, worker_.open());
-  const std::vector<session::Copy> half(kRoom / 2 / Spool::kCopy, copy_for(kOne));
-  for (std::uint64_t turn = 1; turn <= 4; turn += 2) {
-    start(turn, half);
-    start(turn + 1, {copy_for(kOne)});
-    run();
-    ASSERT_EQ(done_.size(), 1U) << "of the second message";
-    EXPECT_EQ(done_[0].connection, turn + 1);
-    deliveries_.refuse(kOne, {Reason::overload, "too many workers"});
-    done_.clear();
+TEST_F(DeliveriesTest, CountWhatAnOwnersCopiesTakeAndForgetItOnceTheyAreAnswered) {
+  deliveries_.introduce(kOne, worker_.open());
+  deliveries_.introduce(kTwo, other_worker_.open());
+  start(1, std::vector<session::Copy>(kRoom / 2 / Spool::kCopy - 1, copy_for(kOne)));
+  run();
+  const auto soon = [] { return Clock::now() + Spool::kPatience; };
+  deliveries_.expire(soon(), true);
+  EXPECT_TRUE(expelled_.empty());
+  for (const Deliver& message : worker_.receive<Deliver>()) {
+    for (const auto& copy : message.deliveries)
+      worker_.send(Outcome{.id = copy.id, .stored = true});
   }
+  run();
+  start(2, {copy_for(kOne), copy_for(kOne)});
+  run();
+  deliveries_.expire(soon(), true);
+  EXPECT_TRUE(expelled_.empty()) << "what is answered takes nothing";
+  start(3, {copy_for(kOne)}, std::string(kRoom / 2, 'x'));
+  deliveries_.expire(soon(), true);
+  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
 }
 
-TEST_F(DeliveriesTest, DivideTheRoomInFourPartsAtMost) {
+TEST_F(DeliveriesTest, DivideTheRoomInFourPartsAtMostAndNotForAnOwnerWhoIsAlone) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, {copy_for(kOne)}, std::string(kRoom, 'x'));
+  run();
+  const Clock::time_point soon = Clock::now() + Spool::kPatience;
+  deliveries_.expire(soon, true);
+  EXPECT_TRUE(expelled_.empty());
   for (std::uint32_t uid = 2001; uid <= 2010; ++uid) {
     deliveries_.introduce({Uid(uid), Gid(uid)}, other_worker_.open());
   }
-  start(1, {copy_for(kOne)}, kFifthOfRoom);
-  start(2, {copy_for(kOne)}, kFifthOfRoom);
-  start(3, {copy_for(kOne)});
+  start(2, {copy_for({Uid(2010), Gid(2010)})}, kFifthOfRoom);
   run();
-  ASSERT_EQ(done_.size(), 1U);
-  EXPECT_EQ(done_[0].connection, 3U);
-}
-
-TEST_F(DeliveriesTest, TakeAMessageThatIsLargerThanAPartAndAllOfAnOwnerWhoIsAlone) {
-  start(1, {copy_for(kOne)}, std::string(kRoom, 'x'));
-  start(2, {copy_for(kOne)}, std::string(kRoom, 'x'));
-  deliveries_.introduce(kTwo, other_worker_.open());
-  start(3, {copy_for(kTwo)}, std::string(kRoom, 'x'));
-  run();
-  EXPECT_TRUE(done_.empty());
+  deliveries_.expire(soon, true);
+  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
 }
 
 TEST_F(DeliveriesTest, ExpelAWorkerThatStandsStillAndAnswerAtOnceUntilItsNextWord) {
@@ -395,9 +390,9 @@ TEST_F(DeliveriesTest, ExpelAWorkerThatStandsStillAndAnswerAtOnceUntilItsNextWor
   const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
   start(2, {copy_for(kTwo)});
   start(3, {copy_for(kOne)});
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline - std::chrono::seconds(1));
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline - std::chrono::seconds(1), false);
   EXPECT_TRUE(expelled_.empty());
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
   EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
   EXPECT_EQ(done_.size(), kDeliveryWindow + 3) << "what has not been sent, too";
 
@@ -408,7 +403,7 @@ TEST_F(DeliveriesTest, ExpelAWorkerThatStandsStillAndAnswerAtOnceUntilItsNextWor
   ASSERT_EQ(done_.size(), 1U);
   EXPECT_EQ(done_[0].outcome.error().reason, Reason::io);
   EXPECT_TRUE(worker_.receive<Deliver>().empty());
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
   EXPECT_EQ(expelled_.size(), 1U);
 
   worker_.send(Outcome{.id = id, .stored = true});
@@ -422,7 +417,7 @@ TEST_F(DeliveriesTest, AskForTheSuccessorOfAWorkerThatStoodStill) {
   deliveries_.introduce(kOne, worker_.open());
   start(1, {copy_for(kOne)});
   run();
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
   ASSERT_EQ(expelled_.size(), 1U);
   worker_.close();
   run();
@@ -441,7 +436,7 @@ TEST_F(DeliveriesTest, ExpelNoWorkerThatIsOnlySlow) {
   const Clock::time_point before = Clock::now();
   worker_.send(Outcome{.id = id, .stored = true});
   run();
-  deliveries_.expire(before + Deliveries::kDeadline);
+  deliveries_.expire(before + Deliveries::kDeadline, false);
   EXPECT_EQ(done_.size(), 2U);
   EXPECT_TRUE(expelled_.empty());
 }
@@ -450,14 +445,14 @@ TEST_F(DeliveriesTest, ForgetAnOwnerWithoutAWorkerAndWithoutMail) {
   deliveries_.introduce(kOne, worker_.open());
   start(1, {copy_for(kOne), copy_for(kTwo)});
   run();
-  deliveries_.expire(Clock::now());
+  deliveries_.expire(Clock::now(), false);
   EXPECT_EQ(deliveries_.owners(), 2U);
   deliveries_.refuse(kTwo, {Reason::overload, "too many workers"});
-  deliveries_.expire(Clock::now());
+  deliveries_.expire(Clock::now(), false);
   EXPECT_EQ(deliveries_.owners(), 1U) << "the other has a worker, whose word is still to come";
   worker_.close();
   run();
-  deliveries_.expire(Clock::now());
+  deliveries_.expire(Clock::now(), false);
   EXPECT_EQ(deliveries_.owners(), 0U);
   start(2, {copy_for(kOne)});
   EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kTwo, kOne}));
@@ -468,10 +463,10 @@ TEST_F(DeliveriesTest, AskAgainForWorkersWhenLookupComesBack) {
   start(1, {copy_for(kOne)});
   EXPECT_TRUE(wanted_.empty());
   lookup_is_there_ = true;
-  deliveries_.expire(Clock::now());
+  deliveries_.expire(Clock::now(), false);
   EXPECT_EQ(wanted_.size(), 1U);
   deliveries_.forget_wanted();
-  deliveries_.expire(Clock::now());
+  deliveries_.expire(Clock::now(), false);
   EXPECT_EQ(wanted_.size(), 2U);
 }
 

@@ -96,7 +96,7 @@ class WorkerChannel final : private Deliveries::Sender {
     const bool keeps_rules = peer_.play(packets, [this](const auto& frame) { return take(frame); });
     must(expelled_ == (keeps_rules ? 0 : 1));
     const bool owes = !deliveries_.none();
-    deliveries_.expire(Clock::now() + Deliveries::kDeadline);
+    deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
     must(expelled_ == (keeps_rules && !owes ? 0 : 1));
     peer_.close();
     turn();
