@@ -4,16 +4,28 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
 
 namespace lmtpd::frontend {
+namespace {
+
+// Beyond it a body that grows gets all the room that is booked for it, at once: doubling would come
+// to twice that, and leave what it had before in pieces.
+constexpr std::size_t kFewOctets = 8 * 1024;
+
+}  // namespace
 
 Result<void> Body::append(std::string_view octets) {
   if (!file_) {
-    if (inline_.size() + octets.size() <= kInlineBody) {
+    const std::size_t size = inline_.size() + octets.size();
+    if (size <= kInlineBody) {
+      if (!inline_.empty() && size > std::max(kFewOctets, inline_.capacity())) {
+        inline_.reserve(kInlineBody);
+      }
       inline_ += octets;
       size_ = inline_.size();
       return {};
@@ -22,7 +34,8 @@ Result<void> Body::append(std::string_view octets) {
     if (!file_) return fail(Reason::no_space, errno_text("memfd_create", errno));
     size_ = 0;
     if (Result<void> moved = write_file(inline_); !moved) return moved;
-    inline_ = std::string();
+    inline_.clear();
+    inline_.shrink_to_fit();
   }
   return write_file(octets);
 }

@@ -9,8 +9,8 @@ void BodyReader::begin_chunk(std::uint64_t octets, bool last) {
 }
 
 std::size_t BodyReader::read(std::string_view octets) {
-  stored_.clear();
   if (framing_ == Framing::chunks) octets = octets.substr(0, chunk_rest_);
+  stored_.begin(octets.size());
   std::string_view rest = octets;
   read_lines(rest);
   const std::size_t consumed = octets.size() - rest.size();

@@ -45,6 +45,8 @@ class BodyReader {
   // What the last read() decoded: a part of the message as it is stored. An octet or two, or the
   // name of a header field, may wait for the next read().
   [[nodiscard]] std::string_view output() const { return stored_.view(); }
+  // It was used, and is empty from here on: a client that sends slowly is one of thousands.
+  void free_output() { stored_.free(); }
 
   // The message's size as RFC 1870 counts it: octets as on the wire, with CR LF, without the
   // stuffed dots and the end of the data. That of chunks is known as they begin.

@@ -32,9 +32,17 @@ class StoredText {
     last_ = '\n';
   }
 
-  // What came since the last clear().
+  // A piece, of about so many octets.
+  void begin(std::size_t octets) {
+    out_.clear();
+    out_.reserve(octets);
+  }
+  // What came since the last begin(), or free().
   [[nodiscard]] std::string_view view() const { return out_; }
-  void clear() { out_.clear(); }
+  void free() {
+    out_.clear();
+    out_.shrink_to_fit();  // an assignment would keep the room
+  }
 
   // All octets so far with every line end as CR LF, counted as IMAP servers do: a stored CR LF has
   // its CR already.

@@ -81,8 +81,10 @@ std::size_t Session::Impl::read_message(std::string_view octets) {
   const std::size_t consumed = transaction.reader->read(octets.substr(0, kLargestPiece));
   if (fault_of_message()) drop_body();
   const std::string_view output = transaction.reader->output();
-  if (transaction.body_is_ours && !output.empty() &&
-      !backend_.append_body(transaction.body, output)) {
+  const bool is_full = transaction.body_is_ours && !output.empty() &&
+                       !backend_.append_body(transaction.body, output);
+  transaction.reader->free_output();
+  if (is_full) {
     state_ = State::body_full;
   } else {
     go_on();

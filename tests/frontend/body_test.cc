@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "lmtpd/base/messages.h"
+#include "tests/base/allocated.h"
 
 namespace lmtpd::frontend {
 namespace {
@@ -41,6 +42,21 @@ TEST(Body, GoesIntoASealedFileBeyond) {
             F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
   EXPECT_LT(::write(file.get(), "x", 1), 0);
 }
+
+#ifndef LMTPD_SANITIZED  // another allocator
+TEST(Body, TakesNoMoreThanIsBookedForIt) {
+  // What the allocator keeps at hand counts as taken.
+  constexpr std::size_t kMore = 8 * 1024;
+  const std::size_t before = allocated();
+  Body body;
+  for (int i = 0; i < 65; ++i) ASSERT_TRUE(body.append(std::string(1000, 'a')));
+  ASSERT_TRUE(body.is_inline());
+  EXPECT_LE(allocated() - before, kInlineBody + kMore);
+  ASSERT_TRUE(body.append(std::string(1000, 'a')));
+  ASSERT_FALSE(body.is_inline());
+  EXPECT_LE(allocated() - before, kMore);
+}
+#endif
 
 #ifndef LMTPD_SANITIZED  // UBSan's own checks need a descriptor
 TEST(Body, SaysNoSpaceWithoutADescriptor) {

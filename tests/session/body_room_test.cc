@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tests/base/allocated.h"
 #include "tests/session/reference_data.h"
 #include "tests/session/session_fixture.h"
 
@@ -242,6 +243,17 @@ TEST_F(SessionTest, WireSizeIsThatOfTheStoredCopy) {
   }
   EXPECT_NE(backend_.stored[0].wire_size, backend_.stored[1].wire_size);
 }
+
+#ifndef LMTPD_SANITIZED  // another allocator
+// The octets are where they are booked, and nowhere else.
+TEST_F(SessionTest, ABodyThatWaitsForItsRestIsHeldOnce) {
+  start_message({"a"});
+  const std::string octets = std::string(60'000, 'x') + "\r\n";
+  const std::size_t before = allocated();
+  EXPECT_EQ(session_->consume(octets), octets.size());
+  EXPECT_LT(allocated() - before, octets.size() + 4096);
+}
+#endif
 
 }  // namespace
 }  // namespace lmtpd::session
