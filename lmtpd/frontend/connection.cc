@@ -15,9 +15,12 @@
 namespace lmtpd::frontend {
 namespace {
 
+// What one client can take, beyond its transaction and its body: in unread_ what one read brought,
+// in the session 64 KiB of replies, in unsent_ the same once more, since they are taken only when
+// that is empty. A command line of 12 KiB at most comes to it, and with TLS what TLS adds. The
+// replies owed to one transaction, recipient_limit lines, may be more than 64 KiB.
 constexpr std::size_t kReadSize = 64 * 1024;
-constexpr std::size_t kUnsentLimit = 64 * 1024;  // beyond it the session keeps its output
-constexpr std::size_t kProtectedLimit = 2 * 1024 * 1024;
+constexpr std::size_t kProtectedLimit = 64 * 1024;
 constexpr std::uint64_t kFirstBooking = kInlineBody;  // where no SIZE was declared
 constexpr std::uint64_t kBookingStep = 256 * 1024;
 
@@ -231,8 +234,6 @@ void Connection::write() {
       unsent_ = take_output();
       if (unsent_.empty()) return;
       sent_at_ = Clock::now();
-    } else if (unsent_.size() < kUnsentLimit) {
-      unsent_ += take_output();
     }
     const ssize_t sent = ::send(socket_.get(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
     if (sent < 0) {

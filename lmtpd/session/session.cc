@@ -12,7 +12,8 @@
 namespace lmtpd::session {
 namespace {
 
-constexpr std::size_t kOutputLimit = 1024 * 1024;
+// Octets, but for the reply that goes beyond.
+constexpr std::size_t kOutputLimit = 64 * 1024;
 constexpr std::size_t kLongestVerb = 32;         // octets in the log
 constexpr std::uint64_t kFairChunk = 64 * 1024;  // octets: who sends smaller ones may be shown out
 

@@ -155,7 +155,8 @@ class Session {
   // A command that came with those before it waits for them, and its client for its reply: theirs
   // may leave together with it (RFC 2920 3.2).
   [[nodiscard]] bool replies_may_wait() const;
-  // Replies so far, taken away by the caller. consume() stops while over 1 MiB has not been taken.
+  // Replies so far, taken away by the caller. consume() stops while over 64 KiB has not been
+  // taken; what is owed to the RCPTs of one message, or behind it, comes in any case.
   [[nodiscard]] std::string take_output();
   // As consume() says: would it take octets now?
   [[nodiscard]] bool wants_input() const;
