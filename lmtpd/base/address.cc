@@ -7,6 +7,10 @@
 namespace lmtpd {
 namespace {
 
+// Octets, as decoded: the external form, which is read again, may have others. RFC 5321 4.5.3.1.3
+// has 256; Postfix takes so many of what an alias leads to (virtual_alias_address_length_limit).
+constexpr std::size_t kLongest = 1000;
+
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
 // RFC 5322 3.2.3, less the dot, which a local part may hold in any place.
@@ -65,6 +69,7 @@ Result<Address> Address::parse(std::string_view text) {
   std::string_view rest = text;
   Result<std::string> local_part = take_local_part(rest);
   if (!local_part) return tl::unexpected(std::move(local_part.error()));
+  if (local_part->size() + rest.size() > kLongest) return malformed("over 1000 octets");
   if (rest.empty()) return Address(*std::move(local_part), "");
 
   std::string_view domain = rest.substr(1);

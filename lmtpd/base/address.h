@@ -1,8 +1,8 @@
 // lmtpd/base/address.h -- a mail address: local part and domain, quoting undone.
 //
 // The syntax is RFC 5321 4.1.2 where it matters, and Postfix's leniency elsewhere: dots at the ends
-// of a local part or doubled, any length, one trailing dot of the domain (dropped), no domain at
-// all.
+// of a local part or doubled, up to 1000 octets without quotes and backslashes, one trailing dot of
+// the domain (dropped), no domain at all.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ class Address {
  public:
   // `text` is what stands between < and >, without a source route.
   // Fails with bad_address (an unquoted special, space, control or second @, unbalanced quotes, an
-  // empty domain behind @, nothing at all) or bad_utf8.
+  // empty domain behind @, nothing at all, too long) or bad_utf8.
   [[nodiscard]] static Result<Address> parse(std::string_view text);
 
   // With quotes and backslashes undone; may be empty (`""@domain`).

@@ -11,6 +11,9 @@
 namespace lmtpd::session {
 namespace {
 
+// Octets. The longest that a standard has is 500: ORCPT's (RFC 3461 4.2) and AUTH's (RFC 4954 5).
+constexpr std::size_t kLongestValue = 1000;
+
 bool is_alphanumeric(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
@@ -22,9 +25,9 @@ bool is_keyword(std::string_view text) {
 
 // esmtp-value, with the octets of UTF-8 that RFC 6531 3.3 adds.
 bool is_value(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](unsigned char c) {
-    return c > 0x20 && c != '=' && c != 0x7F;
-  });
+  if (text.empty() || text.size() > kLongestValue) return false;
+  return std::ranges::all_of(text,
+                             [](unsigned char c) { return c > 0x20 && c != '=' && c != 0x7F; });
 }
 
 // RFC 1870 section 4: one to twenty digits.

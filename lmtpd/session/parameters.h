@@ -5,8 +5,8 @@
 // that keeps all octets) and BINARYMIME (RFC 3030), SMTPUTF8 (RFC 6531), and where AUTH is offered
 // AUTH (RFC 4954 section 5: who first submitted the message; for the log alone). On RCPT: ORCPT
 // (RFC 3461 4.2), though DSN is not offered, since it alone tells what the address was before
-// Postfix expanded aliases. Fails with 501 5.5.4 for a bad or repeated parameter, 555 5.5.4 for one
-// that is not known.
+// Postfix expanded aliases. Fails with 501 5.5.4 for a bad or repeated parameter or a value of
+// over 1000 octets, 555 5.5.4 for one that is not known.
 #pragma once
 
 #include <cstdint>

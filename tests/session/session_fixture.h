@@ -57,6 +57,12 @@ class SessionTest : public ::testing::Test {
     EXPECT_EQ(last.substr(0, 3), "354");
   }
 
+  // The first line that it is answered, as reply_now().
+  std::string ask(const std::string& command) {
+    client_->send(command + "\r\n");
+    return client_->read_line().value_or("none").substr(0, 9);
+  }
+
   std::string reply_now() { return client_->read_line_now().value_or("none").substr(0, 9); }
 
   Settings settings_;

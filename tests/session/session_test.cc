@@ -128,11 +128,27 @@ TEST_F(SessionTest, LongCommandsAreWhatTheySay) {  // C1
   client_->send(padded("MAIL FROM:<", 512, "@x.org>") + padded(" AUTH=", 506, "") +
                 " SIZE=00000000000000000001 BODY=8BITMIME SMTPUTF8\r\n");
   EXPECT_EQ(reply_now(), "250 2.1.0");
-  client_->send(padded("RCPT TO:<a@x.org> ORCPT=rfc822;", 8192, "\r\n"));
+  client_->send("RCPT TO:<a@x.org>" + padded(" ORCPT=rfc822;", 507, "") + "\r\n");
   EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), "250 2.1.5");
-  client_->send(padded("RCPT TO:<a@x.org> ORCPT=rfc822;", 8193, "\r\n") + "RSET\r\n");
+  client_->send(padded("NOOP ", 8192, "\r\n") + padded("NOOP ", 8193, "\r\n") + "RSET\r\n");
+  EXPECT_EQ(reply_now(), "250 2.0.0");
   EXPECT_EQ(reply_now(), "500 5.5.2");
   EXPECT_EQ(reply_now(), "250 2.0.0");
+}
+
+// A thousand RCPTs are held at a time.
+TEST_F(SessionTest, AddressesAndParametersHave1000OctetsAtMost) {  // C3, M2
+  const auto of = [](std::size_t octets, const std::string& end) {
+    return std::string(octets - end.size(), 'x') + end;
+  };
+  backend_.add_mailbox(of(1000, "@x.org"), {"long"});
+  start_with_auth({});
+  EXPECT_EQ(ask("MAIL FROM:<" + of(1001, "@y.org") + ">"), "553 5.1.7");
+  EXPECT_EQ(ask("MAIL FROM:<> AUTH=" + of(1001, "")), "501 5.5.4");
+  EXPECT_EQ(ask("MAIL FROM:<" + of(1000, "@y.org") + "> AUTH=" + of(1000, "")), "250 2.1.0");
+  EXPECT_EQ(ask("RCPT TO:<" + of(1001, "@x.org") + ">"), "553 5.1.3");
+  EXPECT_EQ(ask("RCPT TO:<a@x.org> ORCPT=rfc822;" + of(994, "")), "501 5.5.4");
+  EXPECT_EQ(ask("RCPT TO:<" + of(1000, "@x.org") + "> ORCPT=rfc822;" + of(993, "")), "250 2.1.5");
 }
 
 TEST_F(SessionTest, ALineThatNeverEndsTakesNoMemory) {  // C2
@@ -344,17 +360,13 @@ TEST_F(SessionTest, AResponseMayHave12288Octets) {  // L9
   start_with_auth({{AuthStep::Kind::challenge, {}},
                    {AuthStep::Kind::challenge, {}},
                    {AuthStep::Kind::refused, {}}});
-  const auto say = [&](const std::string& line) {
-    client_->send(line + "\r\n");
-    return client_->read_line().value_or("none").substr(0, 9);
-  };
-  EXPECT_EQ(say("AUTH PLAIN"), "334 ");
-  EXPECT_EQ(say(std::string(12288, 'A')), "334 ");
+  EXPECT_EQ(ask("AUTH PLAIN"), "334 ");
+  EXPECT_EQ(ask(std::string(12288, 'A')), "334 ");
   EXPECT_EQ(backend_.auth_messages.back().size(), 1 + 12288U / 4 * 3);
-  EXPECT_EQ(say(std::string(12289, 'A')), "500 5.5.6");
+  EXPECT_EQ(ask(std::string(12289, 'A')), "500 5.5.6");
   EXPECT_EQ(backend_.auth_messages.back(), "end");
-  EXPECT_EQ(say("AUTH PLAIN " + std::string(8193, 'A')), "500 5.5.2");  // a command's length
-  EXPECT_EQ(say("NOOP"), "250 2.0.0");
+  EXPECT_EQ(ask("AUTH PLAIN " + std::string(8193, 'A')), "500 5.5.2");  // a command's length
+  EXPECT_EQ(ask("NOOP"), "250 2.0.0");
 }
 
 TEST_F(SessionTest, AShutdownWaitsForAnExchangesOutcome) {
