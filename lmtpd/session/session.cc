@@ -218,15 +218,28 @@ void Session::Impl::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> m
   if (found == unanswered_.end()) return;
   if (mailboxes && mailboxes->empty()) mailboxes = fail(Reason::lookup_failed, "");
   found->recipient.resolved = backend_.now();
-  if (mailboxes) {
+  if (!mailboxes) {
+    found->reply = reply_to(mailboxes.error(), settings_.defer_over_quota);
+    refuse_recipient(found->recipient, *found->reply);
+  } else if (!has_room_for(mailboxes->size())) {
+    backend_.count(Counter::recipient_limit_hits);
+    found->reply = kTooManyMailboxes;
+    refuse_recipient(found->recipient, *found->reply);
+  } else {
+    transaction_->mailboxes += mailboxes->size();
     found->recipient.mailboxes = *std::move(mailboxes);
     found->reply = kRecipientOk;
     backend_.count(Counter::recipients_accepted);
-  } else {
-    found->reply = reply_to(mailboxes.error(), settings_.defer_over_quota);
-    refuse_recipient(found->recipient, *found->reply);
   }
   send_waiting_replies();
+}
+
+// A list counts once for each RCPT that leads to it: all of that is held, and logged. The first
+// always has room, so that a client that sends the rest in another transaction comes to an end.
+bool Session::Impl::has_room_for(std::size_t mailboxes) const {
+  constexpr std::size_t kMailboxesPerRecipient = 10;
+  const std::size_t most = kMailboxesPerRecipient * settings_.recipient_limit;
+  return transaction_->mailboxes == 0 || transaction_->mailboxes + mailboxes <= most;
 }
 
 void Session::Impl::send_waiting_replies() {

@@ -34,6 +34,9 @@ struct Transaction {
   std::optional<Address> sender;
   MailParameters parameters;
   std::vector<Recipient> recipients;  // accepted, in order
+  // Of those, and of those whose 250 waits for its turn: at most ten times recipient_limit, unless
+  // the first alone has more.
+  std::size_t mailboxes = 0;
 
   std::uint64_t body = 0;            // the backend's id of it
   bool body_is_ours = false;         // to append to, to drop or to hand over
@@ -90,6 +93,7 @@ class Session::Impl {
   void answer(const Reply& reply);
   void answer_in_turn(const Reply& reply);
   void send(const Reply& reply);
+  [[nodiscard]] bool has_room_for(std::size_t mailboxes) const;
   void send_waiting_replies();
   void close(const FixedReply& reply);
   void abandon();

@@ -113,6 +113,47 @@ TEST_F(SessionTest, TenThousandPipelinedRcptsAreAnsweredInOrder) {  // E12, B34
   EXPECT_EQ(client_->unsent(), 0U);
 }
 
+std::vector<std::string> mailboxes(std::size_t count) {
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < count; ++i) paths.push_back("m" + std::to_string(i));
+  return paths;
+}
+
+// What each list has counts for each RCPT that leads to it. The first has room, whatever it has.
+TEST_F(SessionTest, MailboxesOfATransactionAreBounded) {  // B34
+  settings_.recipient_limit = 3;                          // 30 mailboxes
+  backend_.add_mailbox(address("half"), mailboxes(15));
+  backend_.add_mailbox(address("all"), mailboxes(31));
+  start();
+  ask("MAIL FROM:<>");
+  EXPECT_EQ(ask("RCPT TO:<half@x.org>"), "250 2.1.5");
+  EXPECT_EQ(ask("RCPT TO:<half@x.org>"), "250 2.1.5");
+  EXPECT_EQ(ask("RCPT TO:<a@x.org>"), "452 4.5.3");
+  EXPECT_EQ(ask("RSET"), "250 2.0.0");
+  ask("MAIL FROM:<>");
+  EXPECT_EQ(ask("RCPT TO:<all@x.org>"), "250 2.1.5");
+  EXPECT_EQ(ask("RCPT TO:<a@x.org>"), "452 4.5.3");
+  EXPECT_EQ(backend_.counted[Counter::recipient_limit_hits], 2U);
+  EXPECT_EQ(backend_.counted[Counter::recipients_deferred], 2U);
+  client_->send("DATA\r\n");
+  EXPECT_EQ(ask("."), "354 End d");
+  EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), "250 2.0.0");
+  EXPECT_EQ(backend_.stored.size(), 31U);
+}
+
+// Those that wait for their turn are held as well.
+TEST_F(SessionTest, MailboxesAreCountedAsTheyAreKnown) {  // B34
+  backend_.add_mailbox(address("list"), mailboxes(20));
+  settings_.recipient_limit = 2;
+  backend_.recipients.at(address("a")).after = Duration(10);
+  start();
+  client_->send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRCPT TO:<list@x.org>\r\n");
+  EXPECT_EQ(reply_now(), "250 2.1.0");
+  for (const char* reply : {"452 4.5.3", "250 2.1.5"}) {
+    EXPECT_EQ(client_->read_line().value_or("none").substr(0, 9), reply);
+  }
+}
+
 // The longest of RFC 5321 4.5.3.1.4 and what SIZE, BODY, SMTPUTF8, AUTH and ORCPT add to it, and
 // the longest that is taken at all.
 TEST_F(SessionTest, LongCommandsAreWhatTheySay) {  // C1
