@@ -33,6 +33,7 @@ enum class MessageType : std::uint16_t {
   worker_refused,
   // frontend -> master
   expel_worker,
+  want_lookup,
   // worker -> master and back
   make_mailbox,
   mailbox_made,
@@ -162,6 +163,13 @@ struct ExpelWorker {
   static void fields(auto& self, auto&& field) { field(self.owner); }
 };
 
+// frontend: it had a channel to lookup, which has ended. Said once a second until Introduce brings
+// another, which is for master to time; where lookup died, it comes with the next one.
+struct WantLookup {
+  static constexpr MessageType kType = MessageType::want_lookup;
+  static void fields(auto&, auto&&) {}
+};
+
 // worker: make the mailbox that this ticket names, which master verifies as its maker.
 struct MakeMailbox {
   static constexpr MessageType kType = MessageType::make_mailbox;
@@ -186,7 +194,7 @@ struct MailboxMade {
 
 struct Resolve {
   static constexpr MessageType kType = MessageType::resolve;
-  std::uint64_t id = 0;  // the frontend's; at most kResolveWindow unanswered
+  std::uint64_t id = 0;  // the frontend's; at most kResolveWindow that lookup has not answered
   std::string_view address;
   static void fields(auto& self, auto&& field) { field(self.id, self.address); }
 };

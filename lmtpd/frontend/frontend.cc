@@ -260,6 +260,7 @@ void Frontend::tick() {
   const Clock::time_point now = Clock::now();
   spool_.expire(now);
   lookup_.expire(now);
+  if (lookup_.lost()) control_.send(WantLookup{});
   deliveries_.expire(now, spool_.anyone_waits());
   for (const auto& [name, connection] : connections_) connection->on_tick();
   tell_refused_connections();

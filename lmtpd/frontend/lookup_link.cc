@@ -1,5 +1,6 @@
 #include "lmtpd/frontend/lookup_link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lmtpd/base/log.h"
@@ -12,6 +13,7 @@ void LookupLink::connect(UniqueFd socket) {
   if (channel_) on_closed(*channel_);
   const bool was_full = full();
   channel_ = std::make_unique<EventChannel>(base_, Channel(std::move(socket)), *this);
+  lost_ = false;
   send_queued();
   tell_window(was_full);
 }
@@ -29,7 +31,6 @@ void LookupLink::send_queued() {
     channel_->send(Resolve{id, request.address});
     request.address = std::string();
     sent_.emplace(id, std::move(request));
-    sent_order_.push_back(id);
   }
 }
 
@@ -55,40 +56,48 @@ void LookupLink::on_packet(EventChannel& channel, Packet& packet) {
 
 bool LookupLink::take_resolved(const Frame& frame) {
   const std::optional<Resolved> message = decode<Resolved>(frame.payload);
-  if (!message) return false;
-  const auto found = sent_.find(message->id);
-  // A late answer is no fault: its request was answered at the deadline, and ids are not used
-  // again.
-  if (found == sent_.end()) return message->id < next_id_;
-  std::optional<Error> failure;
-  if (message->targets.empty()) failure = Error{message->reason, std::string(message->text)};
-  for (const Target& target : message->targets) {
-    const std::optional<Ticket> ticket = read_ticket(target.ticket);
-    if (!ticket) {
-      failure = Error{Reason::lookup_failed, "lookup made a malformed ticket"};
-      break;
-    }
-    found->second.mailboxes.push_back(
-        {std::string(target.ticket), ticket->path.value(), std::string(target.delivered_to)});
-  }
-  if (!failure && message->goes_on) return true;
+  const auto found = message ? sent_.find(message->id) : sent_.end();
+  if (found == sent_.end()) return false;
+  Result<void> added;
+  if (!found->second.answered) added = add_mailboxes(found->second, *message);
+  if (added && message->goes_on) return true;
+  // An answer may bring the next request, for which there is room then.
   Request request = std::move(found->second);
-  sent_.erase(found);
-  if (failure) {
-    answer(request, tl::unexpected(*std::move(failure)));
+  if (message->goes_on) {
+    found->second.answered = true;
   } else {
+    sent_.erase(found);
+  }
+  if (request.answered) return true;
+  if (added) {
     answer(request, std::move(request.mailboxes));
+  } else {
+    answer(request, tl::unexpected(std::move(added.error())));
   }
   return true;
+}
+
+Result<void> LookupLink::add_mailboxes(Request& request, const Resolved& message) {
+  if (message.targets.empty()) return fail(message.reason, std::string(message.text));
+  for (const Target& target : message.targets) {
+    const std::optional<Ticket> ticket = read_ticket(target.ticket);
+    if (!ticket) return fail(Reason::lookup_failed, "lookup made a malformed ticket");
+    request.mailboxes.push_back(
+        {std::string(target.ticket), ticket->path.value(), std::string(target.delivered_to)});
+  }
+  return {};
 }
 
 void LookupLink::on_closed(EventChannel&) {
   const bool was_full = full();
   const std::unique_ptr<EventChannel> closed = std::move(channel_);
-  log_warning("lost the channel to lookup; {} recipients under way are deferred", sent_.size());
-  sent_order_.clear();
+  lost_ = true;
+  log_warning(
+      "lost the channel to lookup; {} recipients under way are deferred",
+      std::ranges::count(sent_, false, [](const auto& sent) { return sent.second.answered; }));
   for (const auto& [id, request] : std::exchange(sent_, {})) {
-    answer(request, fail(Reason::lookup_failed, "lookup process is not available"));
+    if (!request.answered)
+      answer(request, fail(Reason::lookup_failed, "lookup process is not available"));
   }
   auth_.on_channel_lost();
   asker_.on_lookup_lost();
@@ -99,16 +108,16 @@ void LookupLink::expire(Clock::time_point now) {
   auth_.expire(now);
   const bool was_full = full();
   const Error late{Reason::lookup_failed, "lookup did not answer in time"};
-  while (!sent_order_.empty()) {
-    const auto found = sent_.find(sent_order_.front());
-    if (found != sent_.end()) {
-      if (now < found->second.deadline) break;
-      const Request request = std::move(found->second);
-      sent_.erase(found);
-      asker_.count(Counter::lookup_timeouts);
-      answer(request, tl::unexpected<Error>(late));
-    }
-    sent_order_.pop_front();
+  std::vector<Request> due;  // whose answers may bring requests, while nothing is walked
+  for (auto& [id, request] : sent_) {
+    if (request.answered || now < request.deadline) continue;
+    request.answered = true;
+    request.mailboxes.clear();
+    due.push_back(request);
+  }
+  for (const Request& request : due) {
+    asker_.count(Counter::lookup_timeouts);
+    answer(request, tl::unexpected<Error>(late));
   }
   // Without a channel nothing is worth waiting for: lookup is being restarted, and 451 is soon
   // over.

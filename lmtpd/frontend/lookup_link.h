@@ -39,8 +39,11 @@ class LookupLink final : public EventChannel::Owner {
 
   LookupLink(event_base* base, Asker& asker);
 
-  // Master made a channel: the first one, or lookup was restarted.
+  // Master made a channel: the first one, or another, since lookup was restarted or the last one
+  // has ended.
   void connect(UniqueFd socket);
+  // The channel has ended, and there is no other yet.
+  [[nodiscard]] bool lost() const { return lost_; }
 
   // Without a channel, or after kDeadline, the answer is lookup_failed.
   void resolve(std::uint64_t connection, std::uint64_t request, std::string address);
@@ -71,10 +74,14 @@ class LookupLink final : public EventChannel::Owner {
     Clock::time_point deadline;
     std::string address;                           // until it is sent
     std::vector<session::Mailbox> mailboxes = {};  // so far
+    // What lookup still says of it is thrown away. Until it has said all, the request keeps its
+    // place in the window: lookup closes the channel of a frontend that does not count as it does.
+    bool answered = false;
   };
   void on_packet(EventChannel& channel, Packet& packet) override;
   // False: it was not asked for.
   [[nodiscard]] bool take_resolved(const Frame& frame);
+  [[nodiscard]] static Result<void> add_mailboxes(Request& request, const Resolved& message);
   void on_closed(EventChannel& channel) override;
   void send_queued();
   // Whoever stopped reading because of full() is told whenever that ends, by whatever it ends.
@@ -84,10 +91,10 @@ class LookupLink final : public EventChannel::Owner {
   event_base* base_;
   Asker& asker_;
   std::unique_ptr<EventChannel> channel_;
+  bool lost_ = false;
   AuthLink auth_;
   std::uint64_t next_id_ = 1;
   std::unordered_map<std::uint64_t, Request> sent_;  // by message id
-  std::deque<std::uint64_t> sent_order_;  // ids by deadline; answered ones may still stand in it
   std::deque<Request> queued_;
 };
 

@@ -1,4 +1,5 @@
-// lmtpd/master/backoff.h -- how long a role that died waits before it is started again.
+// lmtpd/master/backoff.h -- how long a role that died waits before it is started again, and one
+// whose channel ended, for another.
 #pragma once
 
 #include <algorithm>

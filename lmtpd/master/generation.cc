@@ -64,6 +64,7 @@ Generation::Generation(Configuration configuration, Sockets sockets, const Share
       lookup_{.title = "lookup"},
       committer_{.title = "committer"},
       frontends_(configuration_.settings.frontend_processes),
+      lookup_channels_(frontends_.size()),
       workers_(
           {.program = &shared.programs.worker,
            .policy = &configuration_.owner_policy,
@@ -108,7 +109,7 @@ void Generation::start_lookup(Clock::time_point now) {
     return launch_failed(lookup_, briefed.error().text, now);
   }
   lookup_.process = std::move(*process);
-  for (std::uint32_t i = 0; i < frontends_.size(); ++i) acquaint(i);
+  for (std::uint32_t i = 0; i < frontends_.size(); ++i) acquaint(i, now);
 }
 
 Result<void> Generation::brief_lookup(RoleProcess& lookup) {
@@ -154,7 +155,7 @@ void Generation::start_frontend(std::uint32_t number, Clock::time_point now) {
     return launch_failed(slot, briefed.error().text, now);
   }
   slot.process = std::move(*process);
-  acquaint(number);
+  acquaint(number, now);
 }
 
 Result<void> Generation::brief_frontend(RoleProcess& frontend, std::uint32_t number) {
@@ -192,21 +193,8 @@ Result<void> Generation::hand_counters(RoleProcess& role, bool to_add) {
   return {};
 }
 
-// A channel between lookup and that frontend, if both are there.
-void Generation::acquaint(std::uint32_t frontend) {
-  RoleProcess* asker = find_frontend(frontend);
-  if (asker == nullptr || !lookup_.process || !lookup_.process->alive()) return;
-  std::optional<std::pair<UniqueFd, UniqueFd>> pair = make_channel_pair();
-  if (!pair) {
-    // Without each other they are of no use; their restart tries again.
-    log_error("{}", errno_text("a channel to lookup", errno));
-    asker->kill();
-    return;
-  }
-  asker->introduce({.kind = static_cast<std::uint8_t>(PeerKind::lookup)}, std::move(pair->first));
-  lookup_.process->introduce(
-      {.kind = static_cast<std::uint8_t>(PeerKind::frontend), .instance = frontend},
-      std::move(pair->second));
+void Generation::acquaint(std::uint32_t frontend, Clock::time_point now) {
+  lookup_channels_.make(frontend, find_frontend(frontend), lookup_.process.get(), now);
 }
 
 void Generation::launch_failed(Slot& slot, const std::string& why, Clock::time_point now) {
@@ -272,6 +260,8 @@ bool Generation::on_frontend(RoleProcess& role, Frame& frame) {
       return on_ready(role, frame);
     case MessageType::expel_worker:
       return role.ready() && on_expel_worker(frame);
+    case MessageType::want_lookup:
+      return role.ready() && on_want_lookup(role, frame);
     default:
       return false;
   }
@@ -305,6 +295,15 @@ bool Generation::on_expel_worker(Frame& frame) {
   const std::optional<ExpelWorker> message = decode<ExpelWorker>(frame.payload);
   if (!message) return false;
   workers_.expel(message->owner);
+  return true;
+}
+
+bool Generation::on_want_lookup(RoleProcess& role, Frame& frame) {
+  if (!decode<WantLookup>(frame.payload)) return false;
+  const auto asks = [&role](const Slot& slot) { return slot.process.get() == &role; };
+  const auto number = std::ranges::find_if(frontends_, asks) - frontends_.begin();
+  lookup_channels_.make_again(static_cast<std::uint32_t>(number), &role, lookup_.process.get(),
+                              Clock::now());
   return true;
 }
 

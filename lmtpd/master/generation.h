@@ -19,6 +19,7 @@
 #include "lmtpd/master/backoff.h"
 #include "lmtpd/master/configuration.h"
 #include "lmtpd/master/listeners.h"
+#include "lmtpd/master/lookup_channels.h"
 #include "lmtpd/master/mailbox_requests.h"
 #include "lmtpd/master/poll_set.h"
 #include "lmtpd/master/role_process.h"
@@ -96,7 +97,7 @@ class Generation {
   [[nodiscard]] Result<void> brief_frontend(RoleProcess& frontend, std::uint32_t number);
   [[nodiscard]] Result<void> share_listeners(RoleProcess& role, bool is_frontend);
   [[nodiscard]] Result<void> hand_counters(RoleProcess& role, bool to_add);
-  void acquaint(std::uint32_t frontend);
+  void acquaint(std::uint32_t frontend, Clock::time_point now);
   void launch_failed(Slot& slot, const std::string& why, Clock::time_point now);
   void reap(Slot& slot, Clock::time_point now);
 
@@ -108,6 +109,7 @@ class Generation {
   [[nodiscard]] static bool on_ready(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_start_worker(Frame& frame);
   [[nodiscard]] bool on_expel_worker(Frame& frame);
+  [[nodiscard]] bool on_want_lookup(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_make_mailbox(RoleProcess& role, Frame& frame);
   void on_mailbox_done(const MailboxRequests::Request& request, const Result<void>& made);
 
@@ -143,6 +145,7 @@ class Generation {
   Slot lookup_;
   Slot committer_;
   std::vector<Slot> frontends_;
+  LookupChannels lookup_channels_;
   WorkerPool workers_;
   MailboxRequests mailboxes_;
 };

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "lmtpd/event/event_ptr.h"
@@ -170,6 +171,7 @@ class LookupChannel final : private LookupLink::Asker {
     link_.connect(peer_.open());
     for (std::uint64_t request = 1; request <= kRequests; ++request) {
       link_.resolve(7, request, "u@d.org");
+      unanswered_.insert(request);
     }
     link_.begin_auth(kConnection, {"192.0.2.1", "PLAIN", std::nullopt});
     turn();
@@ -197,7 +199,9 @@ class LookupChannel final : private LookupLink::Asker {
     switch (static_cast<MessageType>(frame.type)) {
       case MessageType::resolved: {
         const auto message = decode<Resolved>(frame.payload);
-        return message && message->id <= kRequests;
+        if (!message || !unanswered_.contains(message->id)) return false;
+        if (!message->goes_on) unanswered_.erase(message->id);
+        return true;
       }
       case MessageType::auth_step: {
         const auto message = decode<AuthStep>(frame.payload);
@@ -238,6 +242,7 @@ class LookupChannel final : private LookupLink::Asker {
   Peer peer_;
   LookupLink link_{base(), *this};
   std::map<std::uint64_t, bool> answered_;
+  std::set<std::uint64_t> unanswered_;          // by lookup, as the model has it
   Exchange exchange_ = Exchange::lookups_turn;  // as the frontend was told
   Exchange said_ = Exchange::lookups_turn;      // by the model
   int lost_ = 0;

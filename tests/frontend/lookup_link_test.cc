@@ -25,6 +25,17 @@ class LookupLinks : public testing::Test, public LookupLink::Asker {
   void on_lookup_lost() override { ++lost_; }
   void count(Counter counter) override { counted_.push_back(counter); }
 
+  // As many questions as lookup may have, without their addresses.
+  std::vector<Resolve> receive_window() {
+    std::vector<Resolve> asked;
+    for (int i = 0; i < 200 && asked.size() < kResolveWindow; ++i) {
+      run_loop(base_.get());
+      for (const Resolve& one : lookup_.receive<Resolve>()) asked.push_back({one.id, ""});
+    }
+    EXPECT_EQ(asked.size(), kResolveWindow);
+    return asked;
+  }
+
   const EventBasePtr base_{event_base_new()};
   LookupLink link_{base_.get(), *this};
   FarEnd lookup_;
@@ -129,16 +140,32 @@ TEST_F(LookupLinks, AnswerAtTheDeadlineAndTakeTheLateWordForNoFault) {
   EXPECT_EQ(lost_, 0);
 }
 
+TEST_F(LookupLinks, KeepThePlaceOfWhatWasAnsweredAtItsDeadlineUntilLookupHasAnswered) {
+  link_.connect(lookup_.open());
+  for (std::uint64_t i = 0; i < kResolveWindow; ++i) link_.resolve(1, i, "a@d.org");
+  const std::vector<Resolve> asked = receive_window();
+  const Clock::time_point late = Clock::now() + LookupLink::kDeadline;
+  link_.expire(late);
+  link_.expire(late + LookupLink::kDeadline);
+  EXPECT_EQ(answers_.size(), kResolveWindow);
+  link_.resolve(1, kResolveWindow, "b@d.org");
+  run_loop(base_.get());
+  EXPECT_TRUE(lookup_.receive<Resolve>().empty());
+  lookup_.send(Resolved{.id = asked[7].id, .targets = {{"junk", "a"}}, .goes_on = true});
+  run_loop(base_.get());
+  EXPECT_TRUE(lookup_.receive<Resolve>().empty());
+  lookup_.send(Resolved{.id = asked[7].id, .reason = Reason::unknown_user});
+  run_loop(base_.get());
+  EXPECT_EQ(lookup_.receive<Resolve>().size(), 1U);
+  EXPECT_EQ(answers_.size(), kResolveWindow);
+  EXPECT_EQ(lost_, 0);
+}
+
 TEST_F(LookupLinks, HoldBackWhatTheWindowCannotTake) {
   link_.connect(lookup_.open());
   for (std::uint64_t i = 0; i < kResolveWindow + 1; ++i) link_.resolve(1, i, "a@d.org");
   EXPECT_TRUE(link_.full());
-  std::vector<Resolve> asked;
-  for (int i = 0; i < 200 && asked.size() < kResolveWindow; ++i) {
-    run_loop(base_.get());
-    for (const Resolve& one : lookup_.receive<Resolve>()) asked.push_back({one.id, ""});
-  }
-  ASSERT_EQ(asked.size(), kResolveWindow);
+  const std::vector<Resolve> asked = receive_window();
   EXPECT_TRUE(lookup_.receive<Resolve>().empty());
   lookup_.send(Resolved{.id = asked[0].id, .reason = Reason::unknown_user});
   lookup_.send(Resolved{.id = asked[1].id, .reason = Reason::unknown_user});
@@ -182,6 +209,16 @@ TEST_F(LookupLinks, EndTheChannelOfALookupThatAnswersWhatWasNotAsked) {
   run_loop(base_.get());
   EXPECT_EQ(lost_, 1);
   EXPECT_TRUE(lookup_.closed());
+
+  link_.connect(lookup_.open());
+  link_.resolve(1, 1, "a@d.org");
+  run_loop(base_.get());
+  const std::uint64_t id = lookup_.receive<Resolve>().at(0).id;
+  lookup_.send(Resolved{.id = id, .reason = Reason::unknown_user});
+  lookup_.send(Resolved{.id = id, .reason = Reason::unknown_user});
+  run_loop(base_.get());
+  EXPECT_EQ(answers_.size(), 1U);
+  EXPECT_EQ(lost_, 2);
 }
 
 using Step = session::AuthStep::Kind;

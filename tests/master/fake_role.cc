@@ -260,6 +260,8 @@ class FakeRole {
     } else if (verb == "expel_worker") {
       words >> uid >> gid;
       say(ExpelWorker{{Uid(uid), Gid(gid)}});
+    } else if (verb == "want_lookup") {
+      say(WantLookup{});
     } else if (verb == "make_mailbox") {
       std::uint64_t id = 0;
       std::string ticket;

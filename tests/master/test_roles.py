@@ -156,6 +156,25 @@ def test_restarted_lookup_is_introduced_to_every_frontend(make_master):
     assert "exited with status 3" in master.log()
 
 
+def test_a_frontend_that_has_lost_lookup_gets_another_channel_and_not_at_any_rate(make_master):
+    begun = time.monotonic()
+    master = make_master(frontend_processes=2).start()
+    lookup, frontend = master.wait_role("lookup"), master.wait_role("frontend 1")
+    master.wait_event(frontend, "introduce")
+    for number in range(1, 5):
+        def introduced():
+            frontend.order("want_lookup")
+            return len(frontend.all("introduce", kind=KIND_LOOKUP)) > number
+        master.until(introduced)
+        master.wait_event(lookup, "introduce", number, kind=KIND_FRONTEND, instance=1)
+    # 100, 200, 400, 800 ms between one and the next.
+    assert frontend.all("introduce")[4]["at"] - begun >= 1.5
+    frontend.order("say 4 question")
+    assert master.wait_event(lookup, "heard")["text"] == "question"
+    assert len(master.wait_role("frontend 0").all("introduce")) == 1
+    assert len(master.roles) == 3
+
+
 def test_restarted_lookup_reads_files_from_their_beginning(make_master):
     master = make_master().start()
     master.wait_role("lookup").order("exit 1")
@@ -166,6 +185,7 @@ def test_restarted_lookup_reads_files_from_their_beginning(make_master):
 @pytest.mark.parametrize("title, order", [
     ("frontend 0", "start_worker 0 1001 1001"),       # lookup's word
     ("lookup", "expel_worker 1001 1001"),             # a frontend's
+    ("lookup", "want_lookup"),                        # a frontend's
     ("frontend 0", "make_mailbox 1 00"),              # a worker's
     ("lookup", "start_worker 7 1001 1001"),           # there is no such frontend
     ("frontend 0", "ready"),                          # said before

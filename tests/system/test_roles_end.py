@@ -1,18 +1,22 @@
 """Roles die and are replaced; the daemon ends in order. Nothing that was acknowledged is lost."""
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 
 import pytest
 
 from testsite import PATIENCE, stored, wait_until
 from testsite.channel import copy_programs
+from testsite.intruder import PIDFD_GETFD, libc
 from testsite.syncs import sync_page
 
 MESSAGE = b"Subject: ends\n\nbody\n"
 
 
+CONTROL = 3  # a role's descriptor of its channel to master
 ROLES = {"lmtpd-frontend", "lmtpd-lookup", "lmtpd-worker"}
 
 
@@ -92,6 +96,36 @@ def test_a_role_that_is_killed_comes_back(make_daemon, role, request):
     wait_until(lambda: daemon.role(role), f"another {role}")
     assert len(stored(mailbox)) == before + taken
     daemon.wait_log(rf"{role}.*signal 9")
+
+
+def end_channels(pid):
+    """Those of this role, but for the one to master."""
+    with contextlib.ExitStack() as stack:
+        pidfd = os.pidfd_open(pid)
+        stack.callback(os.close, pidfd)
+        taken = [stack.enter_context(socket.socket(fileno=libc.syscall(PIDFD_GETFD, pidfd, int(fd), 0)))
+                 for fd in os.listdir(f"/proc/{pid}/fd")
+                 if int(fd) != CONTROL and os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:")]
+        channels = [one for one in taken if one.type == socket.SOCK_SEQPACKET]
+        for channel in channels:
+            channel.shutdown(socket.SHUT_RDWR)
+        return len(channels)
+
+
+def test_lookup_and_a_frontend_get_another_channel_where_theirs_ends_and_they_do_not(make_daemon):
+    daemon = make_daemon()
+    assert daemon.deliver("user@domain.org", MESSAGE).final[0].code == 250
+    before = daemon.children()
+    for _ in range(2):
+        assert end_channels(daemon.role("lookup")[0]) == 1
+
+        def delivered():
+            outcome = daemon.deliver("user@domain.org", MESSAGE)
+            assert outcome.recipients[0].code in (250, 451)
+            return outcome.recipients[0].code == 250
+        wait_until(delivered, "delivery over another channel", interval=0.1)
+    assert daemon.children() == before
+    daemon.wait_log("frontend 0: its channel to lookup has ended", count=2)
 
 
 @pytest.mark.parametrize("role, shares", [
