@@ -45,6 +45,7 @@ Connection::Connection(event_base* base, std::uint64_t name, Client client, cons
 
 Connection::~Connection() {
   if (authenticating_) services_.end_auth(name_);
+  if (resolving_ > 0) services_.abandon_resolving(name_);
   for (const auto& [id, body] : bodies_) services_.release({name_, id});
 }
 
@@ -76,7 +77,7 @@ bool Connection::takes_input() const {
   // What the client has TLS itself answer (new keys, an alert) is bounded, too.
   if (tls_ && unsent_.size() > kProtectedLimit) return false;
   return (session_.wants_input() || session_.wants_tls()) && unread_.empty() && !end_of_input_ &&
-         !session_.closing() && !services_.resolving_is_full();
+         !session_.closing();
 }
 
 void Connection::read() {
@@ -215,8 +216,7 @@ void Connection::free_buffers() {
 }
 
 bool Connection::may_feed() const {
-  return !unread_.empty() && session_.wants_input() && !session_.closing() &&
-         !services_.resolving_is_full();
+  return !unread_.empty() && session_.wants_input() && !session_.closing();
 }
 
 void Connection::feed() {
@@ -297,7 +297,7 @@ bool Connection::may_send_mail() {
 
 void Connection::start_resolve(std::uint64_t id, const Address& recipient) {
   ++resolving_;
-  services_.resolve(name_, id, recipient.external());
+  services_.resolve(name_, id, client(), recipient.external());
 }
 
 void Connection::on_resolved(std::uint64_t request,
@@ -306,8 +306,6 @@ void Connection::on_resolved(std::uint64_t request,
   session_.on_resolved(request, std::move(mailboxes));
   schedule();
 }
-
-void Connection::on_window() { schedule(); }
 
 void Connection::start_auth(const session::AuthStart& start) {
   authenticating_ = true;

@@ -21,9 +21,10 @@ namespace lmtpd::frontend {
 // What connections share and ask of.
 class Services {
  public:
-  virtual void resolve(std::uint64_t connection, std::uint64_t request, std::string address) = 0;
-  // No more resolve() now; on_window() follows.
-  [[nodiscard]] virtual bool resolving_is_full() const = 0;
+  // As LookupLink's; on_resolved() follows.
+  virtual void resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
+                       std::string address) = 0;
+  virtual void abandon_resolving(std::uint64_t connection) = 0;
   // As AuthLink's; on_auth_step() follows.
   virtual void begin_auth(std::uint64_t connection, const session::AuthStart& start) = 0;
   virtual void respond_auth(std::uint64_t connection, std::string_view response) = 0;
@@ -75,7 +76,6 @@ class Connection final : private session::Backend {
 
   void on_resolved(std::uint64_t request, Result<std::vector<session::Mailbox>> mailboxes);
   void on_auth_step(session::AuthStep step);
-  void on_window();
   void on_booked(std::uint64_t body);
   void on_booking_refused(std::uint64_t body);
   void on_booking_lost(std::uint64_t body);

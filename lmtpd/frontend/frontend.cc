@@ -320,11 +320,12 @@ Connection* Frontend::find(std::uint64_t connection) {
   return found == connections_.end() ? nullptr : found->second.get();
 }
 
-void Frontend::resolve(std::uint64_t connection, std::uint64_t request, std::string address) {
-  lookup_.resolve(connection, request, std::move(address));
+void Frontend::resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
+                       std::string address) {
+  lookup_.resolve(connection, request, client, std::move(address));
 }
 
-bool Frontend::resolving_is_full() const { return lookup_.full(); }
+void Frontend::abandon_resolving(std::uint64_t connection) { lookup_.abandon(connection); }
 
 void Frontend::begin_auth(std::uint64_t connection, const session::AuthStart& start) {
   lookup_.begin_auth(connection, start);
@@ -362,10 +363,6 @@ void Frontend::on_resolved(std::uint64_t connection, std::uint64_t request,
 
 void Frontend::on_auth_step(std::uint64_t connection, session::AuthStep step) {
   if (Connection* found = find(connection)) found->on_auth_step(std::move(step));
-}
-
-void Frontend::on_lookup_window() {
-  for (const auto& [name, connection] : connections_) connection->on_window();
 }
 
 void Frontend::on_lookup_lost() { deliveries_.forget_wanted(); }

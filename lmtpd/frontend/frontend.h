@@ -72,8 +72,9 @@ class Frontend final : public Services,
   [[nodiscard]] Connection* find(std::uint64_t connection);
 
   // Services
-  void resolve(std::uint64_t connection, std::uint64_t request, std::string address) override;
-  [[nodiscard]] bool resolving_is_full() const override;
+  void resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
+               std::string address) override;
+  void abandon_resolving(std::uint64_t connection) override;
   void begin_auth(std::uint64_t connection, const session::AuthStart& start) override;
   void respond_auth(std::uint64_t connection, std::string_view response) override;
   void end_auth(std::uint64_t connection) override;
@@ -90,7 +91,6 @@ class Frontend final : public Services,
   void on_resolved(std::uint64_t connection, std::uint64_t request,
                    Result<std::vector<session::Mailbox>> mailboxes) override;
   void on_auth_step(std::uint64_t connection, session::AuthStep step) override;
-  void on_lookup_window() override;
   void on_lookup_lost() override;
 
   // Deliveries::Sender

@@ -1,6 +1,5 @@
 #include "lmtpd/frontend/lookup_link.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "lmtpd/base/log.h"
@@ -11,27 +10,29 @@ LookupLink::LookupLink(event_base* base, Asker& asker) : base_(base), asker_(ask
 
 void LookupLink::connect(UniqueFd socket) {
   if (channel_) on_closed(*channel_);
-  const bool was_full = full();
   channel_ = std::make_unique<EventChannel>(base_, Channel(std::move(socket)), *this);
   lost_ = false;
-  send_queued();
-  tell_window(was_full);
+  send_waiting();
 }
 
-void LookupLink::resolve(std::uint64_t connection, std::uint64_t request, std::string address) {
-  queued_.push_back({connection, request, Clock::now() + kDeadline, std::move(address)});
-  if (channel_) send_queued();
-}
-
-void LookupLink::send_queued() {
-  while (!queued_.empty() && sent_.size() < kResolveWindow) {
-    Request request = std::move(queued_.front());
-    queued_.pop_front();
-    const std::uint64_t id = next_id_++;
-    channel_->send(Resolve{id, request.address});
-    request.address = std::string();
-    sent_.emplace(id, std::move(request));
+void LookupLink::resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
+                         std::string address) {
+  Question question{connection, request, Clock::now() + kDeadline, std::move(address)};
+  if (channel_ && waiting_.empty() && sent_.size() < kResolveWindow) {
+    send(question);
+  } else {
+    waiting_.push(client, std::move(question));
   }
+}
+
+void LookupLink::send(const Question& question) {
+  const std::uint64_t id = next_id_++;
+  channel_->send(Resolve{id, question.address});
+  sent_.emplace(id, Sent{question.connection, question.request, question.deadline});
+}
+
+void LookupLink::send_waiting() {
+  while (!waiting_.empty() && sent_.size() < kResolveWindow) send(waiting_.pop());
 }
 
 bool LookupLink::want_worker(std::string_view ticket) {
@@ -40,7 +41,6 @@ bool LookupLink::want_worker(std::string_view ticket) {
 }
 
 void LookupLink::on_packet(EventChannel& channel, Packet& packet) {
-  const bool was_full = full();
   for (const Frame& frame : packet.frames()) {
     const bool expected = static_cast<MessageType>(frame.type) == MessageType::resolved
                               ? take_resolved(frame)
@@ -50,8 +50,7 @@ void LookupLink::on_packet(EventChannel& channel, Packet& packet) {
     channel.close();
     return;
   }
-  if (channel_) send_queued();
-  tell_window(was_full);
+  send_waiting();
 }
 
 bool LookupLink::take_resolved(const Frame& frame) {
@@ -61,80 +60,63 @@ bool LookupLink::take_resolved(const Frame& frame) {
   Result<void> added;
   if (!found->second.answered) added = add_mailboxes(found->second, *message);
   if (added && message->goes_on) return true;
-  // An answer may bring the next request, for which there is room then.
-  Request request = std::move(found->second);
+  // An answer may bring the next question, for which there is room then.
+  Sent sent = std::move(found->second);
   if (message->goes_on) {
     found->second.answered = true;
   } else {
     sent_.erase(found);
   }
-  if (request.answered) return true;
+  if (sent.answered) return true;
   if (added) {
-    answer(request, std::move(request.mailboxes));
+    asker_.on_resolved(sent.connection, sent.request, std::move(sent.mailboxes));
   } else {
-    answer(request, tl::unexpected(std::move(added.error())));
+    asker_.on_resolved(sent.connection, sent.request, tl::unexpected(std::move(added.error())));
   }
   return true;
 }
 
-Result<void> LookupLink::add_mailboxes(Request& request, const Resolved& message) {
+Result<void> LookupLink::add_mailboxes(Sent& sent, const Resolved& message) {
   if (message.targets.empty()) return fail(message.reason, std::string(message.text));
   for (const Target& target : message.targets) {
     const std::optional<Ticket> ticket = read_ticket(target.ticket);
     if (!ticket) return fail(Reason::lookup_failed, "lookup made a malformed ticket");
-    request.mailboxes.push_back(
+    sent.mailboxes.push_back(
         {std::string(target.ticket), ticket->path.value(), std::string(target.delivered_to)});
   }
   return {};
 }
 
 void LookupLink::on_closed(EventChannel&) {
-  const bool was_full = full();
   const std::unique_ptr<EventChannel> closed = std::move(channel_);
   lost_ = true;
-  log_warning(
-      "lost the channel to lookup; {} recipients under way are deferred",
-      std::ranges::count(sent_, false, [](const auto& sent) { return sent.second.answered; }));
-  for (const auto& [id, request] : std::exchange(sent_, {})) {
-    if (!request.answered)
-      answer(request, fail(Reason::lookup_failed, "lookup process is not available"));
+  std::unordered_map<std::uint64_t, Sent> lost = std::exchange(sent_, {});
+  std::erase_if(lost, [](const auto& sent) { return sent.second.answered; });
+  log_warning("lost the channel to lookup; {} recipients under way are deferred", lost.size());
+  for (const auto& [id, sent] : lost) {
+    asker_.on_resolved(sent.connection, sent.request,
+                       fail(Reason::lookup_failed, "lookup process is not available"));
   }
   auth_.on_channel_lost();
   asker_.on_lookup_lost();
-  tell_window(was_full);
 }
 
 void LookupLink::expire(Clock::time_point now) {
   auth_.expire(now);
-  const bool was_full = full();
-  const Error late{Reason::lookup_failed, "lookup did not answer in time"};
-  std::vector<Request> due;  // whose answers may bring requests, while nothing is walked
-  for (auto& [id, request] : sent_) {
-    if (request.answered || now < request.deadline) continue;
-    request.answered = true;
-    request.mailboxes.clear();
-    due.push_back(request);
-  }
-  for (const Request& request : due) {
-    asker_.count(Counter::lookup_timeouts);
-    answer(request, tl::unexpected<Error>(late));
-  }
   // Without a channel nothing is worth waiting for: lookup is being restarted, and 451 is soon
-  // over.
-  while (!queued_.empty() && (!channel_ || now >= queued_.front().deadline)) {
-    const Request request = std::move(queued_.front());
-    queued_.pop_front();
-    answer(request, tl::unexpected<Error>(late));
+  // over. Answers may bring questions, so that nothing is walked meanwhile.
+  std::vector<Question> due = waiting_.take_due(channel_ ? now : Clock::time_point::max());
+  for (auto& [id, sent] : sent_) {
+    if (sent.answered || now < sent.deadline) continue;
+    sent.answered = true;
+    sent.mailboxes.clear();
+    due.push_back({sent.connection, sent.request, sent.deadline, {}});
   }
-  tell_window(was_full);
-}
-
-void LookupLink::tell_window(bool was_full) {
-  if (was_full && !full()) asker_.on_lookup_window();
-}
-
-void LookupLink::answer(const Request& request, Result<std::vector<session::Mailbox>> mailboxes) {
-  asker_.on_resolved(request.connection, request.request, std::move(mailboxes));
+  const Error late{Reason::lookup_failed, "lookup did not answer in time"};
+  for (const Question& question : due) {
+    if (channel_) asker_.count(Counter::lookup_timeouts);
+    asker_.on_resolved(question.connection, question.request, tl::unexpected<Error>(late));
+  }
 }
 
 }  // namespace lmtpd::frontend

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/event/event_channel.h"
 #include "lmtpd/frontend/auth_link.h"
+#include "lmtpd/frontend/question_queue.h"
 #include "lmtpd/session/session.h"
 
 namespace lmtpd::frontend {
@@ -22,12 +22,10 @@ class LookupLink final : public EventChannel::Owner {
  public:
   class Asker : public AuthLink::Asker {
    public:
-    // Exactly once for each resolve(); never from within it. `connection` and `request` as given
-    // there.
+    // Exactly once for each resolve() that was not abandoned; never from within it. `connection`
+    // and `request` as given there.
     virtual void on_resolved(std::uint64_t connection, std::uint64_t request,
                              Result<std::vector<session::Mailbox>> mailboxes) = 0;
-    // Requests fit into the window again.
-    virtual void on_lookup_window() = 0;
     // The channel is gone, and all that was asked on it.
     virtual void on_lookup_lost() = 0;
     // It happened once more.
@@ -45,10 +43,12 @@ class LookupLink final : public EventChannel::Owner {
   // The channel has ended, and there is no other yet.
   [[nodiscard]] bool lost() const { return lost_; }
 
-  // Without a channel, or after kDeadline, the answer is lookup_failed.
-  void resolve(std::uint64_t connection, std::uint64_t request, std::string address);
-  // No request is to be added now: the asker stops reading its clients.
-  [[nodiscard]] bool full() const { return sent_.size() >= kResolveWindow || !queued_.empty(); }
+  // Without a channel, or after kDeadline from here on, the answer is lookup_failed. Where lookup's
+  // window is full, `client`'s questions wait for their turn.
+  void resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
+               std::string address);
+  // The connection is gone, and asks no more.
+  void abandon(std::uint64_t connection) { waiting_.drop(connection); }
 
   // Asks for the worker of this ticket's owner; master answers. False: lookup is not there.
   [[nodiscard]] bool want_worker(std::string_view ticket);
@@ -68,25 +68,22 @@ class LookupLink final : public EventChannel::Owner {
   static constexpr std::chrono::seconds kDeadline{60};
 
  private:
-  struct Request {
+  struct Sent {
     std::uint64_t connection;
     std::uint64_t request;
     Clock::time_point deadline;
-    std::string address;                           // until it is sent
     std::vector<session::Mailbox> mailboxes = {};  // so far
-    // What lookup still says of it is thrown away. Until it has said all, the request keeps its
+    // What lookup still says of it is thrown away. Until it has said all, the question keeps its
     // place in the window: lookup closes the channel of a frontend that does not count as it does.
     bool answered = false;
   };
   void on_packet(EventChannel& channel, Packet& packet) override;
   // False: it was not asked for.
   [[nodiscard]] bool take_resolved(const Frame& frame);
-  [[nodiscard]] static Result<void> add_mailboxes(Request& request, const Resolved& message);
+  [[nodiscard]] static Result<void> add_mailboxes(Sent& sent, const Resolved& message);
   void on_closed(EventChannel& channel) override;
-  void send_queued();
-  // Whoever stopped reading because of full() is told whenever that ends, by whatever it ends.
-  void tell_window(bool was_full);
-  void answer(const Request& request, Result<std::vector<session::Mailbox>> mailboxes);
+  void send(const Question& question);
+  void send_waiting();
 
   event_base* base_;
   Asker& asker_;
@@ -94,8 +91,8 @@ class LookupLink final : public EventChannel::Owner {
   bool lost_ = false;
   AuthLink auth_;
   std::uint64_t next_id_ = 1;
-  std::unordered_map<std::uint64_t, Request> sent_;  // by message id
-  std::deque<Request> queued_;
+  std::unordered_map<std::uint64_t, Sent> sent_;  // by message id; kResolveWindow at most
+  QuestionQueue waiting_;
 };
 
 }  // namespace lmtpd::frontend

@@ -141,7 +141,7 @@ void Session::Impl::begin(const CommandLine& line) {
 
 bool Session::Impl::must_wait(const Row& row) const {
   if (state_ != State::resolving) return false;
-  return row.ends_group ||
+  return row.ends_group || unanswered_.size() >= kMostResolving ||
          transaction_->recipients.size() + unanswered_.size() >= settings_.recipient_limit;
 }
 

@@ -96,6 +96,10 @@ struct Copy {
   std::uint64_t wire_size = 0;  // octets of headers and body with CRLF line ends
 };
 
+// Recipients of a session that are looked up at a time. A pipelined RCPT beyond waits for one of
+// them, so that a client's questions are no more than these for each of its connections.
+inline constexpr std::size_t kMostResolving = 256;
+
 // What a session needs done. Every start_ is answered exactly once by the session function named
 // beside it, with the same id, at once or later (but never from within the call), unless the
 // session is destroyed or says cancel() first. Ids are unique within a session.
@@ -109,7 +113,7 @@ class Backend {
   // Asked at each MAIL. False: there are too many connections; 451 4.3.2.
   [[nodiscard]] virtual bool may_send_mail() = 0;
 
-  // -> on_resolved()
+  // -> on_resolved(). At most kMostResolving at a time.
   virtual void start_resolve(std::uint64_t id, const Address& recipient) = 0;
 
   // One exchange at a time: start_auth() and continue_auth() (the answer to a challenge) -> each
@@ -153,7 +157,7 @@ class Session {
   [[nodiscard]] std::size_t consume(std::string_view octets);
 
   // A command that came with those before it waits for them, and its client for its reply: theirs
-  // may leave together with it (RFC 2920 3.2).
+  // may leave together with it (RFC 2920 3.2). Not those of many recipients, which may take long.
   [[nodiscard]] bool replies_may_wait() const;
   // Replies so far, taken away by the caller. consume() stops while over 64 KiB has not been
   // taken; what is owed to the RCPTs of one message, or behind it, comes in any case.

@@ -54,7 +54,9 @@ class Session::Impl {
   Impl(const Settings& settings, std::string id, Peer peer, Backend& backend);
 
   std::size_t consume(std::string_view octets);
-  [[nodiscard]] bool replies_may_wait() const { return held_.has_value(); }
+  [[nodiscard]] bool replies_may_wait() const {
+    return held_.has_value() && unanswered_.size() < kMostResolving;
+  }
   std::string take_output() { return std::exchange(output_, {}); }
   [[nodiscard]] bool wants_input() const;
   [[nodiscard]] bool needs_input() const;

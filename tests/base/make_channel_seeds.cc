@@ -48,7 +48,7 @@ void make_packets(Folder folder) {
   const std::string sealed = ticket();
   folder.add(packet_of(Configure{.parameters = "a\0b"}, Start{}, Stop{}, Ready{}, CounterPage{}));
   folder.add(packet_of(Introduce{.kind = 2}, StartWorker{}, WorkerRefused{.text = "why"},
-                       ExpelWorker{}, Leaving{}, Left{}));
+                       ExpelWorker{}, WantLookup{}, Leaving{}, Left{}));
   folder.add(packet_of(MakeMailbox{.id = 1, .ticket = sealed}, WantWorker{sealed}));
   folder.add(packet_of(MailboxMade{.id = 1, .text = "why"}, Outcome{.id = 1, .stored = true}));
   folder.add(packet_of(Resolve{1, "u@d.org"},

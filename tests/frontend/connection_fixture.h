@@ -30,10 +30,11 @@ class ConnectionFixture : public testing::Test, public Services {
     run();
   }
 
-  void resolve(std::uint64_t, std::uint64_t request, std::string address) override {
+  void resolve(std::uint64_t, std::uint64_t request, const std::string&,
+               std::string address) override {
     asked_.push_back({request, std::move(address)});
   }
-  bool resolving_is_full() const override { return lookup_is_busy_; }
+  void abandon_resolving(std::uint64_t) override { asked_.clear(); }
   void begin_auth(std::uint64_t, const session::AuthStart& start) override {
     auth_.emplace_back(start.mechanism);
   }
@@ -85,7 +86,6 @@ class ConnectionFixture : public testing::Test, public Services {
   std::uint64_t delivering_ = 0;
   std::vector<Counter> counted_;
   std::vector<std::string> lines_;
-  bool lookup_is_busy_ = false;
   bool has_place_ = false;
   bool finished_ = false;
   std::optional<Connection> connection_;  // last: its end is told to the others

@@ -101,6 +101,13 @@ TEST_F(ConnectionTest, EndsWhenItsClientLeavesWhileTheSessionWaits) {
   EXPECT_TRUE(finished_);
 }
 
+TEST_F(ConnectionTest, AsksForNoRecipientsOnceItIsGone) {
+  send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\n");
+  EXPECT_EQ(asked_.size(), 1U);
+  connection_.reset();
+  EXPECT_TRUE(asked_.empty());
+}
+
 TEST_F(ConnectionTest, BooksRoomForTheCopiesOfItsMessage) {
   send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n");
   answer_oldest();

@@ -84,27 +84,6 @@ TEST_F(ConnectionTlsTest, TakesAPipelinedGroupWhileItsSessionWaits) {
   EXPECT_TRUE(tls_.read().starts_with("250 2.0.0 Stored"));
 }
 
-TEST_F(ConnectionTlsTest, TakesWhatCameBeforeTheEndThoughLookupIsBusy) {
-  connect({.hostname = "mx.test", .tls_first = true}, &*context_);
-  shake_hands();
-  ask("LHLO c\r\n");
-  const std::string message =
-      tls_.say("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nDATA\r\ntext\r\n.\r\n");
-  send(message + tls_.close());
-  lookup_is_busy_ = true;
-  answer_oldest();
-  EXPECT_FALSE(finished_);
-  lookup_is_busy_ = false;
-  connection_->on_window();
-  run();
-  ASSERT_NE(delivering_, 0U);
-  connection_->on_copy_done(delivering_, 0, {});
-  run();
-  hear();
-  EXPECT_THAT(tls_.read(), HasSubstr("250 2.0.0 Stored"));
-  EXPECT_TRUE(finished_);
-}
-
 TEST_F(ConnectionTlsTest, EndsWithoutAReplyWhereNoHandshakeComes) {  // K5
   connect_with_starttls();
   send("STARTTLS\r\n");

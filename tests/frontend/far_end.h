@@ -56,4 +56,17 @@ class FarEnd {
   Packet packet_;
 };
 
+// The ids of `count` questions, which lookup has been asked and not answered.
+inline std::vector<std::uint64_t> receive_questions(event_base* base, FarEnd& lookup,
+                                                    std::size_t count) {
+  std::vector<std::uint64_t> ids;
+  for (int i = 0; i < 200 && ids.size() < count; ++i) {
+    run_loop(base);
+    for (const Resolve& one : lookup.receive<Resolve>()) ids.push_back(one.id);
+  }
+  EXPECT_EQ(ids.size(), count);
+  EXPECT_TRUE(lookup.receive<Resolve>().empty());
+  return ids;
+}
+
 }  // namespace lmtpd::frontend

@@ -170,7 +170,7 @@ class LookupChannel final : private LookupLink::Asker {
   void play(const std::vector<HostilePacket>& packets) {
     link_.connect(peer_.open());
     for (std::uint64_t request = 1; request <= kRequests; ++request) {
-      link_.resolve(7, request, "u@d.org");
+      link_.resolve(7, request, "uid 1", "u@d.org");
       unanswered_.insert(request);
     }
     link_.begin_auth(kConnection, {"192.0.2.1", "PLAIN", std::nullopt});
@@ -235,7 +235,6 @@ class LookupChannel final : private LookupLink::Asker {
     // Nobody is who he says but by lookup's word.
     if (step.kind == session::AuthStep::Kind::accepted) must(said_ == Exchange::over);
   }
-  void on_lookup_window() override {}
   void on_lookup_lost() override { ++lost_; }
   void count(Counter) override {}
 

@@ -17,39 +17,48 @@ class LookupLinks : public testing::Test, public LookupLink::Asker {
   void on_resolved(std::uint64_t connection, std::uint64_t request,
                    Result<std::vector<session::Mailbox>> mailboxes) override {
     answers_.push_back({connection, request, std::move(mailboxes)});
+    if (asks_again_) ask(connection, request + answers_.size(), "again@d.org", "first");
   }
   void on_auth_step(std::uint64_t connection, session::AuthStep step) override {
     steps_.emplace_back(connection, std::move(step));
   }
-  void on_lookup_window() override { ++windows_; }
   void on_lookup_lost() override { ++lost_; }
   void count(Counter counter) override { counted_.push_back(counter); }
 
-  // As many questions as lookup may have, without their addresses.
-  std::vector<Resolve> receive_window() {
-    std::vector<Resolve> asked;
-    for (int i = 0; i < 200 && asked.size() < kResolveWindow; ++i) {
-      run_loop(base_.get());
-      for (const Resolve& one : lookup_.receive<Resolve>()) asked.push_back({one.id, ""});
-    }
-    EXPECT_EQ(asked.size(), kResolveWindow);
-    return asked;
+  // As many as lookup may be asked, and so many more, of one client and his one connection.
+  void fill_window(std::size_t beyond) {
+    for (std::uint64_t i = 0; i < kResolveWindow + beyond; ++i) ask(1, i, "a@d.org", "first");
+  }
+  std::vector<std::uint64_t> receive_window() {
+    return receive_questions(base_.get(), lookup_, kResolveWindow);
+  }
+  void ask(std::uint64_t connection, std::uint64_t request, const std::string& address,
+           const std::string& client = "uid 1") {
+    link_.resolve(connection, request, client, address);
+  }
+  // What is asked in place of this.
+  std::string refuse(std::uint64_t id) {
+    lookup_.send(Resolved{.id = id, .reason = Reason::unknown_user});
+    run_loop(base_.get());
+    std::string addresses;
+    for (const Resolve& one : lookup_.receive<Resolve>()) addresses += one.address;
+    return addresses;
   }
 
   const EventBasePtr base_{event_base_new()};
   LookupLink link_{base_.get(), *this};
   FarEnd lookup_;
   std::vector<Answer> answers_;
+  bool asks_again_ = false;  // whoever is answered
   std::vector<std::pair<std::uint64_t, session::AuthStep>> steps_;
-  int windows_ = 0;
   int lost_ = 0;
   std::vector<Counter> counted_;
 };
 
 TEST_F(LookupLinks, SendAllOfOneTurnInOnePacketAndAnswerById) {
   link_.connect(lookup_.open());
-  link_.resolve(7, 1, "a@d.org");
-  link_.resolve(8, 1, "b@d.org");
+  ask(7, 1, "a@d.org");
+  ask(8, 1, "b@d.org");
   run_loop(base_.get());
   const std::vector<Resolve> asked = lookup_.receive<Resolve>();
   ASSERT_EQ(asked.size(), 2U);
@@ -72,8 +81,8 @@ TEST_F(LookupLinks, SendAllOfOneTurnInOnePacketAndAnswerById) {
 
 TEST_F(LookupLinks, PutTogetherWhatComesInSeveralMessages) {
   link_.connect(lookup_.open());
-  link_.resolve(7, 1, "list@d.org");
-  link_.resolve(8, 1, "broken@d.org");
+  ask(7, 1, "list@d.org");
+  ask(8, 1, "broken@d.org");
   run_loop(base_.get());
   const std::vector<Resolve> asked = lookup_.receive<Resolve>();
   ASSERT_EQ(asked.size(), 2U);
@@ -102,7 +111,7 @@ TEST_F(LookupLinks, PutTogetherWhatComesInSeveralMessages) {
 
 TEST_F(LookupLinks, FailWhatIsUnderWayWhenLookupIsLostAndGoOnWithANewOne) {
   link_.connect(lookup_.open());
-  link_.resolve(1, 1, "a@d.org");
+  ask(1, 1, "a@d.org");
   run_loop(base_.get());
   lookup_.close();
   run_loop(base_.get());
@@ -111,21 +120,21 @@ TEST_F(LookupLinks, FailWhatIsUnderWayWhenLookupIsLostAndGoOnWithANewOne) {
   EXPECT_EQ(lost_, 1);
 
   // Without a channel: not from within resolve(), but at the next tick.
-  link_.resolve(1, 2, "a@d.org");
+  ask(1, 2, "a@d.org");
   EXPECT_EQ(answers_.size(), 1U);
   link_.expire(Clock::now());
   ASSERT_EQ(answers_.size(), 2U);
   EXPECT_EQ(answers_[1].mailboxes.error().reason, Reason::lookup_failed);
 
   link_.connect(lookup_.open());
-  link_.resolve(1, 3, "a@d.org");
+  ask(1, 3, "a@d.org");
   run_loop(base_.get());
   EXPECT_EQ(lookup_.receive<Resolve>().size(), 1U);
 }
 
 TEST_F(LookupLinks, AnswerAtTheDeadlineAndTakeTheLateWordForNoFault) {
   link_.connect(lookup_.open());
-  link_.resolve(1, 1, "a@d.org");
+  ask(1, 1, "a@d.org");
   run_loop(base_.get());
   const std::uint64_t id = lookup_.receive<Resolve>().at(0).id;
   link_.expire(Clock::now() + LookupLink::kDeadline - std::chrono::seconds(1));
@@ -142,65 +151,88 @@ TEST_F(LookupLinks, AnswerAtTheDeadlineAndTakeTheLateWordForNoFault) {
 
 TEST_F(LookupLinks, KeepThePlaceOfWhatWasAnsweredAtItsDeadlineUntilLookupHasAnswered) {
   link_.connect(lookup_.open());
-  for (std::uint64_t i = 0; i < kResolveWindow; ++i) link_.resolve(1, i, "a@d.org");
-  const std::vector<Resolve> asked = receive_window();
+  fill_window(0);
+  const std::vector<std::uint64_t> asked = receive_window();
   const Clock::time_point late = Clock::now() + LookupLink::kDeadline;
   link_.expire(late);
   link_.expire(late + LookupLink::kDeadline);
   EXPECT_EQ(answers_.size(), kResolveWindow);
-  link_.resolve(1, kResolveWindow, "b@d.org");
+  ask(2, 1, "b@d.org");
+  lookup_.send(Resolved{.id = asked[7], .targets = {{"junk", "a"}}, .goes_on = true});
   run_loop(base_.get());
   EXPECT_TRUE(lookup_.receive<Resolve>().empty());
-  lookup_.send(Resolved{.id = asked[7].id, .targets = {{"junk", "a"}}, .goes_on = true});
-  run_loop(base_.get());
-  EXPECT_TRUE(lookup_.receive<Resolve>().empty());
-  lookup_.send(Resolved{.id = asked[7].id, .reason = Reason::unknown_user});
-  run_loop(base_.get());
-  EXPECT_EQ(lookup_.receive<Resolve>().size(), 1U);
+  EXPECT_EQ(refuse(asked[7]), "b@d.org");
   EXPECT_EQ(answers_.size(), kResolveWindow);
   EXPECT_EQ(lost_, 0);
 }
 
-TEST_F(LookupLinks, HoldBackWhatTheWindowCannotTake) {
+TEST_F(LookupLinks, AskForANewcomerNextWhoeverFillsTheWindowAndTheQueue) {
   link_.connect(lookup_.open());
-  for (std::uint64_t i = 0; i < kResolveWindow + 1; ++i) link_.resolve(1, i, "a@d.org");
-  EXPECT_TRUE(link_.full());
-  const std::vector<Resolve> asked = receive_window();
-  EXPECT_TRUE(lookup_.receive<Resolve>().empty());
-  lookup_.send(Resolved{.id = asked[0].id, .reason = Reason::unknown_user});
-  lookup_.send(Resolved{.id = asked[1].id, .reason = Reason::unknown_user});
+  fill_window(3);
+  const std::vector<std::uint64_t> asked = receive_window();
+  EXPECT_EQ(refuse(asked[0]), "a@d.org");
+  ask(2, 1, "b@d.org", "second");
+  ask(2, 2, "c@d.org", "second");
+  EXPECT_EQ(refuse(asked[1]), "b@d.org");
+  EXPECT_EQ(refuse(asked[2]), "a@d.org");
+  EXPECT_EQ(refuse(asked[3]), "c@d.org");
+  EXPECT_EQ(refuse(asked[4]), "a@d.org");
+  EXPECT_EQ(refuse(asked[5]), "");
+}
+
+TEST_F(LookupLinks, WaitForTheirTurnThoughAnAnswerMakesRoomAsTheyCome) {
+  link_.connect(lookup_.open());
+  fill_window(0);
+  const std::vector<std::uint64_t> asked = receive_window();
+  asks_again_ = true;
+  ask(2, 1, "b@d.org", "second");
+  EXPECT_EQ(refuse(asked[0]), "b@d.org");
+  EXPECT_EQ(refuse(asked[1]), "again@d.org");
+}
+
+TEST_F(LookupLinks, CountTheDeadlineOfWhatWaitsFromWhenItWasAsked) {
+  link_.connect(lookup_.open());
+  fill_window(0);
+  const std::vector<std::uint64_t> asked = receive_window();
+  ask(2, 1, "b@d.org");
+  const Clock::time_point begun = Clock::now();
+  link_.expire(begun + LookupLink::kDeadline / 2);
+  EXPECT_TRUE(answers_.empty());
+  link_.expire(begun + LookupLink::kDeadline);
+  EXPECT_EQ(answers_.size(), kResolveWindow + 1);
+  EXPECT_EQ(counted_, std::vector(kResolveWindow + 1, Counter::lookup_timeouts));
+  EXPECT_EQ(refuse(asked[0]), "");
+}
+
+TEST_F(LookupLinks, AskNothingForWhoIsGone) {
+  link_.connect(lookup_.open());
+  fill_window(1);
+  const std::vector<std::uint64_t> asked = receive_window();
+  ask(2, 1, "b@d.org");
+  link_.abandon(1);
+  EXPECT_EQ(refuse(asked[0]), "b@d.org");
+  EXPECT_EQ(refuse(asked[1]), "");
+  link_.abandon(1);
+}
+
+TEST_F(LookupLinks, AskWhatWaitedForALookupOnceThereIsOne) {
+  ask(7, 1, "a@d.org");
+  link_.connect(lookup_.open());
   run_loop(base_.get());
   EXPECT_EQ(lookup_.receive<Resolve>().size(), 1U);
-  EXPECT_FALSE(link_.full());
-  EXPECT_GE(windows_, 1);
+  EXPECT_TRUE(answers_.empty());
 }
 
-TEST_F(LookupLinks, TellThatThereIsRoomOnceWhatWaitedForALookupIsSent) {
-  link_.resolve(7, 1, "a@d.org");
-  EXPECT_TRUE(link_.full());
+TEST_F(LookupLinks, AreLostFromTheEndOfOneChannelToTheNext) {
+  EXPECT_FALSE(link_.lost());
   link_.connect(lookup_.open());
-  EXPECT_FALSE(link_.full());
-  EXPECT_EQ(windows_, 1);
-}
-
-TEST_F(LookupLinks, TellThatThereIsRoomOnceWhatWaitedForALookupIsAnswered) {
-  link_.resolve(7, 1, "a@d.org");
-  link_.expire(Clock::now());
-  ASSERT_EQ(answers_.size(), 1U);
-  EXPECT_FALSE(link_.full());
-  EXPECT_EQ(windows_, 1);
-}
-
-TEST_F(LookupLinks, TellThatThereIsRoomOnceAFullWindowIsLostWithItsLookup) {
-  link_.connect(lookup_.open());
-  for (std::size_t i = 0; i < kResolveWindow; ++i) link_.resolve(7, i, "a@d.org");
-  run_loop(base_.get());
-  EXPECT_TRUE(link_.full());
   lookup_.close();
   run_loop(base_.get());
-  EXPECT_EQ(answers_.size(), kResolveWindow);
-  EXPECT_FALSE(link_.full());
-  EXPECT_EQ(windows_, 1);
+  EXPECT_TRUE(link_.lost());
+  link_.connect(lookup_.open());
+  EXPECT_FALSE(link_.lost());
+  link_.connect(lookup_.open());  // in place of that one
+  EXPECT_FALSE(link_.lost());
 }
 
 TEST_F(LookupLinks, EndTheChannelOfALookupThatAnswersWhatWasNotAsked) {
@@ -211,7 +243,7 @@ TEST_F(LookupLinks, EndTheChannelOfALookupThatAnswersWhatWasNotAsked) {
   EXPECT_TRUE(lookup_.closed());
 
   link_.connect(lookup_.open());
-  link_.resolve(1, 1, "a@d.org");
+  ask(1, 1, "a@d.org");
   run_loop(base_.get());
   const std::uint64_t id = lookup_.receive<Resolve>().at(0).id;
   lookup_.send(Resolved{.id = id, .reason = Reason::unknown_user});

@@ -49,7 +49,8 @@ bool ScriptedServices::answer_next(Connection& connection) {
   return backend_.answer_next(asker);
 }
 
-void ScriptedServices::resolve(std::uint64_t, std::uint64_t request, std::string address) {
+void ScriptedServices::resolve(std::uint64_t, std::uint64_t request, const std::string&,
+                               std::string address) {
   backend_.resolve(request, address);
 }
 

@@ -30,8 +30,9 @@ class ScriptedServices final : public Services {
   // Gives `connection` the answer that is due first. False: none is owed.
   bool answer_next(Connection& connection);
 
-  void resolve(std::uint64_t, std::uint64_t request, std::string address) override;
-  [[nodiscard]] bool resolving_is_full() const override { return false; }
+  void resolve(std::uint64_t, std::uint64_t request, const std::string&,
+               std::string address) override;
+  void abandon_resolving(std::uint64_t) override {}
   void begin_auth(std::uint64_t, const session::AuthStart& start) override;
   void respond_auth(std::uint64_t, std::string_view response) override;
   void end_auth(std::uint64_t) override;
