@@ -112,8 +112,8 @@ struct Start {
 enum class PeerKind : std::uint8_t { frontend, lookup, worker };
 
 // A channel to another role; one descriptor. A second one for the same peer replaces the first: the
-// peer was restarted. Between a frontend and a worker it may also be that the frontend asked twice,
-// as lookup died in between: what was sent on the first is answered on it.
+// peer was restarted, or the first has ended. Between a frontend and a worker it may be that the
+// frontend asked twice, as lookup died in between: what was sent on the first is answered on it.
 struct Introduce {
   static constexpr MessageType kType = MessageType::introduce;
   std::uint8_t kind = 0;       // PeerKind
