@@ -5,13 +5,13 @@
 
 #include "lmtpd/base/internet_address.h"
 #include "lmtpd/base/log.h"
+#include "lmtpd/base/sasl.h"
 #include "lookup/fold.h"
 
 namespace lmtpd::lookup {
 namespace {
 
 constexpr std::size_t kMostRecorded = 10'000;  // networks, and users
-constexpr std::size_t kLongestMechanism = 20;  // RFC 4422 3.1
 
 }  // namespace
 

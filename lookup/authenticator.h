@@ -32,11 +32,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lmtpd/base/give_way_order.h"
 #include "lmtpd/base/messages.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/event/event_ptr.h"
 #include "lookup/auth/failure_record.h"
-#include "lookup/auth/give_way_order.h"
 #include "lookup/auth/mechanism.h"
 #include "lookup/auth/nobody.h"
 #include "lookup/auth/password_threads.h"

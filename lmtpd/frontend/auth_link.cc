@@ -93,16 +93,17 @@ void AuthLink::finish(Exchanges::iterator exchange, session::AuthStep step) {
 void AuthLink::on_channel_lost() {
   connections_.clear();
   std::erase_if(exchanges_, [](const auto& entry) { return !entry.second.deadline; });
-  expire(Clock::time_point::max());
+  expire(nullptr, Clock::time_point::max());
 }
 
-void AuthLink::expire(Clock::time_point now) {
+void AuthLink::expire(EventChannel* channel, Clock::time_point now) {
   std::vector<std::uint64_t> late;
   for (const auto& [connection, exchange] : exchanges_) {
     if (exchange.deadline && *exchange.deadline <= now) late.push_back(connection);
   }
   for (const std::uint64_t connection : late) {
-    finish(exchanges_.find(connection), {session::AuthStep::Kind::unavailable, {}});
+    end(channel, connection);
+    asker_.on_auth_step(connection, {session::AuthStep::Kind::unavailable, {}});
   }
 }
 

@@ -45,7 +45,8 @@ class AuthLink {
   [[nodiscard]] bool take(const Frame& frame);
   // Every exchange is over.
   void on_channel_lost();
-  void expire(Clock::time_point now);
+  // What lookup has not answered by its deadline is over, there too.
+  void expire(EventChannel* channel, Clock::time_point now);
 
  private:
   struct Exchange {

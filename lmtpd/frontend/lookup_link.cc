@@ -102,7 +102,7 @@ void LookupLink::on_closed(EventChannel&) {
 }
 
 void LookupLink::expire(Clock::time_point now) {
-  auth_.expire(now);
+  auth_.expire(channel_.get(), now);
   // Without a channel nothing is worth waiting for: lookup is being restarted, and 451 is soon
   // over. Answers may bring questions, so that nothing is walked meanwhile.
   std::vector<Question> due = waiting_.take_due(channel_ ? now : Clock::time_point::max());

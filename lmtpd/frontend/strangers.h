@@ -1,18 +1,16 @@
 // lmtpd/frontend/strangers.h -- who is connected, is not trusted, and has sent no mail yet: so many
 // of them at most, and nobody's flood keeps a new one out.
 //
-// It costs nothing to be one. So there is always room for the next, and it is made where most of it
-// is taken: by the client that has the most of them (of several, the one whose oldest is the
-// oldest of all), and there by the one that has been connected the longest.
+// It costs nothing to be one. So there is always room for the next, which GiveWayOrder makes: of
+// the client that has the most of them, the one that has been connected the longest goes.
 #pragma once
 
-#include <compare>
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
+
+#include "lmtpd/base/give_way_order.h"
 
 namespace lmtpd::frontend {
 
@@ -30,24 +28,9 @@ class Strangers {
   void forget(std::uint64_t name);
 
  private:
-  using Names = std::set<std::uint64_t>;  // the oldest first; never empty
-  using Clients = std::map<std::string, Names>;
-  // Less: has to go first.
-  struct Rank {
-    std::size_t names;
-    std::uint64_t oldest;
-
-    std::strong_ordering operator<=>(const Rank& other) const {
-      if (names != other.names) return other.names <=> names;
-      return oldest <=> other.oldest;
-    }
-  };
-  [[nodiscard]] static Rank rank_of(const Names& names) { return {names.size(), *names.begin()}; }
-
   const std::size_t most_;
-  Clients clients_;
-  std::unordered_map<std::uint64_t, Clients::iterator> client_of_;
-  std::set<Rank> ranks_;  // of clients_
+  std::unordered_map<std::uint64_t, std::string> client_of_;
+  GiveWayOrder order_;
 };
 
 }  // namespace lmtpd::frontend

@@ -5,24 +5,12 @@
 #include <utility>
 
 #include "lmtpd/base/base64.h"
+#include "lmtpd/base/capitals.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/sasl.h"
 #include "lmtpd/session/session_impl.h"
 
 namespace lmtpd::session {
-namespace {
-
-constexpr std::size_t kLongestMechanism = 20;  // RFC 4422 3.1
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  return out;
-}
-
-}  // namespace
 
 std::vector<std::string> Session::Impl::mechanisms_offered() const {
   if (settings_.auth == AuthUse::none || needs_tls()) return {};
@@ -51,7 +39,7 @@ void Session::Impl::on_auth(std::string_view argument) {
   const std::string_view name = argument.substr(0, argument.find(' '));
   std::string_view initial = argument.substr(name.size());
   initial.remove_prefix(std::min(initial.size(), initial.find_first_not_of(' ')));
-  mechanism_ = upper(name.substr(0, kLongestMechanism + 1));
+  mechanism_ = capitals(name.substr(0, kLongestMechanism + 1));
   if (std::ranges::find(settings_.auth_mechanisms, mechanism_) == settings_.auth_mechanisms.end()) {
     return answer(kUnknownMechanism);
   }

@@ -9,6 +9,8 @@
 #include <memory>
 #include <optional>
 
+#include "lmtpd/base/capitals.h"
+
 namespace lmtpd::lookup {
 namespace {
 
@@ -23,14 +25,6 @@ constexpr std::array kSchemes{
 };
 constexpr std::size_t kDesSize = 13;
 constexpr std::string_view kScram = "SCRAM-SHA-256";
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  return out;
-}
 
 bool is_hash_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -153,7 +147,7 @@ Result<StoredPassword> StoredPassword::parse(std::string_view text) {
     if (!is_crypt(hash)) return no_hash("the stored password, without a {SCHEME},");
     return StoredPassword(std::move(hash));
   }
-  const std::string name = upper(text.substr(1, close - 1));
+  const std::string name = capitals(text.substr(1, close - 1));
   const std::string_view rest = text.substr(close + 1);
   if (name == kScram) {
     std::optional<ScramVerifier> verifier = ScramVerifier::parse(rest);
@@ -172,8 +166,7 @@ Result<StoredPassword> StoredPassword::parse(std::string_view text) {
                             is_name ? "{" + name + "}" : "in braces"));
   }
   std::string hash(rest);
-  const bool fits = hash.starts_with(scheme->prefix) &&
-                    (name != "DES-CRYPT" || (!hash.starts_with('$') && is_des(hash)));
+  const bool fits = hash.starts_with(scheme->prefix) && (name != "DES-CRYPT" || is_des(hash));
   if (!fits || !is_crypt(hash)) return no_hash(fmt::format("what stands behind {{{}}}", name));
   return StoredPassword(std::move(hash));
 }

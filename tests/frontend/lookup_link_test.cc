@@ -362,11 +362,15 @@ TEST_F(LookupLinks, BeginAsManyExchangesAsThereAreClients) {
 TEST_F(LookupLinks, AnExchangeHasADeadlineWhileItWaitsForLookup) {
   link_.connect(lookup_.open());
   link_.begin_auth(7, {.address = "a", .mechanism = "PLAIN", .response = {}});
+  run_loop(base_.get());
+  EXPECT_EQ(lookup_.receive<Authenticate>().size(), 1U);
   link_.expire(Clock::now() + AuthLink::kDeadline / 2);
   EXPECT_TRUE(steps_.empty());
   link_.expire(Clock::now() + AuthLink::kDeadline);
   ASSERT_EQ(steps_.size(), 1U);
   EXPECT_EQ(steps_[0].second.kind, Step::unavailable);
+  run_loop(base_.get());
+  EXPECT_EQ(lookup_.receive<AuthEnd>().size(), 1U) << "or it would keep its place there";
 }
 
 TEST_F(LookupLinks, AStepThatIsNotDueEndsTheChannel) {

@@ -232,9 +232,8 @@ TEST_F(AuthenticatorTest, ANewClientHearsNothingThatAnotherAskedFor) {
   plain(1, "tim", "pencil");
   authenticator_.abandon(*this);
   plain(1, "nobody", "wrong", "192.0.2.2");
-  wait_for(1);
+  while (steps_.empty() || hashes_ < 2) event_base_loop(base_.get(), EVLOOP_NONBLOCK);
   EXPECT_EQ(steps_[0].kind, Kind::refused);
-  EXPECT_EQ(hashes_, 2);
   Rounds rounds;
   table_.answer_in(&rounds);
   plain(2, "tim", "pencil", "192.0.2.3");

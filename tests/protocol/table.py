@@ -55,6 +55,7 @@ the dialogues and from messages in good order, and runs each for `LMTPD_FUZZ_SEC
 | `fuzz_channel` | a packet between two roles, as any of their messages, with descriptors; tickets |
 | `fuzz_worker_channel` | a worker, by a frontend that was taken over |
 | `fuzz_lookup_channel` | lookup, by a frontend that was taken over |
+| `fuzz_frontend` | a whole frontend: its clients, lookup, workers and master, in any order |
 | `fuzz_frontend_channels` | a frontend, by a worker or lookup that was taken over |
 """
 

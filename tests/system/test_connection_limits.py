@@ -59,7 +59,7 @@ def strangers(port, number):
 def test_who_has_to_authenticate_takes_no_place(make_daemon):
     port = free_port()
     daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port}}}",
-                         auth_password_maps="static:unusable", connection_limit="2")
+                         auth_password_maps="static:unusable", auth_mechanisms="SCRAM-SHA-256", connection_limit="2")
     with strangers(port, 2) as connected:
         for client in connected:
             client.lhlo()
@@ -92,7 +92,7 @@ def test_strangers_leave_descriptors_to_others(make_daemon):
     port = free_port()
     descriptors = 300
     daemon = make_daemon(start=False, listen=f"unix:private/dovecot-lmtp, {{inet:127.0.0.1:{port}}}",
-                         auth_password_maps="static:unusable")
+                         auth_password_maps="static:unusable", auth_mechanisms="SCRAM-SHA-256")
     daemon.start(wrapper=["setpriv", "--bounding-set=-sys_resource",
                           "prlimit", f"--nofile={descriptors}:{descriptors}"])
     with strangers(port, descriptors):

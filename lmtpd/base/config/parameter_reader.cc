@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lmtpd/base/capitals.h"
+
 namespace lmtpd {
 namespace {
 
@@ -14,14 +16,6 @@ constexpr std::uint64_t kMostOctets = std::numeric_limits<std::int64_t>::max();
 // A user's or a group's name: both stand with a colon between them.
 bool is_account(std::string_view word) {
   return !word.empty() && word.find_first_of(": \t\r\n,/") == std::string_view::npos;
-}
-
-std::string capitals(std::string_view word) {
-  std::string result(word);
-  std::ranges::transform(result, result.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  return result;
 }
 
 }  // namespace

@@ -217,6 +217,7 @@ void read_auth(ParameterReader& reader, Settings& settings) {
 
 // Mail would be refused for good, which a mistake in the configuration must not do.
 void refuse_closed_doors(ParameterReader& reader, const Settings& settings) {
+  if (settings.auth_mechanisms.empty()) return;  // which is an error by itself
   const bool needs_tls_to_authenticate =
       std::ranges::all_of(settings.auth_mechanisms, sends_password);
   for (const ListenSpec& spec : settings.listen) {
@@ -230,8 +231,8 @@ void refuse_closed_doors(ParameterReader& reader, const Settings& settings) {
                       spec.options.auth
                           ? fmt::format("{}: auth=yes needs auth_password_maps", spec.text)
                           : fmt::format("{}: nobody could deliver here: set trusted_clients or "
-                                        "auth_password_maps, or write {{{} auth=no}}",
-                                        spec.text, spec.text));
+                                        "auth_password_maps, or give it the option auth=no",
+                                        spec.text));
     } else if (!has_tls && needs_tls_to_authenticate) {
       reader.complain("listen", fmt::format("{}: nobody could deliver here: each of "
                                             "auth_mechanisms needs TLS, and there is none",

@@ -17,6 +17,7 @@ constexpr std::array kHashes{
     "$7$BU..../....WNo1wtxaxs3o78IiBpAQC.$V3cl2jlu4ZPMr5nqCbXdd219dG9KCZLZNIUV.rKF7KB",
     "$2b$04$N7cYAowDDZBYzoRvG8/9p.XR4tEk5eXUoH5Y36mJa4RBZtthh3mEa",
     "$2a$04$twkI3xAm3KFxHP8HRcgSguIX6qp/bS0YW0lK7fnpGlmYzcQtd5b/e",
+    "$2x$04$N7cYAowDDZBYzoRvG8/9puQd9JkWPG5hmaMz.1FNEoDFqaqljqrYS",
     "$2y$04$/D..PtgxdC7lR8P5LrNYaOuXWPsyZE9rrMiX99aA0pg/IEJLZghwm",
     "$6$rounds=1000$.KjZYy2XW5gtkxHD$mU24RJBAe3xn.sjdDw.ng5pgTt7S0CkUlLS3ilK/"
     "5jFndGMGfSn.hRs4KkjXVRaMOlDctG3Us6yNqYmStuSrP.",
@@ -46,15 +47,17 @@ TEST(StoredPassword, KnowsEveryMethodOfCrypt5) {
     EXPECT_FALSE(matches(hash, "Pencil")) << hash;
     EXPECT_FALSE(matches(hash, "")) << hash;
     EXPECT_TRUE(matches("{CRYPT}" + hash, "pencil")) << hash;
+    EXPECT_FALSE(StoredPassword::parse(hash.substr(0, hash.size() - 1))) << hash << ", cut off";
   }
 }
 
 TEST(StoredPassword, IsOfAKindThatSaysWhatItCosts) {
   std::string kinds;
   for (const std::string stored : kHashes) kinds += StoredPassword::parse(stored)->kind() + " ";
-  EXPECT_EQ(kinds,
-            "$y$j75 $gy$j75 $7$BU..../.... $2b$04 $2a$04 $2y$04 $6$rounds=1000 $5$rounds=1000 "
-            "$sha1$ $md5 $1$ $3$ _J9.. DES ");
+  EXPECT_EQ(
+      kinds,
+      "$y$j75 $gy$j75 $7$BU..../.... $2b$04 $2a$04 $2x$04 $2y$04 $6$rounds=1000 $5$rounds=1000 "
+      "$sha1$ $md5 $1$ $3$ _J9.. DES ");
   const auto kind = [](const std::string& stored) { return StoredPassword::parse(stored)->kind(); };
   EXPECT_EQ(kind("$5$mhGZROOz9pf6UtO0$tQ.gEKYvEFPwtuoKyl1LPCPot56Y4ghJ17trOaD4441"), "$5$");
   EXPECT_EQ(kind("abVuHnt/RcbtkKpc9rtFAXXQgutKYWFz6Yo"), "bigcrypt");

@@ -1,7 +1,7 @@
-// lookup/auth/give_way_order.h -- which of those that wait gives way to one who has no place.
+// lmtpd/base/give_way_order.h -- who gives way to one for whom there is no place.
 //
-// One of the network that has most of them, so that who takes all places makes room for the others
-// himself; there, and among networks that have as many, the one with the lowest rank. Each call
+// One of the client that has most places, so that who takes all places makes room for the others
+// himself; there, and among clients that have as many, the one with the lowest rank. Each call
 // takes logarithmic time.
 #pragma once
 
@@ -13,13 +13,13 @@
 #include <unordered_map>
 #include <utility>
 
-namespace lmtpd::lookup {
+namespace lmtpd {
 
 class GiveWayOrder {
  public:
   // No two have the same rank.
-  void add(const std::string& network, std::uint64_t rank, std::uint64_t id);
-  void remove(const std::string& network, std::uint64_t rank);
+  void add(const std::string& client, std::uint64_t rank, std::uint64_t id);
+  void remove(const std::string& client, std::uint64_t rank);
   // The id of the one that does; nullopt: there is none.
   [[nodiscard]] std::optional<std::uint64_t> first() const;
 
@@ -30,8 +30,8 @@ class GiveWayOrder {
   void take_out(const Ids& ids);
   void put_in(const Ids& ids);
 
-  std::unordered_map<std::string, Ids> networks_;  // none is empty
-  std::map<Place, std::uint64_t> firsts_;          // the id of each network's first
+  std::unordered_map<std::string, Ids> clients_;  // none is empty
+  std::map<Place, std::uint64_t> firsts_;         // the id of each client's first
 };
 
-}  // namespace lmtpd::lookup
+}  // namespace lmtpd

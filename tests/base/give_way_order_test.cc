@@ -1,11 +1,11 @@
-#include "lookup/auth/give_way_order.h"
+#include "lmtpd/base/give_way_order.h"
 
 #include <gtest/gtest.h>
 
-namespace lmtpd::lookup {
+namespace lmtpd {
 namespace {
 
-TEST(GiveWayOrder, OneOfTheNetworkThatHasMostAndThereTheLowestRank) {
+TEST(GiveWayOrder, OneOfTheClientThatHasMostAndThereTheLowestRank) {
   GiveWayOrder order;
   EXPECT_EQ(order.first(), std::nullopt);
   order.add("a", 1, 101);
@@ -25,4 +25,4 @@ TEST(GiveWayOrder, OneOfTheNetworkThatHasMostAndThereTheLowestRank) {
 }
 
 }  // namespace
-}  // namespace lmtpd::lookup
+}  // namespace lmtpd

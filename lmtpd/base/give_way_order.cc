@@ -1,21 +1,21 @@
-#include "lookup/auth/give_way_order.h"
+#include "lmtpd/base/give_way_order.h"
 
-namespace lmtpd::lookup {
+namespace lmtpd {
 
-void GiveWayOrder::add(const std::string& network, std::uint64_t rank, std::uint64_t id) {
-  Ids& ids = networks_[network];
+void GiveWayOrder::add(const std::string& client, std::uint64_t rank, std::uint64_t id) {
+  Ids& ids = clients_[client];
   take_out(ids);
   ids.emplace(rank, id);
   put_in(ids);
 }
 
-void GiveWayOrder::remove(const std::string& network, std::uint64_t rank) {
-  const auto found = networks_.find(network);
+void GiveWayOrder::remove(const std::string& client, std::uint64_t rank) {
+  const auto found = clients_.find(client);
   Ids& ids = found->second;
   take_out(ids);
   ids.erase(rank);
   put_in(ids);
-  if (ids.empty()) networks_.erase(found);
+  if (ids.empty()) clients_.erase(found);
 }
 
 std::optional<std::uint64_t> GiveWayOrder::first() const {
@@ -35,4 +35,4 @@ GiveWayOrder::Place GiveWayOrder::place(const Ids& ids) {
   return {-static_cast<std::ptrdiff_t>(ids.size()), ids.begin()->first};
 }
 
-}  // namespace lmtpd::lookup
+}  // namespace lmtpd
