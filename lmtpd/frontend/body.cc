@@ -54,7 +54,11 @@ Result<void> Body::write_file(std::string_view octets) {
 }
 
 Result<void> Body::seal() {
-  if (!file_) return {};
+  if (!file_) {
+    // What was booked for more is given back, too.
+    if (inline_.capacity() > inline_.size() + kFewOctets) inline_.shrink_to_fit();
+    return {};
+  }
   if (::fcntl(file_.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) !=
       0) {
     return fail(Reason::io, errno_text("seal memfd", errno));

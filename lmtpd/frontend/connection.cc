@@ -204,8 +204,11 @@ void Connection::progress() {
 bool Connection::is_over() const {
   if (delivering_ > 0) return false;
   if (client_gone_) return true;
-  if (resolving_ > 0 || !unsent_.empty() || !answers_.empty()) return false;
-  return session_.closing() || (end_of_input_ && unread_.empty() && session_.needs_input());
+  if (!unsent_.empty()) return false;
+  if (session_.closing()) return true;
+  // The client sends nothing more, but still takes replies.
+  return resolving_ == 0 && answers_.empty() && end_of_input_ && unread_.empty() &&
+         session_.needs_input();
 }
 
 // Of a handshake, or of a group of commands that waited: this client may be idle for hours, and one

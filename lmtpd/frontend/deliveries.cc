@@ -33,7 +33,7 @@ void Deliveries::start(const MessageName& name, Body body, std::vector<session::
   for (std::size_t i = 0; i < copies.size(); ++i) {
     // Tickets come from lookup, and LookupLink has read each once.
     const MailboxOwner owner = read_ticket_owner(copies[i].ticket);
-    Worker& worker = workers_.try_emplace(owner, Worker{.owner = owner}).first->second;
+    Worker& worker = worker_for(owner);
     if (worker.stands_still) {
       refused_.push_back({id, i});
       continue;
@@ -48,6 +48,12 @@ void Deliveries::start(const MessageName& name, Body body, std::vector<session::
   if (!refused_.empty()) event_active(refused_event_.get(), EV_TIMEOUT, 1);
   // Last: the body leaves once for all of a worker's copies, whatever the order of the recipients.
   for (Worker* worker : workers) pump(*worker);
+}
+
+Deliveries::Worker& Deliveries::worker_for(MailboxOwner owner) {
+  Worker& worker = workers_.try_emplace(owner).first->second;
+  worker.owner = owner;
+  return worker;
 }
 
 bool Deliveries::has_too_much(const Worker& worker) const {
@@ -118,7 +124,7 @@ bool Deliveries::send_front(Worker& worker) {
 }
 
 void Deliveries::introduce(MailboxOwner owner, UniqueFd socket) {
-  Worker& worker = workers_.try_emplace(owner, Worker{.owner = owner}).first->second;
+  Worker& worker = worker_for(owner);
   worker.wanted = false;
   if (!worker.channel) return open(worker, std::move(socket));
   worker.next = std::move(socket);
@@ -280,8 +286,8 @@ void Deliveries::done(Worker& worker, MessageId message, std::size_t copy, Resul
 void Deliveries::answer(MessageId message, std::size_t copy, Result<void> outcome) {
   Message& found = messages_.at(message);
   const MessageName name = found.name;
-  if (--found.unanswered == 0) messages_.erase(message);
-  const bool last = !messages_.contains(message);
+  const bool last = --found.unanswered == 0;
+  if (last) messages_.erase(message);
   sender_.on_copy_done(name, copy, std::move(outcome));
   if (last) sender_.on_message_done(name);
 }

@@ -125,6 +125,8 @@ class Deliveries final : public EventChannel::Owner {
   void on_closed(EventChannel& channel) override;
   void on_drained(EventChannel& channel) override;
   Worker& worker_of(const EventChannel& channel);
+  // Made where there is none.
+  Worker& worker_for(MailboxOwner owner);
   [[nodiscard]] bool on_frame(Worker& worker, const Frame& frame);
   void open(Worker& worker, UniqueFd socket);
   void pump(Worker& worker);

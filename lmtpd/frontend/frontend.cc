@@ -101,7 +101,8 @@ Frontend::Frontend(event_base* base, const Settings& settings, NetworkList trust
       tls_(std::move(tls)),
       size_announced_(size_announced(settings)),
       control_(base_, std::move(control), *this),
-      spool_(spool_share(settings), size_announced_ + settings.recipient_limit * Spool::kCopy,
+      spool_(spool_share(settings),
+             size_announced_ + session::most_mailboxes(settings.recipient_limit) * Spool::kCopy,
              *this),
       lookup_(base_, *this),
       deliveries_(base_, *this, spool_.room()),
@@ -128,6 +129,8 @@ void Frontend::run() {
   event_base_dispatch(base_);
   tell_refused_connections();
   write_gathered_log();
+  // Master may be gone while there are some, which ask for each other as they end.
+  const auto left = std::exchange(connections_, {});
 }
 
 void Frontend::on_acceptable(evutil_socket_t, short, void* door) noexcept {

@@ -112,7 +112,8 @@ void LookupLink::expire(Clock::time_point now) {
     sent.mailboxes.clear();
     due.push_back({sent.connection, sent.request, sent.deadline, {}});
   }
-  const Error late{Reason::lookup_failed, "lookup did not answer in time"};
+  const Error late{Reason::lookup_failed,
+                   channel_ ? "lookup did not answer in time" : "lookup process is not available"};
   for (const Question& question : due) {
     if (channel_) asker_.count(Counter::lookup_timeouts);
     asker_.on_resolved(question.connection, question.request, tl::unexpected<Error>(late));

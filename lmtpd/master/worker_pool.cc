@@ -55,7 +55,8 @@ void WorkerPool::want(std::uint32_t frontend, MailboxOwner owner, Clock::time_po
     introduce(frontend, owner, running->second, now);
     return;
   }
-  if (is_punished(owner, now)) {
+  // Whoever was killed may hang in the kernel.
+  if (is_punished(owner, now) || (running != workers_.end() && !running->second.process->alive())) {
     refuse(frontend, owner, Reason::io, kPunished);
     return;
   }

@@ -237,9 +237,8 @@ void Session::Impl::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> m
 // A list counts once for each RCPT that leads to it: all of that is held, and logged. The first
 // always has room, so that a client that sends the rest in another transaction comes to an end.
 bool Session::Impl::has_room_for(std::size_t mailboxes) const {
-  constexpr std::size_t kMailboxesPerRecipient = 10;
-  const std::size_t most = kMailboxesPerRecipient * settings_.recipient_limit;
-  return transaction_->mailboxes == 0 || transaction_->mailboxes + mailboxes <= most;
+  return transaction_->mailboxes == 0 ||
+         transaction_->mailboxes + mailboxes <= most_mailboxes(settings_.recipient_limit);
 }
 
 void Session::Impl::send_waiting_replies() {

@@ -96,8 +96,13 @@ struct Copy {
   std::uint64_t wire_size = 0;  // octets of headers and body with CRLF line ends
 };
 
-// Recipients of a session that are looked up at a time. A pipelined RCPT beyond waits for one of
-// them, so that a client's questions are no more than these for each of its connections.
+// The mailboxes that a transaction's recipients may have; but its first may have more by itself.
+[[nodiscard]] constexpr std::size_t most_mailboxes(std::size_t recipient_limit) {
+  return 10 * recipient_limit;
+}
+
+// Recipients of a session whose replies are owed at a time. A pipelined RCPT beyond waits for the
+// oldest of them, so that a client's questions are no more than these for each of its connections.
 inline constexpr std::size_t kMostResolving = 256;
 
 // What a session needs done. Every start_ is answered exactly once by the session function named
@@ -110,7 +115,8 @@ class Backend {
   virtual Clock::time_point now() = 0;
   virtual std::time_t wall_clock() = 0;
 
-  // Asked at each MAIL. False: there are too many connections; 451 4.3.2.
+  // Asked at each MAIL that nothing else speaks against. False: there are too many connections;
+  // 451 4.3.2.
   [[nodiscard]] virtual bool may_send_mail() = 0;
 
   // -> on_resolved(). At most kMostResolving at a time.

@@ -56,6 +56,16 @@ TEST(Body, TakesNoMoreThanIsBookedForIt) {
   ASSERT_FALSE(body.is_inline());
   EXPECT_LE(allocated() - before, kMore);
 }
+
+TEST(Body, TakesNoMoreThanItIsOnceItIsComplete) {
+  constexpr std::size_t kMore = 8 * 1024;
+  const std::size_t before = allocated();
+  Body body;
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(body.append(std::string(1000, 'a')));
+  ASSERT_TRUE(body.seal());
+  EXPECT_EQ(body.inline_octets(), std::string(12'000, 'a'));
+  EXPECT_LE(allocated() - before, 12'000 + kMore);
+}
 #endif
 
 #ifndef LMTPD_SANITIZED  // UBSan's own checks need a descriptor

@@ -329,9 +329,9 @@ TEST_F(DeliveriesTest, AnswerAtTheDeadlineAndTakeTheLateOutcomeForNoFault) {
 TEST_F(DeliveriesTest, ExpelSoonerAWorkerThatStandsStillWithMoreThanAPartWhileOthersWant) {
   deliveries_.introduce(kOne, worker_.open());
   deliveries_.introduce(kTwo, other_worker_.open());
-  const Clock::time_point soon = Clock::now() + Spool::kPatience + std::chrono::seconds(1);
   for (std::uint64_t i = 1; i <= 2; ++i) start(i, {copy_for(kOne)}, kFifthOfRoom);
   run();
+  const Clock::time_point soon = Clock::now() + Spool::kPatience;
   deliveries_.expire(soon, true);
   EXPECT_TRUE(expelled_.empty()) << "less than half";
   start(3, {copy_for(kOne), copy_for(kTwo)}, kFifthOfRoom);

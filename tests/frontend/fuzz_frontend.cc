@@ -220,7 +220,8 @@ class Run {
   void turn() {
     for (int i = 0; i < 4 && !is_over(); ++i) event_base_loop(base_.get(), EVLOOP_NONBLOCK);
     receive(master_, [](const Frame& frame) {
-      must(static_cast<MessageType>(frame.type) == MessageType::ready);  // no worker misbehaves
+      // Where a tick comes while there is no lookup. No worker misbehaves.
+      must(static_cast<MessageType>(frame.type) == MessageType::want_lookup);
     });
     receive(lookup_, [this](const Frame& frame) { take_of_lookup(frame); });
     for (std::size_t i = 0; i < kOwners; ++i) {

@@ -37,11 +37,11 @@ TEST_P(UnreadReplies, StopTheServerFromReading) {  // E12
   // What the kernel has room for: megabytes, as it is set up.
   constexpr std::size_t kMostUnread = 64 * 1024 * 1024;
   // Of the connection's memory: 64 KiB in each of three strings, which may be half empty.
-  constexpr std::size_t kMostMemory = 3 * 2 * 64 * 1024;
+  [[maybe_unused]] constexpr std::size_t kMostMemory = 3 * 2 * 64 * 1024;
   std::string group;
   for (std::size_t i = 0; i < kGroup; ++i) group += "NOOP\r\n";
   begin();
-  const std::size_t before = allocated();
+  [[maybe_unused]] const std::size_t before = allocated();
   std::size_t sent = 0;
   for (; stage_.octets_before_server() == 0; sent += kGroup) {
     ASSERT_LT(sent * kReply.size(), kMostUnread);

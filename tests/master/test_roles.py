@@ -157,7 +157,6 @@ def test_restarted_lookup_is_introduced_to_every_frontend(make_master):
 
 
 def test_a_frontend_that_has_lost_lookup_gets_another_channel_and_not_at_any_rate(make_master):
-    begun = time.monotonic()
     master = make_master(frontend_processes=2).start()
     lookup, frontend = master.wait_role("lookup"), master.wait_role("frontend 1")
     master.wait_event(frontend, "introduce")
@@ -168,7 +167,8 @@ def test_a_frontend_that_has_lost_lookup_gets_another_channel_and_not_at_any_rat
         master.until(introduced)
         master.wait_event(lookup, "introduce", number, kind=KIND_FRONTEND, instance=1)
     # 100, 200, 400, 800 ms between one and the next.
-    assert frontend.all("introduce")[4]["at"] - begun >= 1.5
+    times = [event["at"] for event in frontend.all("introduce")]
+    assert times[4] - times[0] >= 1.4
     frontend.order("say 4 question")
     assert master.wait_event(lookup, "heard")["text"] == "question"
     assert len(master.wait_role("frontend 0").all("introduce")) == 1
