@@ -44,11 +44,10 @@ bool is_des(std::string_view hash) {
 // The hashes with a `$`.
 struct Method {
   enum class Cost {
-    none,
+    none,    // or of each hash its own, within a range: the prefix stands for all
     field,   // behind the prefix, up to the next dollar
     rounds,  // the same, where it begins with "rounds="
     eleven_characters,
-    random,  // of each hash, within a range
   };
   std::string_view prefix;
   std::size_t digest;  // characters behind the last dollar
@@ -64,8 +63,8 @@ constexpr std::array kMethods{
     Method{"$2y$", 53, Method::Cost::field},
     Method{"$6$", 86, Method::Cost::rounds},
     Method{"$5$", 43, Method::Cost::rounds},
-    Method{"$sha1$", 28, Method::Cost::random},
-    Method{"$md5", 22, Method::Cost::random},
+    Method{"$sha1$", 28, Method::Cost::none},
+    Method{"$md5", 22, Method::Cost::none},
     Method{"$1$", 22, Method::Cost::none},
     Method{"$3$", 32, Method::Cost::none},
 };
@@ -104,7 +103,6 @@ std::string crypt_kind(const std::string& hash) {
   const std::size_t size = method.prefix.size();
   switch (method.cost) {
     case Method::Cost::none:
-    case Method::Cost::random:
       break;
     case Method::Cost::eleven_characters:
       return hash.substr(0, size + 11);
