@@ -170,6 +170,7 @@ void Authenticator::take(Exchange& exchange, MechanismStep step) {
   } else if (auto* need = std::get_if<NeedVerifier>(&step)) {
     exchange.user = std::move(need->user);
     exchange.key = fold(exchange.user);
+    wait(exchange, ++last_number_);  // asked without a turn: there may be any number
     ask_tables(exchange);
   } else if (const auto* refused = std::get_if<Refused>(&step)) {
     refuse(attempt_of(exchange), refused->why);
@@ -305,6 +306,7 @@ void Authenticator::settle(Exchange& exchange) {
     return;
   }
   event_del(exchange.timer.get());
+  stop_waiting(exchange);
   exchange.has_verifier = true;
   const ScramVerifier* const his = exchange.stored ? exchange.stored->scram() : nullptr;
   if (exchange.stored && his == nullptr) exchange.fault = "the stored password is none for SCRAM";

@@ -15,9 +15,9 @@
 //
 // So that one address cannot shut out others, a frontend that has as many exchanges under way may
 // begin a further one, and one that waits is given up for it (`unavailable`): of the network that
-// has most of those, the one that has waited longest for its client, or, where none does, the last
-// in its queue. None that waits for a table, or whose hash is computed: where all do, the new one
-// is given up. Not thread-safe.
+// has most of those, the one that has waited longest for its client, or for what SCRAM's first
+// message asks of the tables, or, where none does, the last in its queue. None that is checked, by
+// tables and hash: where all are, the new one is given up. Not thread-safe.
 #pragma once
 
 #include <event2/event.h>
@@ -98,7 +98,7 @@ class Authenticator final : private Asker {
   struct OfClient {
     std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>> exchanges;
     std::uint64_t last_id = 0;
-    GiveWayOrder waiting;  // for their clients, or to be looked at
+    GiveWayOrder waiting;  // for their clients, for SCRAM's verifier, or to be looked at
   };
   // A hash that is being computed.
   struct Attempt {

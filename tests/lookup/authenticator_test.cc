@@ -411,6 +411,22 @@ TEST_F(FullAuthenticator, OfAQueueTheLastGivesWayAndNoneThatIsLookedAt) {
   EXPECT_EQ(hashes_, 4);
 }
 
+// They are asked for as they come, so that a slow database may have any number of one address.
+TEST_F(FullAuthenticator, SoDoesWhoWaitsForScramsVerifier) {
+  Rounds rounds;
+  table_.answer_in(&rounds);
+  for (std::uint64_t id = 1; id <= 4; ++id) begin(id, "SCRAM-SHA-256", "n,,n=tim,r=abc");
+  plain(5, "tim", "pencil", "192.0.2.2");
+  EXPECT_EQ(told(), "1 unavailable, ");
+  rounds.play_all();
+  wait_for(4);
+  EXPECT_EQ(told(), "2 challenge, 3 challenge, 4 challenge, 5 accepted, ");
+  idle(6, "192.0.2.3");
+  EXPECT_EQ(told(), "6 challenge, ");
+  idle(7, "192.0.2.3");
+  EXPECT_EQ(told(), "2 unavailable, 7 challenge, ");
+}
+
 TEST_F(FullAuthenticator, SoDoesWhoWaitsForTheTimeOfHisFailures) {
   const auto try_all = [this](std::uint64_t first_id) {
     for (std::uint64_t i = 0; i < 4; ++i) {
