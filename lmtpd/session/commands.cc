@@ -156,14 +156,16 @@ void Session::Impl::on_rcpt(std::string_view argument) {
     refuse_recipient(recipient, reply);
     answer_in_turn(reply);
   };
+  const auto path = parse_path(argument, "TO:", settings_.strict_rfc821_envelopes, kBadRecipient);
+  if (path) {
+    recipient.address = path->mailbox;
+    recipient.original = path->mailbox;
+  }
   if (transaction_->recipients.size() + unanswered_.size() >= settings_.recipient_limit) {
     backend_.count(Counter::recipient_limit_hits);
     return refuse(kTooManyRecipients);
   }
-  const auto path = parse_path(argument, "TO:", settings_.strict_rfc821_envelopes, kBadRecipient);
   if (!path) return refuse(path.error());
-  recipient.address = path->mailbox;
-  recipient.original = path->mailbox;
   auto parameters = parse_rcpt_parameters(path->parameters);
   if (!parameters) return refuse(parameters.error());
   const auto address = Address::parse(path->mailbox);
