@@ -396,7 +396,8 @@ void Generation::reap(Slot& slot, Clock::time_point now) {
     return;
   }
   if (dead->stopping()) {
-    if (*status != 0) {
+    // Before it was ready stop() has killed it, for a start that failed: no news.
+    if (*status != 0 && dead->ready()) {
       log_warning("{} (pid {}) {} as it ended", dead->title(), dead->pid(), status_text(*status));
     }
     return;

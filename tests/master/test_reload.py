@@ -116,6 +116,23 @@ def test_configuration_that_lookup_refuses_leaves_the_old_one(make_master):
     assert master.stop() == 0
 
 
+def test_what_a_refused_reload_kills_is_no_news(make_master):
+    """A role that is not ready when its generation is given up."""
+    master = make_master().start()
+    master.mute.update({"lookup", "frontend 0"})
+    master.write_config(session_timeout="200s")
+    reload(master)
+    lookup, frontend = generation(master, 1)
+    for role in (lookup, frontend):
+        master.wait_event(role, "start")
+    frontend.order("exit 78")
+    master.wait_log("reload refused; the configuration of before stays")
+    master.until(lambda: lookup.gone)
+    master.mute.clear()
+    assert master.stop() == 0
+    assert "killed" not in master.log()
+
+
 def test_a_configuration_without_syncs_is_warned_of(make_master):
     master = make_master().start()
     assert "fsync" not in master.log()
