@@ -99,7 +99,7 @@ std::string file_failure(const Parameters& parameters, const std::string& path,
                          std::string_view what) {
   for (const std::string_view name :
        {"virtual_mailbox_maps", "virtual_alias_maps", "virtual_uid_maps", "virtual_gid_maps",
-        "virtual_mailbox_domains", "transport_maps", "mydestination"}) {
+        "virtual_mailbox_domains", "transport_maps", "auth_password_maps", "mydestination"}) {
     if (parameters.value(name).find(path) != std::string::npos) return at(parameters, name, what);
   }
   return std::string(what);

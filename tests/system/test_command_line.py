@@ -54,6 +54,8 @@ def test_an_error_names_file_line_and_parameter(make_daemon, line, words):
     ("frontend_user", "nosuchuser", ["nosuchuser"]),
     ("virtual_mailbox_base", "/nonexistent/home", ["/nonexistent/home"]),
     ("virtual_mailbox_maps", "pgsql:/nonexistent/mailboxes.cf", ["/nonexistent/mailboxes.cf"]),
+    ("auth_password_maps", "sqlite:/nonexistent/passwords.cf",
+     ["auth_password_maps: /nonexistent/passwords.cf"]),
 ])
 def test_what_is_missing_is_named(make_daemon, parameter, value, words):
     daemon = make_daemon(start=False, **{parameter: value})
