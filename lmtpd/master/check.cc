@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -59,6 +60,29 @@ void turn(Generation& generation) {
   generation.turn(Clock::now());
 }
 
+// What can be served and is seldom meant.
+void warn_of_doubts(const Settings& settings) {
+  const std::uint32_t floor = settings.virtual_minimum_uid;
+  if (floor < first_human_uid()) {
+    log_warning(
+        "virtual_minimum_uid = {} is below UID_MIN = {} (/etc/login.defs): a table could "
+        "have mail delivered as a system user",
+        floor, first_human_uid());
+  }
+  if (settings.client_connection_limit >= settings.connection_limit) {
+    log_warning(
+        "client_connection_limit = {} is not below connection_limit = {}: one client can take all "
+        "places",
+        settings.client_connection_limit, settings.connection_limit);
+  }
+  const bool has_files = !settings.tls_cert_file.empty() || !settings.tls_chain_files.empty();
+  if (has_files && !settings.uses_tls()) {
+    log_warning(
+        "a certificate is named, and no listener has TLS: set tls_security_level, or a listener's "
+        "tls=");
+  }
+}
+
 StartResult<void> check_tables(Configuration configuration, const Generation::Shared& shared) {
   const ScratchDirectory scratch;
   if (!scratch.made()) return system_failure(errno_text(scratch.path(), errno));
@@ -82,13 +106,7 @@ StartResult<void> check_tables(Configuration configuration, const Generation::Sh
 
 StartResult<void> check(Configuration configuration, const Generation::Shared& shared) {
   for (const std::string& warning : configuration.warnings) log_warning("{}", warning);
-  const std::uint32_t floor = configuration.settings.virtual_minimum_uid;
-  if (floor < first_human_uid()) {
-    log_warning(
-        "virtual_minimum_uid = {} is below UID_MIN = {} (/etc/login.defs): a table could "
-        "have mail delivered as a system user",
-        floor, first_human_uid());
-  }
+  warn_of_doubts(configuration.settings);
   if (StartResult<void> checked = check_sockets(configuration.settings); !checked) return checked;
   return check_tables(std::move(configuration), shared);
 }

@@ -32,6 +32,18 @@ def test_check_asks_lookup_and_touches_nothing(make_master):
     assert f"{master.config}: in order" in log
 
 
+@pytest.mark.parametrize("changes, quiet, words", [
+    ({"client_connection_limit": "100", "connection_limit": "100"}, {"connection_limit": "101"},
+     "client_connection_limit = 100 is not below connection_limit = 100"),
+    ({"tls_cert_file": "/no/such/file"}, {"tls_cert_file": ""}, "no listener has TLS"),
+])
+def test_check_warns_of_what_is_seldom_meant(make_master, changes, quiet, words):
+    code, _, log = make_master(**changes).run("-t")
+    assert code == 0 and words in log, log
+    code, _, log = make_master(**{**changes, **quiet}).run("-t")
+    assert code == 0 and words not in log, log
+
+
 def test_a_configuration_without_syncs_is_warned_of(make_master):
     code, _, log = make_master(fsync="no").run("-t")
     assert code == 0, log
