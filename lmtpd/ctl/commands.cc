@@ -21,7 +21,7 @@ void print_line(std::string_view line) {
 
 constexpr std::array kCommands = {
     Command{"resolve --explain", DoneBy::lookup, "explain", "ADDRESS",
-            "the same, with every key that was tried, in which table, and its answer"},
+            "the same as without, and every key that was tried, in which table, and its answer"},
     Command{"resolve", DoneBy::lookup, "resolve", "ADDRESS",
             "where mail for ADDRESS is delivered, or the reply it gets"},
     Command{"flush", DoneBy::lookup, "flush", "[ADDRESS | @DOMAIN]",

@@ -38,12 +38,20 @@ struct Arguments {
   std::string argument;
 };
 
-[[noreturn]] void usage() {
-  std::fputs("usage: lmtpctl [-c FILE | -s SOCKET] COMMAND\n", stderr);
+void print_usage(std::FILE* to) {
+  std::fprintf(to,
+               "usage: lmtpctl [-c FILE | -s SOCKET] COMMAND\n"
+               "  -c FILE    the daemon's configuration; %s without\n"
+               "  -s SOCKET  its control_socket, if not as FILE says\n",
+               kDefaultFile);
   for (const Command& command : lmtpd::ctl::commands()) {
-    std::fprintf(stderr, "  %s %s  %s\n", command.name.data(), command.argument.data(),
+    std::fprintf(to, "  %s %s  %s\n", command.name.data(), command.argument.data(),
                  command.purpose.data());
   }
+}
+
+[[noreturn]] void usage() {
+  print_usage(stderr);
   std::exit(EX_USAGE);
 }
 
@@ -57,6 +65,10 @@ Arguments parse(std::span<char*> given) {
   std::size_t at = 0;
   for (; at < given.size() && given[at][0] == '-'; at += 2) {
     const std::string_view option = given[at];
+    if (option == "-h" || option == "--help") {
+      print_usage(stdout);
+      std::exit(EXIT_SUCCESS);
+    }
     if (at + 1 == given.size() || (option != "-c" && option != "-s")) usage();
     (option == "-c" ? arguments.file : arguments.socket) = given[at + 1];
   }

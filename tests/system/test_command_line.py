@@ -153,6 +153,14 @@ def test_lmtpctl_reload(make_daemon):
     wait_until(lambda: not set(frontends) & set(daemon.role("frontend")), "the old frontend ends")
 
 
+def test_help_is_an_answer_and_no_error(make_daemon):
+    daemon = make_daemon(start=False)
+    ctl = daemon.ctl("--help")
+    assert (ctl.returncode, ctl.stderr) == (0, "") and "  reload" in ctl.stdout
+    wrong = daemon.ctl("relaod")
+    assert (wrong.returncode, wrong.stdout) == (64, "") and ctl.stdout == wrong.stderr
+
+
 def test_lmtpctl_without_a_daemon(make_daemon):
     daemon = make_daemon(start=False)
     for command in ("reload", "status"):
