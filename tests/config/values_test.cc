@@ -38,7 +38,7 @@ TEST(Number, TakesDigitsWithinItsRange) {
     EXPECT_FALSE(parse_number(junk, 0, 10)) << junk;
   }
   EXPECT_EQ(parse_number("0", 1, 5).error(), "0 is not between 1 and 5");
-  EXPECT_EQ(parse_number("-1", 1, 5).error(), "\"-1\" is not a number");
+  EXPECT_EQ(parse_number("10M", 1, 5).error(), "\"10M\" is not a number in digits alone");
 }
 
 TEST(Mode, IsOctal) {

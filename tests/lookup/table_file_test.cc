@@ -44,7 +44,7 @@ TEST(TableFile, NamesFileLineAndParameterOfWhatItRefuses) {
   EXPECT_EQ(file->required_text("user").error().text, "/etc/x.cf:1: user: empty");
   EXPECT_EQ(file->required_text("query").error().text, "/etc/x.cf: query: missing");
   EXPECT_EQ(file->number("expansion_limit", 0).error().text,
-            "/etc/x.cf:2: expansion_limit: \"12x\" is not a number");
+            "/etc/x.cf:2: expansion_limit: \"12x\" is not a number in digits alone");
 }
 
 TEST(TableFile, ReadsNumbersStrictly) {

@@ -65,7 +65,7 @@ Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, s
   std::uint64_t number = 0;
   std::string_view rest = text;
   const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
-  if (!digits) return tl::unexpected(fmt::format("\"{}\" is not a number", text));
+  if (!digits) return tl::unexpected(fmt::format("\"{}\" is not a number in digits alone", text));
   if (!take_digits(rest, 10, number) || number < least || number > most) {
     return tl::unexpected(fmt::format("{} is not between {} and {}", text, least, most));
   }
