@@ -40,8 +40,9 @@ bool Dialogue::begins_tls() const {
 }
 
 bool Dialogue::shows_certificate() const {
-  return std::ranges::any_of(lines,
-                             [](const DialogueLine& line) { return line.text == "tls verified"; });
+  return std::ranges::any_of(lines, [](const DialogueLine& line) {
+    return line.text == "tls verified" || line.text == "tls untrusted";
+  });
 }
 
 std::vector<Dialogue> read_dialogues(const std::string& folder) {

@@ -35,7 +35,9 @@
 //   counted NAME N   the counter's number (counter.h)
 //   wait MS          the clock goes on; the deadline passes if it is due
 //   stop             shut_down()
-//   tls [verified]   what was sent and not taken is thrown away, and TLS is there
+//   tls [verified | untrusted]
+//                    what was sent and not taken is thrown away, and TLS is there; the client shows
+//                    a certificate, of an authority that is known or of another
 //   tls failed       the handshake failed
 //   closed           after all replies the session wants to be closed
 #pragma once

@@ -31,8 +31,8 @@ class BareStage final : public Stage {
     client_->discard();
     if (how == "failed") return session_->on_tls_failed("wrong\nversion");
     TlsFacts facts{"TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, 256};
-    if (how == "verified") {
-      facts.client = TlsFacts::Client::verified;
+    if (how == "verified" || how == "untrusted") {
+      facts.client = how == "verified" ? TlsFacts::Client::verified : TlsFacts::Client::untrusted;
       facts.client_name = "mx\") (by";
       facts.client_issuer = "CA";
     }
