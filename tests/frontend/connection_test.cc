@@ -1,6 +1,9 @@
 #include "lmtpd/frontend/connection.h"
 
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
+
+#include <cstdint>
 
 #include "lmtpd/frontend/spool.h"
 #include "tests/frontend/connection_fixture.h"
@@ -145,6 +148,41 @@ TEST_F(ConnectionTest, TurnsAwayWhoReadsNoRepliesAndWaitsForNothing) {
   EXPECT_TRUE(finished_);
   for (std::string reply = receive(); !reply.empty(); reply = receive()) {
     EXPECT_EQ(reply.substr(0, 3), "503");
+  }
+}
+
+// Whether its session waits for nothing, or for the client itself.
+TEST_F(ConnectionTest, EndsOnceItsClientHasTakenNoRepliesForTheSessionsTime) {  // E12
+  constexpr timeval kPatience{20, 0};
+  const auto unread = [&] {
+    int octets = 0;
+    EXPECT_EQ(::ioctl(client_.get(), FIONREAD, &octets), 0);
+    return octets;
+  };
+  std::string group;
+  for (int i = 0; i < 1000; ++i) group += "NOOP\r\n";
+  for (const char* last : {"AUTH SCRAM-SHA-256\r\n", "NOOP\r\n"}) {
+    counted_.clear();
+    finished_ = false;
+    connect({.hostname = "mx.test",
+             .junk_command_limit = SIZE_MAX,
+             .session_timeout = std::chrono::milliseconds(250),
+             .auth_mechanisms = {"SCRAM-SHA-256"},
+             .auth = session::AuthUse::offered},
+            nullptr);
+    send("LHLO c\r\n");
+    for (int before = 0; unread() > before;) {  // until the kernel holds no more replies
+      before = unread();
+      send(group);
+    }
+    send(last);
+    EXPECT_FALSE(auth_.empty()) << "it was taken";
+    event_base_loopexit(base_.get(), &kPatience);
+    while (!finished_ && event_base_got_exit(base_.get()) == 0) {
+      event_base_loop(base_.get(), EVLOOP_ONCE);
+    }
+    EXPECT_TRUE(finished_) << last;
+    EXPECT_EQ(counted_, std::vector{Counter::session_timeout_hits}) << last;
   }
 }
 

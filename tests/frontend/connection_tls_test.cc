@@ -84,6 +84,22 @@ TEST_F(ConnectionTlsTest, TakesAPipelinedGroupWhileItsSessionWaits) {
   EXPECT_TRUE(tls_.read().starts_with("250 2.0.0 Stored"));
 }
 
+// What TLS itself answers is bounded as replies are.
+TEST_F(ConnectionTlsTest, StopsReadingWhoAsksForNewKeysAndReadsNone) {  // E12
+  constexpr int kMost = 50'000;  // a megabyte of answers, and more
+  connect({.hostname = "mx.test", .tls_first = true}, &*context_);
+  shake_hands();
+  int updates = 0;
+  for (; updates < kMost; ++updates) {
+    const std::string octets = tls_.update_keys();
+    if (::send(client_.get(), octets.data(), octets.size(), MSG_NOSIGNAL) < 0) break;
+    event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  }
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_LT(updates, kMost);
+  EXPECT_FALSE(finished_);
+}
+
 TEST_F(ConnectionTlsTest, EndsWithoutAReplyWhereNoHandshakeComes) {  // K5
   connect_with_starttls();
   send("STARTTLS\r\n");

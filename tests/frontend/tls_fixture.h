@@ -122,6 +122,12 @@ class TlsClient {
     SSL_do_handshake(ssl_.get());
     return taken();
   }
+  // TLS 1.3: takes a new key, and wants one of the server.
+  std::string update_keys() {
+    EXPECT_EQ(SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED), 1);
+    SSL_do_handshake(ssl_.get());
+    return taken();
+  }
   std::string close() {
     SSL_shutdown(ssl_.get());
     return taken();

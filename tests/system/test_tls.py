@@ -222,7 +222,7 @@ def test_it_says_that_nothing_follows(tls):  # K8
         assert client.socket.recv(1) == b""  # and not SSLEOFError
 
 
-def test_sessions_are_resumed(tls):
+def test_sessions_are_resumed(tls):  # K8
     context = client_context()
     with Lmtp(tls.first, tls=context) as client:
         client.lhlo()
