@@ -48,6 +48,9 @@ class DeliveriesTest : public testing::Test, public Deliveries::Sender {
     deliveries_.start({connection, 1}, std::move(body), std::move(copies));
   }
   void run() { run_loop(base_.get()); }
+  [[nodiscard]] auto times_counted(Counter counter) const {
+    return std::ranges::count(counted_, counter);
+  }
 
   const EventBasePtr base_{event_base_new()};
   Deliveries deliveries_{base_.get(), *this, kRoom};
@@ -335,13 +338,16 @@ TEST_F(DeliveriesTest, ExpelSoonerAWorkerThatStandsStillWithMoreThanAPartWhileOt
   deliveries_.expire(soon, true);
   EXPECT_TRUE(expelled_.empty()) << "less than half";
   start(3, {copy_for(kOne), copy_for(kTwo)}, kFifthOfRoom);
+  start(4, std::vector<session::Copy>(kDeliveryWindow, copy_for(kOne)));
   run();
   deliveries_.expire(soon, false);
   EXPECT_TRUE(expelled_.empty()) << "nobody wants it";
   deliveries_.expire(soon, true);
   EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
-  EXPECT_EQ(done_.size(), 3U);
-  EXPECT_EQ(messages_done_, 2) << "whose room is free";
+  EXPECT_EQ(done_.size(), kDeliveryWindow + 3);
+  EXPECT_EQ(times_counted(Counter::owner_deferrals), 3) << "what has not been sent";
+  EXPECT_EQ(times_counted(Counter::delivery_timeouts), kDeliveryWindow);
+  EXPECT_EQ(messages_done_, 3) << "whose room is free";
   EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
 }
 
@@ -401,6 +407,7 @@ TEST_F(DeliveriesTest, ExpelAWorkerThatStandsStillAndAnswerAtOnceUntilItsNextWor
   start(4, {copy_for(kOne), copy_for(kTwo)});
   run();
   ASSERT_EQ(done_.size(), 1U);
+  EXPECT_EQ(times_counted(Counter::owner_deferrals), 1);
   EXPECT_EQ(done_[0].outcome.error().reason, Reason::io);
   EXPECT_TRUE(worker_.receive<Deliver>().empty());
   deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);

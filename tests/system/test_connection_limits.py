@@ -27,6 +27,8 @@ def test_of_one_client_and_in_all(make_daemon):  # B36
     assert [mail(client) for client in remote] == ["250 2.1.0", "451 4.3.2"]
     daemon.wait_log(r"warning: too many connections, 3 hold a place; MAILs refused since the start: "
                     r"connection_limit 1, client_connection_limit 1$")
+    counters = daemon.counters()
+    assert (counters["connection_limit_hits"], counters["client_connection_limit_hits"]) == (1, 1)
 
     local[0].close()
     wait_until(lambda: mail(local[2]) == "250 2.1.0", "the place of the one that left")

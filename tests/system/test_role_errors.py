@@ -69,12 +69,14 @@ def test_a_call_for_the_body_fails(warm, site, mail_base, call, where, errors, e
 def test_no_connection_is_refused(warm, site, error):
     """Those that cannot be accepted wait in the backlog until they can."""
     (frontend,) = warm.role("frontend")
+    failures = warm.counters()["accept_failures"]
     with Trace(site.path, [frontend], "accept4", f"accept4:error={error}:when=1") as trace:
         clients = [Lmtp(warm.socket_path) for _ in range(3)]
     assert len([call for call in trace.calls if call.injected]) == 1
     for client in clients:
         assert client.greeting.code == 220
         client.close()
+    assert warm.counters()["accept_failures"] == failures + 1
 
 
 # ---- the helper
