@@ -115,16 +115,21 @@ TEST(Data, AgreesWithTheReferenceHoweverItIsCut) {  // H19
 TEST(Data, AgreesWithTheReferenceOnLongTexts) {
   std::mt19937 random(20251122);
   constexpr std::string_view kPieces[] = {"\r\n", "\r\n.", "\r", "\n", ".", "text of a line", "\0"};
+  constexpr std::string_view kFields[] = {
+      "Return-Path: <a>\r\n", "return-path :b\n", " folded\r\n",
+      "Return-Path",          ": <c>\r",          "Subject: x\r\n"};
   for (int round = 0; round < 300; ++round) {
-    std::string octets = "Subject: x\r\n\r\n";
+    std::string octets;
+    for (int i = 0; i < 4; ++i) octets += kFields[random() % std::size(kFields)];
+    if (round % 2 == 0) octets += "\r\n";
     for (int i = 0; i < 200; ++i) octets += kPieces[random() % std::size(kPieces)];
     octets += "\r\n.\r\n";
     const auto expected = reference_data(octets);
     ASSERT_TRUE(expected);
     const Read read = read_all(octets, 1 + random() % 100);
-    ASSERT_EQ(read.stored, expected->stored);
+    ASSERT_EQ(read.stored, without_return_path(expected->stored));
     ASSERT_EQ(read.reader.received_octets(), expected->wire.size());
-    ASSERT_EQ(read.reader.wire_octets(), wire_size(expected->stored));
+    ASSERT_EQ(read.reader.wire_octets(), wire_size(read.stored));
   }
 }
 

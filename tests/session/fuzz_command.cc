@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "lmtpd/base/address.h"
 #include "lmtpd/session/command_reader.h"
@@ -81,42 +83,52 @@ void use_attributes(std::string_view argument) {
   }
 }
 
+void use_line(std::string_view line) {
+  Hop hop;
+  hop.lhlo_name = line;
+  hop.for_recipient = line;
+  hop.protocol = "LMTP";
+  must_be_field(received_field(hop));
+  const std::string_view argument = line.substr(std::min(line.size(), line.find(' ') + 1));
+  use_attributes(argument);
+  for (const bool strict : {false, true}) {
+    for (const std::string_view keyword : {"FROM:", "TO:"}) {
+      if (const auto path = parse_path(argument, keyword, strict, kBadRecipient)) use_path(*path);
+    }
+  }
+}
+
+// The lines, which are the same where each octet comes by itself.
+std::vector<std::string> lines_of(std::string_view input, std::size_t longest) {
+  CommandReader whole;
+  CommandReader cut;
+  std::vector<std::string> lines;
+  while (!input.empty()) {
+    std::optional<CommandLine> line;
+    const std::size_t read = whole.read(input, line, longest);
+    must(read > 0 && read <= input.size());
+    std::optional<CommandLine> same;
+    for (std::size_t i = 0; i < read; ++i) {
+      must(!same);
+      must(cut.read(input.substr(i, 1), same, longest) == 1);
+    }
+    input.remove_prefix(read);
+    must(line.has_value() == same.has_value());
+    if (!line) continue;
+    must(line->fault == same->fault && line->text == same->text);
+    must(line->text.size() <= longest);
+    must(line->text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos);
+    lines.emplace_back(line->text);
+  }
+  return lines;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  CommandReader whole;
-  CommandReader cut;
-  std::string_view rest = input;
-  std::size_t at = 0;
-  while (!rest.empty()) {
-    std::optional<CommandLine> line;
-    const std::size_t read = whole.read(rest, line);
-    must(read > 0 && read <= rest.size());
-    rest.remove_prefix(read);
-    std::optional<CommandLine> same;
-    for (std::size_t i = 0; i < read; ++i) {
-      must(!same);
-      must(cut.read(input.substr(at++, 1), same) == 1);
-    }
-    must(line.has_value() == same.has_value());
-    if (!line) continue;
-    must(line->fault == same->fault && line->text == same->text);
-    must(line->text.size() <= CommandReader::kLongest);
-    must(line->text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos);
-    Hop hop;
-    hop.lhlo_name = line->text;
-    hop.for_recipient = line->text;
-    hop.protocol = "LMTP";
-    must_be_field(received_field(hop));
-    const std::string_view argument =
-        line->text.substr(std::min(line->text.size(), line->text.find(' ') + 1));
-    use_attributes(argument);
-    for (const bool strict : {false, true}) {
-      for (const std::string_view keyword : {"FROM:", "TO:"}) {
-        if (const auto path = parse_path(argument, keyword, strict, kBadRecipient)) use_path(*path);
-      }
-    }
-  }
+  for (const std::string& line : lines_of(input, CommandReader::kLongest)) use_line(line);
+  // No input is as long as the longest line.
+  static_cast<void>(lines_of(input, 40));
   return 0;
 }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "lmtpd/session/session.h"
 #include "tests/session/scripted_backend.h"
@@ -50,8 +51,9 @@ class Run {
     if ((flags & 1) != 0) settings_.auth = AuthUse::offered;
     if ((flags & 2) != 0) settings_.auth = AuthUse::required_of_strangers;
     using Step = AuthStep::Kind;
-    backend_.auth_steps = {{Step::challenge, "x"}, {Step::refused, {}},   {Step::unavailable, {}},
-                           {Step::challenge, {}},  {Step::accepted, "u"}, {Step::accepted, "v"}};
+    backend_.auth_steps = {{Step::challenge, "x"}, {Step::refused, {}},     {Step::unavailable, {}},
+                           {Step::challenge, {}},  {Step::accepted, "u\n"}, {Step::accepted, "v"}};
+    if ((flags & 4) == 0) std::swap(backend_.auth_steps[1], backend_.auth_steps[4]);
     session_.emplace(settings_, "S1", peer, backend_);
   }
 
@@ -89,6 +91,7 @@ class Run {
       case 2:
         if (octet == 0xFE) session_->shut_down();
         if (octet == 0xFA && session_->wants_tls()) session_->on_tls_failed("why");
+        if (octet == 0xF6) session_->turn_away();
         break;
       default:
         while (backend_.answer_next(*session_)) offer();

@@ -1,12 +1,17 @@
 // make_seeds DIALOGUES OUT -- the dialogues as seeds of the fuzz targets, a folder for each target
 // below OUT.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <string_view>
+#include <utility>
 
 #include "tests/session/dialogue.h"
 
 namespace {
+
+using namespace lmtpd::session;
 
 void write(const std::filesystem::path& folder, std::size_t number, const std::string& octets) {
   std::filesystem::create_directories(folder);
@@ -23,10 +28,33 @@ std::string quoted(const std::string& octets) {
   return out;
 }
 
+// The first octet of fuzz_session's input, and what it has the Backend do at this line.
+unsigned char settings_of(const Dialogue& dialogue) {
+  static const std::pair<std::string_view, unsigned> kSettings[] = {
+      {"set strict", 1},        {"set auth offered", 1},      {"set reject_bare_newline", 2},
+      {"set auth required", 2}, {"set auth strangers", 2},    {"body full-at", 4},
+      {"body refused-at", 8},   {"body refused", 16},         {"set trusted", 32},
+      {"set tls may", 32},      {"set tls encrypt", 32 | 64}, {"set tls_first", 128}};
+  unsigned flags = dialogue.place == Place::tls ? 128 : 0;
+  for (const DialogueLine& line : dialogue.lines) {
+    const auto* const row = std::ranges::find_if(
+        kSettings, [&](const auto& setting) { return line.text.starts_with(setting.first); });
+    if (row != std::end(kSettings)) flags |= row->second;
+  }
+  return static_cast<unsigned char>(flags);
+}
+
+std::string_view direction_of(std::string_view line) {
+  if (line.starts_with("S")) return "\xF0";
+  if (line.starts_with("wait ")) return "\xF1\xF1\xF1";
+  if (line == "tls failed") return "\xFA";
+  if (line == "stop") return "\xFE";
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  using namespace lmtpd::session;
   if (argc != 3) {
     std::cerr << "usage: make_seeds DIALOGUES OUT\n";
     return 2;
@@ -34,10 +62,10 @@ int main(int argc, char** argv) {
   const std::filesystem::path out = argv[2];
   std::size_t number = 0;
   for (const Dialogue& dialogue : read_dialogues(argv[1])) {
-    std::string all(1, static_cast<char>(number % 256));
+    std::string all(1, static_cast<char>(settings_of(dialogue)));
     std::string commands;
     for (const DialogueLine& line : dialogue.lines) {
-      if (line.text.starts_with("S:")) all += '\xF0';
+      all += direction_of(line.text);
       if (line.text.starts_with("C[")) continue;  // the same again and again
       const std::string octets = said(line.text);
       all += quoted(octets);

@@ -2,14 +2,18 @@
 // whole input at once, with string searches. The tests and fuzz_data compare the two.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "lmtpd/session/header_filter.h"
+#include "lmtpd/session/path_parser.h"
+
 namespace lmtpd::session {
 
 struct ReferenceText {
-  std::string stored;  // with LF line ends, and with Return-Path fields
+  std::string stored;  // with LF line ends, and with Return-Path fields still
   bool bare_newline = false;
 };
 
@@ -22,6 +26,29 @@ inline ReferenceText reference_text(std::string_view wire) {
     if (wire[i] != '\r' || !lf_next) result.stored += wire[i];
   }
   return result;
+}
+
+// Without these fields, whichever line ends it has.
+inline std::string without_return_path(std::string_view text) {
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  const auto is_name_octet = [](char c) { return c > ' ' && c < 0x7F && c != ':'; };
+  std::string kept;
+  bool in_field = false;
+  bool leaves_out = false;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
+    if (!in_field || !is_blank(line[0])) {
+      const auto name_end = std::ranges::find_if_not(line, is_name_octet);
+      const auto colon = std::find_if_not(name_end, line.end(), is_blank);
+      if (name_end == line.begin() || colon == line.end() || *colon != ':') break;
+      in_field = true;
+      leaves_out = equal_ignoring_case({line.begin(), name_end}, "Return-Path") &&
+                   colon - line.begin() < std::ptrdiff_t{HeaderFilter::kLongestName};
+    }
+    if (!leaves_out) kept += line;
+    text.remove_prefix(line.size());
+  }
+  return kept.append(text);
 }
 
 inline std::string with_last_newline(std::string text) {
