@@ -170,6 +170,7 @@ def test_a_changed_password_counts_at_once_and_a_lost_database_is_no_refusal(aut
         with auth.client() as client:
             reply = plain(client, "user@domain.org", PASSWORD)
             assert (reply.code, reply.enhanced) == (454, "4.7.0")
+        assert auth.daemon.counters()["auth_unavailable"] == 1
     finally:
         postgres.start()
 

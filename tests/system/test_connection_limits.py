@@ -1,8 +1,11 @@
 """Connections beyond a limit are greeted, and their MAIL waits for a place (B36); strangers take none."""
 
 import contextlib
+import os
+import signal
+import socket
 
-from testsite import Lmtp, free_port, wait_until
+from testsite import PATIENCE, Lmtp, free_port, wait_until
 
 MESSAGE = b"Subject: beside strangers\n\n"
 
@@ -49,6 +52,27 @@ def test_one_client_leaves_places_to_others(make_daemon):
         assert [mail(client) for client in (first, second, other)] == [
             "250 2.1.0", "451 4.3.2", "250 2.1.0"]
     daemon.wait_log(r"warning: too many connections, .*: connection_limit 0, client_connection_limit 1$")
+
+
+def test_a_burst_waits_to_be_greeted(make_daemon):
+    """A frontend that does something else for a while refuses nobody."""
+    port, burst = free_port(), 300
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}", trusted_clients="127.0.0.1")
+    (frontend,) = daemon.role("frontend")
+    with contextlib.ExitStack() as stack:
+        os.kill(frontend, signal.SIGSTOP)
+        try:
+            clients = []
+            for family, address in ((socket.AF_UNIX, str(daemon.socket_path)), (socket.AF_INET, ("127.0.0.1", port))):
+                for _ in range(burst):
+                    clients.append(stack.enter_context(socket.socket(family)))
+                    clients[-1].settimeout(0.9)  # TCP asks again after a second where the backlog is full
+                    clients[-1].connect(address)
+        finally:
+            os.kill(frontend, signal.SIGCONT)
+        for client in clients:
+            client.settimeout(PATIENCE)
+            assert client.recv(4) == b"220 "
 
 
 @contextlib.contextmanager

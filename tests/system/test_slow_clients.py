@@ -61,6 +61,9 @@ def test_time_limits_end_them(make_daemon):
     assert {end.split(" to ")[0] for end in report["ended"]} == {"421"}, report
     assert {"421 to LHLO", "421 to MAIL", "421 to RCPT", "421 to message"} <= report["ended"].keys()
     daemon.wait_log(r"closing \(421 4\.4\.2 ", 60)
+    counters = daemon.counters()
+    hits = counters["session_timeout_hits"], counters["transaction_time_limit_hits"]
+    assert sum(hits) == 60 and min(hits) > 0, hits
 
 
 @pytest.mark.parametrize("over", ["unix", "inet"])

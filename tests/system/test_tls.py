@@ -191,6 +191,8 @@ def test_a_slow_handshake_ends_at_its_time(make_daemon, certificates):
         assert other.lhlo().code == 250
     assert slow.recv(1) == b""
     site.daemon.wait_log(r"TLS handshake failed \(timeout\)")
+    counters = site.daemon.counters()
+    assert (counters["starttls_timeout_hits"], counters["tls_failures"], counters["tls_sessions"]) == (1, 1, 1)
 
 
 def test_a_message_that_is_cut_off_is_not_delivered(tls, mail_base):  # K8
