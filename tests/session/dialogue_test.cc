@@ -69,7 +69,7 @@ void PrintTo(const Case& value, std::ostream* out) { *out << value.dialogue.titl
 
 class Dialogues : public ::testing::TestWithParam<Case> {};
 
-TEST_P(Dialogues, Holds) {  // B15, B41, E2, E3, E5, E6, F1-F3, F6
+TEST_P(Dialogues, Holds) {  // A11, B15, B41, E2, E3, E5, E6, F1-F4, F6
   BareStage stage(GetParam().manner);
   perform(GetParam().dialogue, GetParam().manner, stage);
 }

@@ -269,8 +269,13 @@ class Performance {
     EXPECT_EQ(line->substr(0, prefix.size()), prefix) << "the whole line: " << *line;
     EXPECT_LE(line->size(), 510U);  // B41
     expect_enhanced_code(*line);
-    last_reply_ = *line;
     const char behind_code = line->size() > 3 ? (*line)[3] : '\0';
+    if (in_lines_) {
+      EXPECT_EQ(line->substr(0, 3), last_reply_.substr(0, 3));  // B41
+    } else if (behind_code == '-') {
+      EXPECT_EQ(*line, "250-mx.test") << "only LHLO's reply has several lines";  // A11, F4
+    }
+    last_reply_ = *line;
     in_lines_ = behind_code == '-';
     return behind_code;
   }
