@@ -55,10 +55,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   NoTable table;
   ResolverSettings settings;
-  settings.virtual_alias_maps = settings.virtual_mailbox_maps = settings.transport_maps = {&table};
+  for (Tables* const tables :
+       {&settings.virtual_alias_maps, &settings.virtual_mailbox_maps, &settings.virtual_uid_maps,
+        &settings.virtual_gid_maps, &settings.transport_maps}) {
+    *tables = {&table};
+  }
   settings.virtual_mailbox_domains = {{false, "", &table}};
   AnyAnswer answers;
-  for (const char* map : {"virtual", "mailbox", "domain", "transport"}) {
+  for (const char* map : {"virtual", "mailbox", "domain", "transport", "uid", "gid"}) {
     if (!query_map(map, input, settings, answers)) std::abort();
   }
   return 0;

@@ -3,11 +3,12 @@
 import ipaddress
 import re
 import socket
+import ssl
 import struct
 
 import pytest
 
-from testsite import PATIENCE, Lmtp, free_port, newest
+from testsite import PATIENCE, Authority, Lmtp, free_port, newest
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL, PROXY = 0x20, 0x21
@@ -75,6 +76,20 @@ def test_a_proxy_that_speaks_for_itself_is_its_own_client(daemon, port):
 def test_the_client_may_speak_at_once(daemon, port):
     with Lmtp(("127.0.0.1", port), preamble=client_at("192.0.2.7") + b"LHLO eager\r\n") as client:
         assert client.reply().code == 250
+
+
+def test_tls_begins_behind_the_header(make_daemon, tmp_path, mail_base):
+    port, certificate, key = free_port(), tmp_path / "crt", tmp_path / "key"
+    Authority(tmp_path, "ca").issue("mx.host.test", certificate, key)
+    make_daemon(listen=f"{{inets:127.0.0.1:{port} proxy=yes}}", trusted_clients="127.0.0.1, 192.0.2.128/25",
+                tls_cert_file=str(certificate), tls_key_file=str(key))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with Lmtp(("127.0.0.1", port), preamble=client_at("192.0.2.129"), tls=context) as client:
+        client.lhlo()
+        assert client.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
+    received = newest_received(mail_base)
+    assert "from client.test ([192.0.2.129])" in received and " with LMTPS id " in received
 
 
 @pytest.mark.parametrize("octets, words", [
