@@ -221,7 +221,7 @@ TEST_F(DeliveryTest, PublishesUnderAnotherNameWhereOneIsTaken) {
   EXPECT_THAT(list("bob/tmp"), IsEmpty());
 }
 
-TEST_F(DeliveryTest, TellsWhatTheDiskSaid) {
+TEST_F(DeliveryTest, TellsWhatTheDiskSaid) {  // B36
   make_maildir("bob", kRoot);
   struct Case {
     int error;
