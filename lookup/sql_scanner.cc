@@ -94,7 +94,8 @@ void Scanner::step() {
     // A parameter of the author's own would be taken for one of ours.
     if (std::isdigit(static_cast<unsigned char>(peek(1))) != 0) scan_.certain = false;
   }
-  if (!postgresql() && !word_precedes && (c == '?' || c == ':' || c == '@' || c == '$')) {
+  // Of these only $ may belong to a word.
+  if (!postgresql() && (c == '?' || c == ':' || c == '@' || (c == '$' && !word_precedes))) {
     scan_.certain = false;
   }
   copy(SqlQuoting::none);
