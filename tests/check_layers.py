@@ -18,7 +18,7 @@ LAYERS = {
     "lookup/files": {"lmtpd/base"},
     "lookup/auth": {"lmtpd/base"},
     "lookup": {"lmtpd/base", "lmtpd/event", "lookup/auth", "lookup/files"},
-    "lookup/check": {"lmtpd/base", "lmtpd/event", "lookup/files", "lookup"},
+    "lookup/check": {"lmtpd/base", "lmtpd/event", "lookup/auth", "lookup/files", "lookup"},
     "lmtpd/session": {"lmtpd/base"},
     "lmtpd/frontend": {"lmtpd/base", "lmtpd/event", "lmtpd/session", "lookup/files"},
     "lmtpd/delivery": {"lmtpd/base", "maildir"},

@@ -10,6 +10,8 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/event/event_ptr.h"
+#include "lookup/auth/mechanism.h"
+#include "lookup/check/password_check.h"
 #include "lookup/check/row_listing.h"
 #include "lookup/check/row_rules.h"
 #include "lookup/resolver.h"
@@ -38,6 +40,7 @@ class DatabaseCheck final : private Resolver::Client {
         {settings_.transport_maps, TableRole::transport},
         {tables_of(settings_.virtual_mailbox_domains), TableRole::domain},
         {tables_of(settings_.mydestination), TableRole::domain},
+        {settings_.auth_password_maps, TableRole::password},
     };
     for (const auto& [tables, role] : lists) {
       for (const TableRef& table : tables) {
@@ -46,8 +49,17 @@ class DatabaseCheck final : private Resolver::Client {
         }
       }
     }
-    if (Result<void> resolved = resolve_all(); !resolved) {
+    Settings settings = settings_;
+    settings.notify_hosts = "none";
+    const EventBasePtr base(event_base_new());
+    const auto site = SiteTables::make(settings, base.get(), read_file_);
+    if (!site) return tl::unexpected(site.error());
+    site_ = site->get();
+    if (Result<void> resolved = resolve_all(base.get()); !resolved) {
       return tl::unexpected(std::move(resolved.error()));
+    }
+    if (Result<void> looked = look_at_passwords(base.get()); !looked) {
+      return tl::unexpected(std::move(looked.error()));
     }
     // They came as the database answered.
     std::sort(lines_.begin(), lines_.end());
@@ -89,7 +101,8 @@ class DatabaseCheck final : private Resolver::Client {
     std::vector<Finding> findings = row_findings(role, row);
     const std::string key_wrong = key_fault(role, row.key);
     if (!key_wrong.empty()) findings.push_back({key_wrong});
-    for (const Finding& finding : findings) say(table, row.key, finding);
+    for (const Finding& finding : findings) say(names_[table], row.key, finding);
+    if (key_wrong.empty() && role == TableRole::password) users_.insert(row.key);
     const bool names_mailboxes = role == TableRole::mailbox || role == TableRole::alias;
     if (!key_wrong.empty() || !names_mailboxes || row.key.find('@') == std::string::npos) return;
     Key& key = keys_.try_emplace(row.key, Key{.table = table}).first->second;
@@ -101,36 +114,54 @@ class DatabaseCheck final : private Resolver::Client {
   }
 
   // Once for a key and fault, in however many tables it stands.
-  void say(std::uint32_t table, std::string_view key, const Finding& finding) {
+  void say(const std::string& table, std::string_view key, const Finding& finding) {
     if (!said_.emplace(key, finding.what).second) return;
     ++(finding.is_note ? summary_.notes : summary_.faults);
-    lines_.push_back(fmt::format("{}: <{}> {}{}", names_[table], escaped(key),
+    lines_.push_back(fmt::format("{}: <{}> {}{}", table, escaped(key),
                                  finding.is_note ? "note: " : "", finding.what));
   }
 
-  Result<void> resolve_all() {
-    Settings settings = settings_;
-    settings.notify_hosts = "none";
-    const EventBasePtr base(event_base_new());
-    const auto site = SiteTables::make(settings, base.get(), read_file_);
-    if (!site) return tl::unexpected(site.error());
-    site_ = site->get();
+  // On many keys.
+  void note(std::string_view table, std::string_view what) {
+    ++summary_.notes;
+    lines_.push_back(fmt::format("{}: note: {}", table, what));
+  }
+
+  Result<void> look_at_passwords(event_base* base) {
+    PasswordCheck check(base, site_->password_tables(),
+                        [&](const std::string& table, const std::string& user,
+                            const std::string& what) { say(table, user, {what}); });
+    if (Result<void> looked = check.run(users_); !looked) return looked;
+    if (const auto& users = check.without_password(); !users.empty()) {
+      note("auth_password_maps", "no password, and no login: " + some_names(users));
+    }
+    const auto& offered = settings_.auth_mechanisms;
+    if (std::ranges::find(offered, kScramSha256) == offered.end()) return {};
+    for (const auto& [table, users] : check.without_scram()) {
+      note(table, fmt::format("no password for {}, which auth_mechanisms has, and a client may try "
+                              "nothing else: {}",
+                              kScramSha256, some_names(users)));
+    }
+    return {};
+  }
+
+  Result<void> resolve_all(event_base* base) {
     Resolver resolver(site_->resolver_settings());
     for (const auto& [address, key] : keys_) {
       if (key.has_mailbox && key.has_alias &&
           settings_.alias_expansion == AliasExpansion::automatic) {
-        say(key.table, address,
+        say(names_[key.table], address,
             {.what = "has a mailbox and an alias: alias_expansion = auto follows the mailbox only",
              .is_note = true});
       }
       start(resolver, address, key);
-      while (asked_.size() >= kMostUnderWay && !failure_) event_base_loop(base.get(), EVLOOP_ONCE);
+      while (asked_.size() >= kMostUnderWay && !failure_) event_base_loop(base, EVLOOP_ONCE);
       if (failure_) break;
     }
-    while (!asked_.empty() && !failure_) event_base_loop(base.get(), EVLOOP_ONCE);
+    while (!asked_.empty() && !failure_) event_base_loop(base, EVLOOP_ONCE);
     // Those that it waits for end with their tables.
     resolver.abandon(*this);
-    while (resolver.under_way() > 0) event_base_loop(base.get(), EVLOOP_ONCE);
+    while (resolver.under_way() > 0) event_base_loop(base, EVLOOP_ONCE);
     if (failure_) return tl::unexpected(*failure_);
     return {};
   }
@@ -148,7 +179,7 @@ class DatabaseCheck final : private Resolver::Client {
     const auto asked = asked_.extract(id);
     const auto& [key, table] = asked.mapped();
     if (resolution.mailboxes) {
-      for (const Note& note : resolution.notes) say(table, key, {note.text});
+      for (const Note& note : resolution.notes) say(names_[table], key, {note.text});
       return;
     }
     const Error& error = resolution.mailboxes.error();
@@ -167,7 +198,7 @@ class DatabaseCheck final : private Resolver::Client {
     // a word, a command or a file.
     const bool is_elsewhere = error.reason == Reason::remote_target &&
                               error.text.find("@" + settings_.myorigin + ">") == std::string::npos;
-    say(table, key,
+    say(names_[table], key,
         {.what = "leads to no mailbox: " + error.text,
          .is_note = is_elsewhere && settings_.alias_expansion != AliasExpansion::full});
   }
@@ -175,10 +206,11 @@ class DatabaseCheck final : private Resolver::Client {
   const Settings& settings_;
   const FileReader& read_file_;
   const Report& report_;
-  const SiteTables* site_ = nullptr;  // while addresses are resolved
+  const SiteTables* site_ = nullptr;  // while it is asked
   CheckSummary summary_;
   std::vector<std::string> names_;
   std::unordered_map<std::string, Key> keys_;
+  PasswordCheck::Names users_;
   std::set<std::pair<std::string, std::string>> said_;
   std::vector<std::string> lines_;
   std::unordered_map<std::uint64_t, std::pair<std::string, std::uint32_t>> asked_;

@@ -1,8 +1,10 @@
 // lookup/check/database_check.h -- finds the rows of a site's tables that can never match or will
 // misbehave.
 //
-// Lists every row of the databases, looks at each by itself, and resolves each address as mail for
-// it would be. Runs an event loop and blocks; keeps an entry of memory for each key.
+// Lists every row of the databases, looks at each by itself, resolves each address as mail for it
+// would be, and asks for each user's stored password as his login would, of which nothing is
+// reported (password_check.h). Runs an event loop and blocks; keeps an entry of memory for each
+// key.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +26,8 @@ struct CheckSummary {
 };
 
 // `report` is given a line for each fault, "TABLE: <KEY> WHAT", and for each note, which is of what
-// is right at some sites: "TABLE: <KEY> note: WHAT". Fails with lookup_failed where a file is wrong
-// or a database cannot be reached or fails.
+// is right at some sites: "TABLE: <KEY> note: WHAT", or "TABLE: note: WHAT" of many keys. Fails
+// with lookup_failed where a file is wrong or a database cannot be reached or fails.
 [[nodiscard]] Result<CheckSummary> check_databases(
     const Settings& settings, const FileReader& read_file,
     const std::function<void(const std::string& line)>& report);

@@ -55,10 +55,14 @@ Result<void> list_pgsql(const TableFile& file, const std::string& query,
                         std::chrono::milliseconds timeout, const Take& take) {
   const Result<PgConnPtr> connection = connect(file, timeout);
   if (!connection) return tl::unexpected(connection.error());
-  const auto failed = [&] {
-    return fail(
-        Reason::lookup_failed,
-        fmt::format("pgsql:{}: {}", file.path(), pgsql_message(PQerrorMessage(connection->get()))));
+  const auto failed = [&](const PGresult* result = nullptr) {
+    // Of a data exception (class 22) the server may quote the value that it is about.
+    const char* state = result != nullptr ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
+    const bool may_quote = state != nullptr && std::string_view(state).starts_with("22");
+    return fail(Reason::lookup_failed,
+                fmt::format("pgsql:{}: {}", file.path(),
+                            may_quote ? fmt::format("the query fails at a row (SQLSTATE {})", state)
+                                      : pgsql_message(PQerrorMessage(connection->get()))));
   };
   if (PQsendQuery(connection->get(), query.c_str()) != 1 ||
       PQsetSingleRowMode(connection->get()) != 1) {
@@ -69,7 +73,7 @@ Result<void> list_pgsql(const TableFile& file, const std::string& query,
     if (status == PGRES_SINGLE_TUPLE) {
       take(row_of(result.get()));
     } else if (status != PGRES_TUPLES_OK) {
-      return failed();
+      return failed(result.get());
     }
   }
   return {};

@@ -26,7 +26,8 @@ enum class Listed {
   not_understood,  // a query of which no listing can be made
 };
 
-// Fails with lookup_failed where the file is wrong, or the database cannot be reached or fails.
+// Fails with lookup_failed where the file is wrong, or the database cannot be reached or fails;
+// no value of a row is in what it says.
 [[nodiscard]] Result<Listed> list_rows(const TableRef& table, const FileReader& read_file,
                                        std::chrono::milliseconds connect_timeout,
                                        const std::function<void(Row)>& take);

@@ -7,6 +7,7 @@
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/utf8.h"
 #include "lookup/address_keys.h"
+#include "lookup/auth/saslprep.h"
 #include "lookup/fold.h"
 
 namespace lmtpd::lookup {
@@ -27,6 +28,16 @@ std::string form_fault(TableRole role, std::string_view key) {
   return fmt::format("never matches: the key is asked for as <{}>", escaped(address->external()));
 }
 
+// Of a user's name, which is prepared and then folded before it is asked for.
+std::string login_name_fault(std::string_view name) {
+  const std::optional<std::string> prepared = saslprep(name);
+  if (!prepared) return "never matches: no user's name is like that (RFC 4013)";
+  const std::string asked = fold(*prepared);
+  if (asked == name) return {};
+  return fmt::format("never matches: a user's name is folded, it is asked for as <{}>",
+                     escaped(asked));
+}
+
 }  // namespace
 
 std::optional<Address> address_of_key(std::string_view key) {
@@ -43,6 +54,7 @@ std::optional<Address> address_of_key(std::string_view key) {
 std::string key_fault(TableRole role, std::string_view key) {
   if (key.empty()) return "never matches: no key is empty";
   if (!valid_utf8(key)) return "never matches: it is not valid UTF-8";
+  if (role == TableRole::password) return login_name_fault(key);
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
   if (std::any_of(key.begin(), key.end(), is_control)) {
     return "never matches: it has a control character";
@@ -60,6 +72,7 @@ std::string key_fault(TableRole role, std::string_view key) {
 
 std::vector<Finding> row_findings(TableRole role, const Row& row) {
   std::vector<Finding> findings;
+  if (role == TableRole::password) return findings;  // PasswordCheck's
   for (const std::optional<std::string>& value : row.values) {
     if (!value) {
       findings.push_back({"has a NULL, which counts as no row"});

@@ -11,7 +11,7 @@
 
 namespace lmtpd::lookup {
 
-enum class TableRole { alias, mailbox, uid, gid, domain, transport };
+enum class TableRole { alias, mailbox, uid, gid, domain, transport, password };
 
 struct Finding {
   std::string what;      // follows the key: "has a NULL ..."

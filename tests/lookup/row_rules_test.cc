@@ -73,6 +73,24 @@ TEST(RowRules, FindValuesThatCountAsNone) {
               ElementsAre(Field(&Finding::what, StartsWith("has a dummy row"))));
 }
 
+TEST(RowRules, KnowTheNamesThatUsersLogInWith) {
+  for (const char* name : {"joe", "joe@domain.org", "jane doe", "joe@", "ünal", " joe"}) {
+    EXPECT_EQ(key_fault(TableRole::password, name), "") << name;
+  }
+  const std::string asked = "never matches: a user's name is folded, it is asked for as ";
+  EXPECT_EQ(key_fault(TableRole::password, "Joe"), asked + "<joe>");
+  EXPECT_EQ(key_fault(TableRole::password, "of\uFB01ce"), asked + "<office>");
+  EXPECT_EQ(key_fault(TableRole::password, "joe\t"),
+            "never matches: no user's name is like that (RFC 4013)");
+  EXPECT_EQ(key_fault(TableRole::password, ""), "never matches: no key is empty");
+}
+
+// Values of that role are none to be looked at, or shown, here.
+TEST(RowRules, LeaveStoredPasswordsAlone) {
+  EXPECT_THAT(row_findings(TableRole::password, {"joe", {"{PLAIN}x", "", std::nullopt}}),
+              IsEmpty());
+}
+
 TEST(RowRules, FindKeysThatDoNotSuitTheirTable) {
   EXPECT_THAT(row_findings(TableRole::transport, {"user@domain.org", {"smtp:"}}),
               ElementsAre(Field(&Finding::what, StartsWith("is a transport row for an address"))));

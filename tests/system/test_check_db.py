@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from testsite import Tables
+from testsite import Tables, dovecot_hash
 from testsite.daemon import BESIDE_POSTFIX
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "lookup" / "golden"
@@ -212,3 +212,71 @@ def test_sqlite_rows_are_listed_too(make_daemon, site, tables):
         f'sqlite:{folder}/mailboxes.cf: <null@b.org> leads to no mailbox: unknown user: "null@b.org"',
         "4 rows, 3 faults, 0 notes"]
     assert done.returncode == 1
+
+
+SECRET = "pencil-Sharpener"
+
+
+def test_stored_passwords_that_nobody_can_log_in_with(make_daemon, tables, postgres):
+    """Of Dovecot's, say. The reasons are told, nothing of the passwords."""
+    whole = dovecot_hash("SHA512-CRYPT", SECRET)
+    stored = {"bare": SECRET, "cut": whole[:-1], "plain": "{PLAIN}" + SECRET, "sha": dovecot_hash("SSHA256", SECRET),
+              "argon": dovecot_hash("ARGON2ID", SECRET), "Upper": whole,
+              "verifier": dovecot_hash("SCRAM-SHA-256", SECRET), **{f"hash{n}": whole for n in range(5)}}
+    postgres.sql("CREATE TABLE logins (name text, password text); GRANT SELECT ON logins TO mailreader;"
+                 "INSERT INTO logins VALUES ('none', NULL),"
+                 + ", ".join(f"('{name}', '{password}')" for name, password in stored.items()))
+    path = tables.directory / "logins.cf"
+    path.write_text(tables.path("passwords").read_text().replace("table=users", "table=logins")
+                    .replace("where_field=userid", "where_field=name"))
+    table = f"pgsql:{path}"
+    unknown = "cannot log in: the scheme {%s} of the stored password is not supported"
+    faults = [
+        "auth_password_maps: note: no password, and no login: <none>",
+        f"{table}: <Upper> never matches: a user's name is folded, it is asked for as <upper>",
+        f"{table}: <argon> " + unknown % "ARGON2ID",
+        f"{table}: <bare> cannot log in: the stored password, without a {{SCHEME}}, is no hash that crypt(5) knows",
+        f"{table}: <cut> cannot log in: what stands behind {{SHA512-CRYPT}} is no hash that crypt(5) knows",
+        f"{table}: <plain> " + unknown % "PLAIN",
+        f"{table}: <sha> " + unknown % "SSHA256",
+    ]
+    done = check(make_daemon, tables, auth_password_maps=table)
+    *lines, total = done.stdout.splitlines()
+    assert lines == faults
+    assert total.endswith(" rows, 6 faults, 1 notes") and done.returncode == 1
+    with_scram = check(make_daemon, tables, auth_password_maps=table, auth_mechanisms="SCRAM-SHA-256, PLAIN")
+    assert [line for line in with_scram.stdout.splitlines()[:-1] if line not in faults] == [
+        f"{table}: note: no password for SCRAM-SHA-256, which auth_mechanisms has, and a client may try"
+        " nothing else: <hash0>, <hash1>, <hash2> and 2 more"]
+    secrets = [SECRET, *(password.partition("}")[2][:8] for password in stored.values() if "}" in password)]
+    for output in (done.stdout, done.stderr, with_scram.stdout, with_scram.stderr):
+        assert not [secret for secret in secrets if secret in output]
+
+
+def test_passwords_as_a_login_finds_them(make_daemon, site, tables):
+    """result_format is applied, the first table that has a user counts, and a table that cannot be listed is told."""
+    folder = sqlite_site(site.make("logins"), f"""
+        CREATE TABLE mine (name TEXT, hash TEXT);
+        INSERT INTO mine VALUES ('joe', '{dovecot_hash("SHA512-CRYPT", SECRET).partition("}")[2]}');
+        CREATE TABLE old (name TEXT, password TEXT);
+        INSERT INTO old VALUES ('joe', '{SECRET}'), ('jim', '{SECRET}');""",
+        mine="query = SELECT hash FROM mine WHERE name = '%s'\nresult_format = {SHA512-CRYPT}%s",
+        old="query = SELECT password FROM old WHERE name = '%s'",
+        unlisted="query = SELECT password FROM old WHERE name = '%u'")
+    mine, old, unlisted = (f"sqlite:{folder}/{name}.cf" for name in ("mine", "old", "unlisted"))
+    done = check(make_daemon, tables, auth_password_maps=f"{mine}, {old}, {unlisted}")
+    assert [line.partition(" is no hash")[0] for line in done.stdout.splitlines()[:-1]] == [
+        f"{old}: <jim> cannot log in: the stored password, without a {{SCHEME}},"]
+    assert done.stderr == (f"lmtpctl: {unlisted}: its rows cannot be listed: the query is not SELECT ... FROM"
+                           " ... WHERE COLUMN = '%s' ...\n")
+    assert SECRET not in done.stdout
+
+
+def test_a_value_that_the_database_complains_of_is_not_shown(make_daemon, tables, postgres):
+    path = tables.directory / "cast.cf"
+    login = tables.path("passwords").read_text().partition("table=")[0]
+    path.write_text(f"{login}hosts={postgres.host}:{postgres.port}\n"
+                    f"query = SELECT ('{SECRET}' || userid)::int FROM users WHERE userid = '%s'\n")
+    done = check(make_daemon, tables, auth_password_maps=f"pgsql:{path}")
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr == f"lmtpctl: pgsql:{path}: the query fails at a row (SQLSTATE 22P02)\n"
