@@ -3,10 +3,13 @@
 //   lmtpctl [-c FILE | -s SOCKET] COMMAND [--OPTION] [ARGUMENT]
 //
 // DIAGNOSTICS, the exit status:
-//   0   deliverable, done    1   refused (5xx)          75  a temporary failure (4xx), EX_TEMPFAIL
-//   64  the command line is wrong, EX_USAGE             69  the daemon cannot be reached,
-//   EX_UNAVAILABLE 76  lmtpctl and the daemon are of different builds, EX_PROTOCOL 78  FILE is no
-//   valid configuration, EX_CONFIG
+//   0   deliverable, done, no faults
+//   1   refused (5xx), faults
+//   64  the command line is wrong, EX_USAGE
+//   69  the daemon, or a database, cannot be reached, EX_UNAVAILABLE
+//   75  a temporary failure (4xx), EX_TEMPFAIL
+//   76  lmtpctl and the daemon are of different builds, EX_PROTOCOL
+//   78  FILE is no valid configuration, EX_CONFIG
 
 #include <sysexits.h>
 
@@ -41,8 +44,10 @@ struct Arguments {
 void print_usage(std::FILE* to) {
   std::fprintf(to,
                "usage: lmtpctl [-c FILE | -s SOCKET] COMMAND\n"
-               "  -c FILE    the daemon's configuration; %s without\n"
-               "  -s SOCKET  its control_socket, if not as FILE says\n",
+               "  -c FILE     the daemon's configuration; %s without\n"
+               "  -s SOCKET   its control_socket, if not as FILE says\n"
+               "  -h, --help  print this, and exit\n"
+               "  --version   print the version, and exit\n",
                kDefaultFile);
   for (const Command& command : lmtpd::ctl::commands()) {
     std::fprintf(to, "  %s %s  %s\n", command.name.data(), command.argument.data(),
@@ -67,6 +72,10 @@ Arguments parse(std::span<char*> given) {
     const std::string_view option = given[at];
     if (option == "-h" || option == "--help") {
       print_usage(stdout);
+      std::exit(EXIT_SUCCESS);
+    }
+    if (option == "--version") {
+      std::printf("lmtpctl %s\n", LMTPD_VERSION);
       std::exit(EXIT_SUCCESS);
     }
     if (at + 1 == given.size() || (option != "-c" && option != "-s")) usage();

@@ -20,6 +20,8 @@ Result<CommandLine> parse_command_line(std::span<const char* const> arguments) {
       line.mode = CommandLine::Mode::changed;
     } else if (argument == "-h" || argument == "--help") {
       line.mode = CommandLine::Mode::help;
+    } else if (argument == "--version") {
+      line.mode = CommandLine::Mode::version;
     } else {
       return fail(Reason::io, fmt::format("unknown argument {}", argument));
     }

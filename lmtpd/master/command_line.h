@@ -1,4 +1,4 @@
-// lmtpd/master/command_line.h -- lmtpd [-c FILE] [-t | -n]
+// lmtpd/master/command_line.h -- lmtpd [-c FILE] [-t | -n | --help | --version]
 #pragma once
 
 #include <span>
@@ -13,7 +13,8 @@ struct CommandLine {
     run,
     check,    // -t
     changed,  // -n
-    help,     // -h
+    help,     // -h, --help
+    version,  // --version
   };
   Mode mode = Mode::run;
   std::string file = "/etc/lmtpd/lmtpd.cf";  // made absolute
@@ -21,9 +22,11 @@ struct CommandLine {
 
 inline constexpr const char* kUsage =
     "usage: lmtpd [-c FILE] [-t | -n]\n"
-    "  -c FILE  the configuration; /etc/lmtpd/lmtpd.cf without\n"
-    "  -t       check the configuration and all that it names, and exit\n"
-    "  -n       print the parameters that differ from their defaults, and exit\n"
+    "  -c FILE     the configuration; /etc/lmtpd/lmtpd.cf without\n"
+    "  -t          check the configuration and all that it names, and exit\n"
+    "  -n          print the parameters that differ from their defaults, and exit\n"
+    "  -h, --help  print this, and exit\n"
+    "  --version   print the version, and exit\n"
     "Without -t and -n: run in the foreground. SIGTERM ends it in order, SIGHUP reloads.\n";
 
 // `arguments` without the program's name. Fails on what it does not know.

@@ -122,6 +122,9 @@ int run(std::span<const char* const> arguments) {
     case CommandLine::Mode::help:
       fmt::print("{}", kUsage);
       return EXIT_SUCCESS;
+    case CommandLine::Mode::version:
+      fmt::print("lmtpd {}\n", LMTPD_VERSION);
+      return EXIT_SUCCESS;
     case CommandLine::Mode::changed:
       return print_changed(line->file);
     case CommandLine::Mode::check:

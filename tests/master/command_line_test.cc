@@ -23,6 +23,9 @@ TEST(CommandLine, FileAndMode) {
   EXPECT_EQ(parse({"-t", "-c", "/a/b.cf"})->mode, CommandLine::Mode::check);
   EXPECT_EQ(parse({"-n"})->mode, CommandLine::Mode::changed);
   EXPECT_EQ(parse({"-c", "b.cf"})->file.front(), '/');
+  EXPECT_EQ(parse({"-h"})->mode, CommandLine::Mode::help);
+  EXPECT_EQ(parse({"--help"})->mode, CommandLine::Mode::help);
+  EXPECT_EQ(parse({"--version"})->mode, CommandLine::Mode::version);
 }
 
 TEST(CommandLine, WhatItDoesNotKnow) {
