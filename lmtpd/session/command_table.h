@@ -44,6 +44,10 @@ inline constexpr States kAny =
 
 enum class Args : std::uint8_t { none, optional, required };
 
+// What a command is to a message, if it comes in its turn: nothing, its first step (MAIL), or one
+// that leads on to its end.
+enum class MessageStep : std::uint8_t { none, first, further };
+
 // A command may be begun while RCPTs before it wait only if it ends no group: then its reply takes
 // its place behind theirs. RFC 2920 3.1 has RSET inside of a group too; here it ends one, since it
 // forgets the recipients that wait.
@@ -57,8 +61,7 @@ struct CommandRow {
   void (Session::*handler)(std::string_view argument);
   // Where it is not legal; none: 503 5.5.1 is all that is to be done.
   void (Session::*out_of_turn)(std::string_view argument) = nullptr;
-  // In its turn it leads to a message, and junk_command_limit counts from there anew.
-  bool leads_on = false;
+  MessageStep step = MessageStep::none;
 };
 
 }  // namespace lmtpd::session

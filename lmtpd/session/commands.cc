@@ -25,12 +25,14 @@ struct Session::Impl::Table {
       //  verb       legal in                                         arguments       ends a group
       //  in clear  handler
       Row{"LHLO", kAny, Args::optional, true, true, &Impl::on_lhlo},
-      Row{"MAIL", in(State::ready), Args::required, false, false, &Impl::on_mail},
+      Row{"MAIL", in(State::ready), Args::required, false, false, &Impl::on_mail, nullptr,
+          MessageStep::first},
       Row{"RCPT", in(State::mail, State::resolving, State::rcpt), Args::required, false, false,
-          &Impl::on_rcpt, nullptr, true},
-      Row{"DATA", in(State::rcpt), Args::none, true, false, &Impl::on_data, nullptr, true},
+          &Impl::on_rcpt, nullptr, MessageStep::further},
+      Row{"DATA", in(State::rcpt), Args::none, true, false, &Impl::on_data, nullptr,
+          MessageStep::further},
       Row{"BDAT", in(State::rcpt, State::chunks), Args::optional, true, true, &Impl::on_bdat,
-          &Impl::on_bdat_out_of_turn, true},
+          &Impl::on_bdat_out_of_turn, MessageStep::further},
       Row{"AUTH", in(State::ready), Args::optional, true, false, &Impl::on_auth},
       Row{"RSET", kAny, Args::none, true, false, &Impl::on_rset},
       Row{"NOOP", kAny, Args::optional, true, true, &Impl::on_noop},
@@ -113,8 +115,6 @@ void Session::Impl::on_lhlo(std::string_view argument) {
 }
 
 void Session::Impl::on_mail(std::string_view argument) {
-  strays_ = 0;
-  stray_octets_ = 0;
   if (const auto refusal = refusal_of_stranger()) return answer(*refusal);
   const auto path = parse_path(argument, "FROM:", settings_.strict_rfc821_envelopes, kBadSender);
   if (!path) return answer(path.error());
@@ -133,7 +133,7 @@ void Session::Impl::on_mail(std::string_view argument) {
     return answer(kTooBig);
   }
   if (!backend_.may_send_mail()) {
-    junk_commands_ = 0;  // it is no fault of the client's, who may try for long
+    patience_.excuse_commands();
     return answer(kTooManyConnections);
   }
   transaction_.emplace();
@@ -220,14 +220,12 @@ void Session::Impl::on_bdat(std::string_view argument) {
 void Session::Impl::on_bdat_out_of_turn(std::string_view argument) {
   const auto chunk = parse_chunk(argument);
   if (!chunk) return answer_and_close(chunk.error(), kLostCount);
-  if (stray_octets_ == 0) stray_octets_since_ = last_activity_;
-  stray_octets_ += chunk->octets;
-  if (is_too_big(stray_octets_)) {
+  patience_.begin_stray_chunk(chunk->octets, last_activity_);
+  if (is_too_big(patience_.stray_octets())) {
     backend_.count(Counter::message_size_limit_hits);
     return answer_and_close(out_of_turn(), kStrayTooBig);
   }
-  refused_octets_ = chunk->octets;
-  if (refused_octets_ == 0) answer(out_of_turn());
+  if (!patience_.in_stray_chunk()) answer(out_of_turn());
 }
 
 void Session::Impl::answer_and_close(const FixedReply& reply, const FixedReply& farewell) {

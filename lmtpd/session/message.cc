@@ -101,11 +101,10 @@ void Session::Impl::go_on() {
   }
 }
 
-std::size_t Session::Impl::read_refused(std::string_view octets) {
+std::size_t Session::Impl::read_stray_chunk(std::string_view octets) {
   touch();
-  const std::size_t consumed = std::min<std::uint64_t>(octets.size(), refused_octets_);
-  refused_octets_ -= consumed;
-  if (refused_octets_ == 0) answer(out_of_turn());
+  const std::size_t consumed = patience_.take_stray_octets(octets.size());
+  if (!patience_.in_stray_chunk()) answer(out_of_turn());
   return consumed;
 }
 
@@ -228,7 +227,7 @@ void Session::Impl::answer_settled_recipients() {
   }
   if (transaction.answered < transaction.recipients.size()) return;
   backend_.count(counter_of_message(transaction.deferred, transaction.refused));
-  errors_ = 0;
+  patience_.forget_errors();
   enter_ready();
 }
 

@@ -14,8 +14,7 @@ namespace {
 
 // Octets, but for the reply that goes beyond.
 constexpr std::size_t kOutputLimit = 64 * 1024;
-constexpr std::size_t kLongestVerb = 32;         // octets in the log
-constexpr std::uint64_t kFairChunk = 64 * 1024;  // octets: who sends smaller ones may be shown out
+constexpr std::size_t kLongestVerb = 32;  // octets in the log
 
 // What no mail system sends, and a wrong password. Replies that say something about a recipient, a
 // message or the daemon do not count, nor does 503: one refused MAIL draws it for each of a
@@ -33,6 +32,7 @@ Session::Impl::Impl(const Settings& settings, std::string id, Peer peer, Backend
       peer_(connected_),
       client_(log_name(peer_)),
       backend_(backend),
+      patience_(settings_),
       last_activity_(backend.now()) {
   if (!settings_.tls_first) greet();
 }
@@ -55,8 +55,7 @@ void Session::Impl::on_tls(TlsFacts facts) {
   origin_.reset();
   lhlo_name_.clear();
   user_.reset();
-  errors_ = 0;
-  junk_commands_ = 0;
+  patience_ = Patience(settings_);
   backend_.count(Counter::tls_sessions);
   backend_.log(fmt::format("{}: client={}, {}", id_, client_, log_words(*tls_)));
   touch();
@@ -98,15 +97,15 @@ bool Session::Impl::needs_input() const {
 
 bool Session::Impl::idle() const {
   return (state_ == State::start || state_ == State::ready) && reader_.empty() &&
-         refused_octets_ == 0;
+         !patience_.in_stray_chunk();
 }
 
 std::size_t Session::Impl::consume(std::string_view octets) {
   std::size_t consumed = 0;
   while (consumed < octets.size() && wants_input()) {
     const std::string_view rest = octets.substr(consumed);
-    if (refused_octets_ > 0) {
-      consumed += read_refused(rest);
+    if (patience_.in_stray_chunk()) {
+      consumed += read_stray_chunk(rest);
     } else {
       consumed += state_ == State::data ? read_message(rest) : read_command(rest);
     }
@@ -145,27 +144,15 @@ bool Session::Impl::must_wait(const Row& row) const {
          transaction_->recipients.size() + unanswered_.size() >= settings_.recipient_limit;
 }
 
-// A client that pipelines sends RCPTs and DATA, or BDATs, before it knows that its MAIL was
-// refused: they are no sign of one that wants no message, as long as one may have so many.
-bool Session::Impl::too_much_junk(const Row& row) {
-  if (row.leads_on) {
-    if (row.legal_in.has(state_)) {
-      junk_commands_ = 0;
-      return false;
-    }
-    if (++strays_ <= settings_.recipient_limit + 1 + stray_octets_ / kFairChunk) return false;
-  }
-  return ++junk_commands_ > settings_.junk_command_limit;
-}
-
 void Session::Impl::run(const Command& command) {
   const Row& row = *command.row;
   verb_ = command.verb.substr(0, kLongestVerb);
-  if (too_much_junk(row)) {
+  const bool in_turn = row.legal_in.has(state_);
+  if (!patience_.take_command(row.step, in_turn)) {
     answer_in_turn(kTooMuchJunk);
   } else if (needs_tls() && !row.in_clear) {
     answer(kTlsFirst);
-  } else if (!row.legal_in.has(state_)) {
+  } else if (!in_turn) {
     if (row.out_of_turn == nullptr) return answer(kBadSequence);
     (this->*row.out_of_turn)(command.argument);
   } else if (row.args == Args::none && !command.argument.empty()) {
@@ -196,7 +183,7 @@ void Session::Impl::answer_in_turn(const Reply& reply) {
 void Session::Impl::send(const Reply& reply) {
   if (is_client_error(reply.code)) {
     if (reply.code != kWrongPassword.code) backend_.count(Counter::protocol_errors);
-    if (++errors_ > settings_.error_limit) {
+    if (!patience_.take_error()) {
       backend_.count(Counter::error_limit_hits);
       close(kTooManyErrors);
       return;
@@ -295,7 +282,8 @@ void Session::Impl::enter_ready() {
 // Its time limit. Chunks out of turn have the time of the message that their client has in mind.
 Clock::time_point Session::Impl::end_of_transaction() const {
   if (transaction_) return transaction_->started + settings_.transaction_time_limit;
-  if (refused_octets_ > 0) return stray_octets_since_ + settings_.transaction_time_limit;
+  if (patience_.in_stray_chunk())
+    return patience_.strays_since() + settings_.transaction_time_limit;
   return Clock::time_point::max();
 }
 

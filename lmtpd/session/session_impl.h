@@ -15,6 +15,7 @@
 #include "lmtpd/session/delivery.h"
 #include "lmtpd/session/forwarding.h"
 #include "lmtpd/session/parameters.h"
+#include "lmtpd/session/patience.h"
 #include "lmtpd/session/reply.h"
 #include "lmtpd/session/session.h"
 
@@ -91,7 +92,6 @@ class Session::Impl {
   void begin(const CommandLine& line);
   void run(const Command& command);
   [[nodiscard]] bool must_wait(const Row& row) const;
-  [[nodiscard]] bool too_much_junk(const Row& row);
   void answer(const Reply& reply);
   void answer_in_turn(const Reply& reply);
   void send(const Reply& reply);
@@ -148,7 +148,7 @@ class Session::Impl {
   // The message: message.cc
   void start_body(std::uint64_t octets);
   std::size_t read_message(std::string_view octets);
-  std::size_t read_refused(std::string_view octets);
+  std::size_t read_stray_chunk(std::string_view octets);
   [[nodiscard]] std::optional<Reply> fault_of_message() const;
   [[nodiscard]] std::optional<Reply> failure_of_message() const;
   void drop_body();
@@ -182,15 +182,9 @@ class Session::Impl {
   std::string mechanism_;            // of the last exchange
   std::optional<std::string> user_;  // who authenticated
   std::optional<Transaction> transaction_;
-  // Of BDATs out of turn, octets: still to come of the last one; of all since MAIL.
-  std::uint64_t refused_octets_ = 0;
-  std::uint64_t stray_octets_ = 0;
-  Clock::time_point stray_octets_since_;
+  Patience patience_;
   std::uint64_t transactions_ = 0;
   std::uint64_t last_id_ = 0;
-  std::size_t errors_ = 0;
-  std::size_t junk_commands_ = 0;  // since one that leads on
-  std::size_t strays_ = 0;         // since MAIL, those that would lead on, out of turn
   Clock::time_point last_activity_;
   std::string verb_;  // of the command that runs, cut; for the log
 };

@@ -393,6 +393,22 @@ TEST_F(SessionTest, ChunksOutOfTurnHaveAMessagesTimeInAll) {  // B38
   EXPECT_EQ(backend_.counted[Counter::session_timeout_hits], 0U);
 }
 
+// Not the time of those before it, whose MAIL was refused as well.
+TEST_F(SessionTest, ChunksOutOfTurnHaveTheTimeOfTheirOwnMessage) {  // B38
+  settings_.tls = TlsLevel::encrypt;
+  start();
+  for (int message = 0; message < 2; ++message) {
+    EXPECT_EQ(ask("MAIL FROM:<>"), "530 5.7.0");
+    const Clock::time_point begun = backend_.now();
+    client_->send("BDAT 2\r\n");
+    backend_.advance(settings_.transaction_time_limit - Duration(1000));
+    client_->send("x");
+    EXPECT_EQ(session_->deadline(), begun + settings_.transaction_time_limit);
+    client_->send("x");
+    EXPECT_EQ(reply_now(), "530 5.7.0");
+  }
+}
+
 TEST_F(SessionTest, SilenceEndsAChunkOutOfTurnSooner) {  // B38
   start();
   client_->send("BDAT 2\r\n");
