@@ -176,7 +176,7 @@ void Session::Impl::on_rcpt(std::string_view argument) {
                            ? recipient.address
                            : std::move(parameters->original_recipient);
   const std::uint64_t resolve_id = ++last_id_;
-  unanswered_.push_back({resolve_id, std::move(recipient), std::nullopt});
+  unanswered_.push_back({.resolve_id = resolve_id, .recipient = std::move(recipient)});
   state_ = State::resolving;
   backend_.start_resolve(resolve_id, *address);
 }
@@ -222,15 +222,14 @@ void Session::Impl::on_bdat_out_of_turn(std::string_view argument) {
   if (!chunk) return answer_and_close(chunk.error(), kLostCount);
   patience_.begin_stray_chunk(chunk->octets, last_activity_);
   if (is_too_big(patience_.stray_octets())) {
-    backend_.count(Counter::message_size_limit_hits);
     return answer_and_close(out_of_turn(), kStrayTooBig);
   }
   if (!patience_.in_stray_chunk()) answer(out_of_turn());
 }
 
-void Session::Impl::answer_and_close(const FixedReply& reply, const FixedReply& farewell) {
+void Session::Impl::answer_and_close(const FixedReply& reply, const Ending& ending) {
   answer(reply);
-  if (state_ != State::closed) close(farewell);
+  if (state_ != State::closed) close(ending);
 }
 
 void Session::Impl::on_rset(std::string_view) {

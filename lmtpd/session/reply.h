@@ -5,10 +5,12 @@
 // equals the code's.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "lmtpd/base/counter.h"
 #include "lmtpd/base/result.h"
 
 namespace lmtpd::session {
@@ -33,11 +35,16 @@ struct Reply {
   std::string text;
 };
 
+// A session's last reply, behind which it is closed, and what is counted then.
+struct Ending {
+  FixedReply reply;
+  std::optional<Counter> counter = std::nullopt;
+};
+
 inline constexpr FixedReply kStartTls{220, "2.0.0", "Ready to start TLS"};
 inline constexpr FixedReply kOk{250, "2.0.0", "Ok"};
 inline constexpr FixedReply kSenderOk{250, "2.1.0", "Ok"};
 inline constexpr FixedReply kRecipientOk{250, "2.1.5", "Ok"};
-inline constexpr FixedReply kBye{221, "2.0.0", "Bye"};
 inline constexpr FixedReply kCannotVerify{252, "2.1.5", "Send some mail, I will try my best"};
 inline constexpr FixedReply kChunkOk{250, "2.0.0", "Chunk received"};
 inline constexpr FixedReply kStartData{354, "", "End data with <CR><LF>.<CR><LF>"};
@@ -54,15 +61,22 @@ inline constexpr FixedReply kWrongPassword{535, "5.7.8", "Authentication failed"
 inline constexpr FixedReply kEncryptionRequired{
     538, "5.7.11", "Encryption required for this authentication mechanism"};
 
-inline constexpr FixedReply kTimeout{421, "4.4.2", "Timeout, closing connection"};
-inline constexpr FixedReply kShutdown{421, "4.3.2", "Service shutting down, closing connection"};
-inline constexpr FixedReply kTurnedAway{421, "4.3.2", "Too many connections, closing connection"};
-inline constexpr FixedReply kLostCount{421, "4.5.4", "Unknown size, closing connection"};
-inline constexpr FixedReply kStrayTooBig{421, "4.3.4",
-                                         "Chunk exceeds the size limit, closing connection"};
-inline constexpr FixedReply kTooManyErrors{421, "4.7.0", "Too many errors, closing connection"};
-inline constexpr FixedReply kTooMuchJunk{421, "4.7.0",
-                                         "Too many commands without a message, closing connection"};
+inline constexpr Ending kBye{{221, "2.0.0", "Bye"}};
+inline constexpr Ending kSilentTooLong{{421, "4.4.2", "Timeout, closing connection"},
+                                       Counter::session_timeout_hits};
+inline constexpr Ending kTransactionTooLong{{421, "4.4.2", "Timeout, closing connection"},
+                                            Counter::transaction_time_limit_hits};
+inline constexpr Ending kShutdown{{421, "4.3.2", "Service shutting down, closing connection"}};
+inline constexpr Ending kTurnedAway{{421, "4.3.2", "Too many connections, closing connection"}};
+inline constexpr Ending kLostCount{{421, "4.5.4", "Unknown size, closing connection"}};
+inline constexpr Ending kStrayTooBig{
+    {421, "4.3.4", "Chunk exceeds the size limit, closing connection"},
+    Counter::message_size_limit_hits};
+inline constexpr Ending kTooManyErrors{{421, "4.7.0", "Too many errors, closing connection"},
+                                       Counter::error_limit_hits};
+inline constexpr Ending kTooMuchJunk{
+    {421, "4.7.0", "Too many commands without a message, closing connection"},
+    Counter::junk_command_limit_hits};
 
 inline constexpr FixedReply kTooManyConnections{451, "4.3.2",
                                                 "Too many connections, try again later"};

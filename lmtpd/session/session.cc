@@ -149,7 +149,7 @@ void Session::Impl::run(const Command& command) {
   verb_ = command.verb.substr(0, kLongestVerb);
   const bool in_turn = row.legal_in.has(state_);
   if (!patience_.take_command(row.step, in_turn)) {
-    answer_in_turn(kTooMuchJunk);
+    close_in_turn(kTooMuchJunk);
   } else if (needs_tls() && !row.in_clear) {
     answer(kTlsFirst);
   } else if (!in_turn) {
@@ -176,23 +176,22 @@ void Session::Impl::answer_in_turn(const Reply& reply) {
   if (unanswered_.empty()) {
     send(reply);
   } else {
-    unanswered_.push_back({0, {}, reply});
+    unanswered_.push_back({.reply = reply});
+  }
+}
+
+void Session::Impl::close_in_turn(const Ending& ending) {
+  if (unanswered_.empty()) {
+    close(ending);
+  } else {
+    unanswered_.push_back({.ending = ending});
   }
 }
 
 void Session::Impl::send(const Reply& reply) {
   if (is_client_error(reply.code)) {
     if (reply.code != kWrongPassword.code) backend_.count(Counter::protocol_errors);
-    if (!patience_.take_error()) {
-      backend_.count(Counter::error_limit_hits);
-      close(kTooManyErrors);
-      return;
-    }
-  }
-  if (reply.code == kTooMuchJunk.code) {
-    backend_.count(Counter::junk_command_limit_hits);
-    close(kTooMuchJunk);
-    return;
+    if (!patience_.take_error()) return close(kTooManyErrors);
   }
   output_ += reply_line(reply);
   output_ += "\r\n";
@@ -241,6 +240,8 @@ void Session::Impl::send_waiting_replies() {
   if (unanswered_.empty()) {
     state_ = transaction_->recipients.empty() ? State::mail : State::rcpt;
     touch();
+  } else if (const std::optional<Ending> ending = unanswered_.front().ending) {
+    return close(*ending);
   }
   if (!held_) return;
   const auto [text, fault] = *held_;
@@ -250,9 +251,10 @@ void Session::Impl::send_waiting_replies() {
   run(command);
 }
 
-void Session::Impl::close(const FixedReply& reply) {
-  const Reply last(reply.code, reply.enhanced,
-                   fmt::format("{} {}", settings_.hostname, reply.text));
+void Session::Impl::close(const Ending& ending) {
+  const auto& [code, enhanced, text] = ending.reply;
+  const Reply last(code, enhanced, fmt::format("{} {}", settings_.hostname, text));
+  if (ending.counter) backend_.count(*ending.counter);
   if (!last.positive()) {
     backend_.log(fmt::format("{}: client={}, closing ({})", id_, client_, reply_line(last)));
   }
@@ -320,9 +322,7 @@ void Session::Impl::on_deadline() {
     on_tls_failed("timeout");
     return;
   }
-  backend_.count(backend_.now() >= end_of_transaction() ? Counter::transaction_time_limit_hits
-                                                        : Counter::session_timeout_hits);
-  close(kTimeout);
+  close(backend_.now() >= end_of_transaction() ? kTransactionTooLong : kSilentTooLong);
 }
 
 void Session::Impl::shut_down() {

@@ -23,9 +23,10 @@ namespace lmtpd::session {
 
 // A reply that waits for its turn, and the recipient that it is about.
 struct Unanswered {
-  std::uint64_t resolve_id = 0;  // 0: no recipient, the reply is known
-  Recipient recipient;
-  std::optional<Reply> reply;
+  std::uint64_t resolve_id = 0;  // 0: no recipient, the reply or the ending is known
+  Recipient recipient = {};
+  std::optional<Reply> reply = {};
+  std::optional<Ending> ending = {};  // in its place
 };
 
 // From MAIL to the last reply behind the message.
@@ -94,10 +95,11 @@ class Session::Impl {
   [[nodiscard]] bool must_wait(const Row& row) const;
   void answer(const Reply& reply);
   void answer_in_turn(const Reply& reply);
+  void close_in_turn(const Ending& ending);
   void send(const Reply& reply);
   [[nodiscard]] bool has_room_for(std::size_t mailboxes) const;
   void send_waiting_replies();
-  void close(const FixedReply& reply);
+  void close(const Ending& ending);
   void abandon();
   void greet();
   void become(Peer peer);
@@ -135,7 +137,7 @@ class Session::Impl {
   void on_bare_newline(std::string_view argument);
   void on_nul(std::string_view argument);
   void refuse_recipient(const Recipient& recipient, const Reply& reply);
-  void answer_and_close(const FixedReply& reply, const FixedReply& farewell);
+  void answer_and_close(const FixedReply& reply, const Ending& ending);
 
   // AUTH: authentication.cc
   [[nodiscard]] std::vector<std::string> mechanisms_offered() const;
