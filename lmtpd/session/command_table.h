@@ -4,40 +4,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "lmtpd/session/state.h"
+
 namespace lmtpd::session {
-
-enum class State : std::uint8_t {
-  handshake,       // the client's next octets are TLS's
-  start,           // greeted; LHLO is due
-  ready,           // between transactions
-  authenticating,  // AUTH waits for the backend
-  challenged,      // the client's response to 334 is due
-  mail,            // MAIL was taken; no recipient yet
-  resolving,       // RCPTs wait for their mailboxes, and all that follows them for their replies
-  rcpt,            // one recipient at least was taken
-  booking,         // DATA or the first BDAT waits for a place for the body
-  data,            // the message, or a chunk of it, comes in
-  body_full,       // the backend takes no more of it for now
-  chunks,          // behind a chunk; the next one is due
-  delivering,      // the message is complete; replies are owed
-  closed,
-};
-
-class States {
- public:
-  explicit constexpr States(std::uint32_t bits) : bits_(bits) {}
-  [[nodiscard]] constexpr bool has(State state) const {
-    return (bits_ >> static_cast<unsigned>(state) & 1U) != 0;
-  }
-
- private:
-  std::uint32_t bits_;
-};
-
-template <class... S>
-[[nodiscard]] constexpr States in(S... states) {
-  return States((... | (std::uint32_t{1} << static_cast<unsigned>(states))));
-}
 
 inline constexpr States kAny =
     in(State::start, State::ready, State::mail, State::rcpt, State::chunks);

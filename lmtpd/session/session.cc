@@ -76,18 +76,7 @@ void Session::Impl::on_tls_failed(std::string_view why) {
 }
 
 bool Session::Impl::wants_input() const {
-  if (held_ || output_.size() > kOutputLimit) return false;
-  switch (state_) {
-    case State::handshake:
-    case State::authenticating:
-    case State::booking:
-    case State::body_full:
-    case State::delivering:
-    case State::closed:
-      return false;
-    default:
-      return true;
-  }
+  return row_of(state_).reads && !held_ && output_.size() <= kOutputLimit;
 }
 
 bool Session::Impl::needs_input() const {
@@ -290,29 +279,10 @@ Clock::time_point Session::Impl::end_of_transaction() const {
 }
 
 Clock::time_point Session::Impl::deadline() const {
+  const StateRow& row = row_of(state_);
   Clock::time_point due = Clock::time_point::max();
-  switch (state_) {
-    case State::handshake:
-      return last_activity_ + settings_.starttls_timeout;
-    case State::start:
-    case State::ready:
-    case State::challenged:
-    case State::mail:
-    case State::rcpt:
-    case State::data:
-    case State::chunks:
-      due = last_activity_ + settings_.session_timeout;
-      [[fallthrough]];
-    case State::resolving:
-    case State::booking:
-    case State::body_full:
-      return std::min(due, end_of_transaction());
-    case State::authenticating:
-    case State::delivering:
-    case State::closed:
-      return due;
-  }
-  return due;
+  if (row.silence != nullptr) due = last_activity_ + settings_.*row.silence;
+  return row.is_timed ? std::min(due, end_of_transaction()) : due;
 }
 
 void Session::Impl::on_deadline() {
@@ -326,7 +296,7 @@ void Session::Impl::on_deadline() {
 }
 
 void Session::Impl::shut_down() {
-  if (state_ == State::start || state_ == State::ready || state_ == State::challenged) {
+  if (row_of(state_).ends_at_shutdown) {
     close(kShutdown);
   } else if (state_ != State::closed) {
     stopping_ = true;

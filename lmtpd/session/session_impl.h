@@ -18,6 +18,7 @@
 #include "lmtpd/session/patience.h"
 #include "lmtpd/session/reply.h"
 #include "lmtpd/session/session.h"
+#include "lmtpd/session/state.h"
 
 namespace lmtpd::session {
 
