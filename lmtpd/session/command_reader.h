@@ -30,11 +30,6 @@ class CommandReader {
   [[nodiscard]] std::size_t read(std::string_view octets, std::optional<CommandLine>& line,
                                  std::size_t longest = kLongest);
 
-  // No part of a line is waiting for its rest.
-  [[nodiscard]] bool empty() const {
-    return taken_ || (buffer_.empty() && !after_cr_ && !discarding_);
-  }
-
  private:
   std::size_t discard(std::string_view octets);
   [[nodiscard]] LineFault fault_of(char octet, std::size_t longest) const;

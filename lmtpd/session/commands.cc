@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "lmtpd/base/capitals.h"
 #include "lmtpd/session/path_parser.h"
 #include "lmtpd/session/session_impl.h"
 
@@ -153,7 +154,7 @@ void Session::Impl::on_rcpt(std::string_view argument) {
   recipient.asked = last_activity_;
   recipient.resolved = last_activity_;
   const auto refuse = [&](const Reply& reply) {
-    refuse_recipient(recipient, reply);
+    note_refusal(recipient, reply);
     answer_in_turn(reply);
   };
   const auto path = parse_path(argument, "TO:", settings_.strict_rfc821_envelopes, kBadRecipient);
@@ -181,9 +182,9 @@ void Session::Impl::on_rcpt(std::string_view argument) {
   backend_.start_resolve(resolve_id, *address);
 }
 
-void Session::Impl::refuse_recipient(const Recipient& recipient, const Reply& reply) {
+void Session::Impl::note_refusal(const Recipient& recipient, const Reply& reply) {
   backend_.count(reply.permanent() ? Counter::recipients_refused : Counter::recipients_deferred);
-  log_recipient(recipient, recipient.address, {}, {}, reply);
+  backend_.log(format_line(line_about(recipient, recipient.address), reply));
 }
 
 void Session::Impl::on_data(std::string_view) {
@@ -269,7 +270,6 @@ void Session::Impl::on_xclient(std::string_view argument) {
   lhlo_name_.clear();
   origin_.reset();
   user_.reset();
-  state_ = State::start;
   greet();
 }
 

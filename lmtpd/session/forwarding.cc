@@ -7,9 +7,9 @@
 #include <charconv>
 #include <utility>
 
+#include "lmtpd/base/capitals.h"
 #include "lmtpd/base/internet_address.h"
 #include "lmtpd/session/parameters.h"
-#include "lmtpd/session/path_parser.h"
 
 namespace lmtpd::session {
 namespace {

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
-#include "lmtpd/session/path_parser.h"
+#include "lmtpd/base/capitals.h"
 
 namespace lmtpd::session {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+// WSP of RFC 5234 appendix B.1.
+bool is_wsp(char c) { return c == ' ' || c == '\t'; }
 
 // ftext of RFC 5322 3.6.8.
 bool is_name_octet(char c) { return c > ' ' && c < 0x7F && c != ':'; }
@@ -16,8 +17,8 @@ bool is_name_octet(char c) { return c > ' ' && c < 0x7F && c != ':'; }
 
 std::string_view HeaderFilter::message_id() const {
   std::string_view id = message_id_;
-  while (!id.empty() && is_blank(id.front())) id.remove_prefix(1);
-  while (!id.empty() && (is_blank(id.back()) || id.back() == '\r')) id.remove_suffix(1);
+  while (!id.empty() && is_wsp(id.front())) id.remove_prefix(1);
+  while (!id.empty() && (is_wsp(id.back()) || id.back() == '\r')) id.remove_suffix(1);
   return id;
 }
 
@@ -53,7 +54,7 @@ void HeaderFilter::end_line(LineEnd end, StoredText& stored) {
 }
 
 void HeaderFilter::start_line(char first) {
-  if (is_blank(first) && field_ != Field::none) {
+  if (is_wsp(first) && field_ != Field::none) {
     part_ = Part::value;
   } else if (is_name_octet(first)) {
     part_ = Part::name;
@@ -65,13 +66,13 @@ void HeaderFilter::start_line(char first) {
 
 void HeaderFilter::take_name(char octet, StoredText& stored) {
   const bool belongs =
-      is_blank(octet) || octet == ':' || (part_ == Part::name && is_name_octet(octet));
+      is_wsp(octet) || octet == ':' || (part_ == Part::name && is_name_octet(octet));
   hold(octet, stored);
   if (!belongs) {
     end_headers(stored);
   } else if (octet == ':') {
     begin_value(stored);
-  } else if (is_blank(octet)) {
+  } else if (is_wsp(octet)) {
     part_ = Part::after_name;
   }
 }

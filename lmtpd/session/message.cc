@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "lmtpd/session/recipient_log.h"
 #include "lmtpd/session/session_impl.h"
 #include "lmtpd/session/trace.h"
 
@@ -149,7 +148,7 @@ void Session::Impl::answer_failed_message(const Reply& reply) {
   backend_.count(counter_of_message(!reply.permanent(), reply.permanent()));
   for (const Recipient& recipient : transaction_->recipients) {
     for (const Mailbox& mailbox : recipient.mailboxes) {
-      log_recipient(recipient, mailbox.delivered_to, mailbox.path, transaction_->dot, reply);
+      note_outcome(recipient, mailbox, transaction_->dot, reply);
     }
     send(reply);
   }
@@ -222,7 +221,7 @@ void Session::Impl::answer_settled_recipients() {
                             : copies.size() == 1 ? reply_to(*error, settings_.defer_over_quota)
                                                  : deferring_reply_to(*error);
       const Mailbox& mailbox = *delivery.copies()[copy].mailbox;
-      log_recipient(recipient, mailbox.delivered_to, mailbox.path, delivery.time_of(copy), outcome);
+      note_outcome(recipient, mailbox, delivery.time_of(copy), outcome);
     }
   }
   if (transaction.answered < transaction.recipients.size()) return;
@@ -231,27 +230,29 @@ void Session::Impl::answer_settled_recipients() {
   enter_ready();
 }
 
-// And counts it.
-void Session::Impl::log_recipient(const Recipient& recipient, std::string_view to,
-                                  std::string_view mailbox, Clock::time_point stored,
-                                  const Reply& reply) const {
+void Session::Impl::note_outcome(const Recipient& recipient, const Mailbox& mailbox,
+                                 Clock::time_point stored, const Reply& outcome) {
+  backend_.count(counter_of_delivery(outcome));
   const Transaction& transaction = *transaction_;
+  RecipientLine line = line_about(recipient, mailbox.delivered_to);
+  line.mailbox = mailbox.path;
+  line.until_dot = transaction.dot - recipient.resolved;
+  line.until_stored = stored - transaction.dot;
+  line.message = {transaction.reader->received_octets(), transaction.reader->message_id()};
+  backend_.log(format_line(line, outcome));
+}
+
+// As far as it was known when its RCPT was answered.
+RecipientLine Session::Impl::line_about(const Recipient& recipient, std::string_view to) const {
   RecipientLine line;
-  line.id = transaction.id;
+  line.id = transaction_->id;
   line.client = client_;
   if (origin_) line.origin = &*origin_;
   line.to = to;
   line.original = recipient.original;
-  line.mailbox = mailbox;
-  line.until_rcpt = recipient.asked - transaction.started;
+  line.until_rcpt = recipient.asked - transaction_->started;
   line.until_resolved = recipient.resolved - recipient.asked;
-  if (!mailbox.empty()) {
-    backend_.count(counter_of_delivery(reply));
-    line.until_dot = transaction.dot - recipient.resolved;
-    line.until_stored = stored - transaction.dot;
-    line.message = {transaction.reader->received_octets(), transaction.reader->message_id()};
-  }
-  backend_.log(format_line(line, reply));
+  return line;
 }
 
 }  // namespace lmtpd::session

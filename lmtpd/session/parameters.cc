@@ -6,7 +6,7 @@
 #include <limits>
 #include <optional>
 
-#include "lmtpd/session/path_parser.h"
+#include "lmtpd/base/capitals.h"
 
 namespace lmtpd::session {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "lmtpd/base/capitals.h"
+
 namespace lmtpd::session {
 namespace {
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // Where `stop` first stands outside of a quoted string; npos if nowhere.
 std::size_t find_unquoted(std::string_view text, char stop) {
@@ -37,10 +37,6 @@ std::string_view without_source_route(std::string_view path) {
 }
 
 }  // namespace
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
 
 tl::expected<PathArgument, FixedReply> parse_path(std::string_view argument,
                                                   std::string_view keyword, bool strict,

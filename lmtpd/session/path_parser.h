@@ -23,6 +23,4 @@ struct PathArgument {
                                                                 bool strict,
                                                                 const FixedReply& bad_address);
 
-[[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b);
-
 }  // namespace lmtpd::session

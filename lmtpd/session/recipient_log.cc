@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "lmtpd/base/capitals.h"
 #include "lmtpd/base/log.h"
-#include "lmtpd/session/path_parser.h"
 
 namespace lmtpd::session {
 namespace {

@@ -84,11 +84,6 @@ bool Session::Impl::needs_input() const {
   return !transaction_->reader->ended() && !transaction_->reader->chunk_ended();
 }
 
-bool Session::Impl::idle() const {
-  return (state_ == State::start || state_ == State::ready) && reader_.empty() &&
-         !patience_.in_stray_chunk();
-}
-
 std::size_t Session::Impl::consume(std::string_view octets) {
   std::size_t consumed = 0;
   while (consumed < octets.size() && wants_input()) {
@@ -195,11 +190,11 @@ void Session::Impl::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> m
   found->recipient.resolved = backend_.now();
   if (!mailboxes) {
     found->reply = reply_to(mailboxes.error(), settings_.defer_over_quota);
-    refuse_recipient(found->recipient, *found->reply);
+    note_refusal(found->recipient, *found->reply);
   } else if (!has_room_for(mailboxes->size())) {
     backend_.count(Counter::recipient_limit_hits);
     found->reply = kTooManyMailboxes;
-    refuse_recipient(found->recipient, *found->reply);
+    note_refusal(found->recipient, *found->reply);
   } else {
     transaction_->mailboxes += mailboxes->size();
     found->recipient.mailboxes = *std::move(mailboxes);
@@ -273,8 +268,9 @@ void Session::Impl::enter_ready() {
 // Its time limit. Chunks out of turn have the time of the message that their client has in mind.
 Clock::time_point Session::Impl::end_of_transaction() const {
   if (transaction_) return transaction_->started + settings_.transaction_time_limit;
-  if (patience_.in_stray_chunk())
+  if (patience_.in_stray_chunk()) {
     return patience_.strays_since() + settings_.transaction_time_limit;
+  }
   return Clock::time_point::max();
 }
 
@@ -324,7 +320,6 @@ bool Session::wants_tls() const { return impl_->wants_tls(); }
 void Session::on_tls(TlsFacts facts) { impl_->on_tls(std::move(facts)); }
 void Session::on_tls_failed(std::string_view why) { impl_->on_tls_failed(why); }
 bool Session::closing() const { return impl_->closing(); }
-bool Session::idle() const { return impl_->idle(); }
 Clock::time_point Session::deadline() const { return impl_->deadline(); }
 void Session::on_deadline() { impl_->on_deadline(); }
 void Session::shut_down() { impl_->shut_down(); }

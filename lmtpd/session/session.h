@@ -185,8 +185,6 @@ class Session {
 
   // 221 or 421 was said, or a rule broken: send the output, then close.
   [[nodiscard]] bool closing() const;
-  // Between transactions, no command under way: a good moment for shut_down().
-  [[nodiscard]] bool idle() const;
 
   // When on_deadline() is due.
   [[nodiscard]] Clock::time_point deadline() const;

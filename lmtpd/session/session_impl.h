@@ -16,6 +16,7 @@
 #include "lmtpd/session/forwarding.h"
 #include "lmtpd/session/parameters.h"
 #include "lmtpd/session/patience.h"
+#include "lmtpd/session/recipient_log.h"
 #include "lmtpd/session/reply.h"
 #include "lmtpd/session/session.h"
 #include "lmtpd/session/state.h"
@@ -64,7 +65,6 @@ class Session::Impl {
   [[nodiscard]] bool wants_input() const;
   [[nodiscard]] bool needs_input() const;
   [[nodiscard]] bool closing() const { return state_ == State::closed; }
-  [[nodiscard]] bool idle() const;
   [[nodiscard]] Clock::time_point deadline() const;
   [[nodiscard]] Clock::time_point end_of_transaction() const;
   [[nodiscard]] bool wants_tls() const { return state_ == State::handshake; }
@@ -137,7 +137,7 @@ class Session::Impl {
   void on_line_too_long(std::string_view argument);
   void on_bare_newline(std::string_view argument);
   void on_nul(std::string_view argument);
-  void refuse_recipient(const Recipient& recipient, const Reply& reply);
+  void note_refusal(const Recipient& recipient, const Reply& reply);
   void answer_and_close(const FixedReply& reply, const Ending& ending);
 
   // AUTH: authentication.cc
@@ -162,8 +162,9 @@ class Session::Impl {
   void start_delivery();
   [[nodiscard]] std::vector<Copy> make_copies() const;
   void answer_settled_recipients();
-  void log_recipient(const Recipient& recipient, std::string_view to, std::string_view mailbox,
-                     Clock::time_point stored, const Reply& reply) const;
+  void note_outcome(const Recipient& recipient, const Mailbox& mailbox, Clock::time_point stored,
+                    const Reply& outcome);
+  [[nodiscard]] RecipientLine line_about(const Recipient& recipient, std::string_view to) const;
 
   const Settings settings_;
   const std::string id_;

@@ -6,8 +6,8 @@
 #include <array>
 #include <limits>
 
+#include "lmtpd/base/capitals.h"
 #include "lmtpd/base/log.h"
-#include "lmtpd/session/path_parser.h"
 
 namespace lmtpd::session {
 namespace {

@@ -76,18 +76,5 @@ TEST(CommandReader, MakesNoDifferenceHowOctetsAreCut) {  // H19
   }
 }
 
-TEST(CommandReader, KnowsWhetherAPartWaits) {
-  CommandReader reader;
-  std::optional<CommandLine> line;
-  EXPECT_TRUE(reader.empty());
-  EXPECT_EQ(reader.read("NO", line), 2U);
-  EXPECT_FALSE(reader.empty());
-  EXPECT_EQ(reader.read("OP\r", line), 3U);
-  EXPECT_EQ(reader.read("\nx", line), 1U);
-  EXPECT_TRUE(reader.empty());
-  EXPECT_EQ(reader.read("\n", line), 1U);
-  EXPECT_FALSE(reader.empty());
-}
-
 }  // namespace
 }  // namespace lmtpd::session

@@ -268,19 +268,6 @@ TEST_F(SessionTest, ATimeoutGivesTheBodyBack) {
   EXPECT_EQ(session_->deadline(), Clock::time_point::max());
 }
 
-TEST_F(SessionTest, IdleIsBetweenTransactionsWithoutACommandUnderWay) {
-  start();
-  EXPECT_TRUE(session_->idle());
-  client_->send("NO");
-  EXPECT_FALSE(session_->idle());
-  client_->send("OP\r\n");
-  EXPECT_TRUE(session_->idle());
-  client_->send("MAIL FROM:<>\r\n");
-  EXPECT_FALSE(session_->idle());
-  client_->send("RSET\r\n");
-  EXPECT_TRUE(session_->idle());
-}
-
 TEST_F(SessionTest, ShutdownWaitsForTheRepliesBehindTheDot) {  // B37
   start_message({"a", "b"});
   client_->send("x\r\n.\r\nMAIL FROM:<>\r\n");
