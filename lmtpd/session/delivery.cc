@@ -31,23 +31,22 @@ bool Delivery::settled(std::size_t recipient) const {
                              [&](std::size_t copy) { return outcomes_[copy].has_value(); });
 }
 
-const Error* Delivery::failure(std::size_t copy) const {
-  const auto& outcome = outcomes_[copy];
-  return outcome && !outcome->result ? &outcome->result.error() : nullptr;
-}
+Clock::time_point Delivery::time_of(std::size_t copy) const { return outcomes_[copy]->time; }
 
-Clock::time_point Delivery::time_of(std::size_t copy) const {
-  return outcomes_[copy] ? outcomes_[copy]->time : Clock::time_point();
+Reply Delivery::reply_of_copy(std::size_t recipient, std::size_t copy, const Reply& stored,
+                              bool defer_over_quota) const {
+  const Result<void>& result = outcomes_[copy]->result;
+  if (result) return stored;
+  return copies_of_[recipient].size() == 1 ? reply_to(result.error(), defer_over_quota)
+                                           : deferring_reply_to(result.error());
 }
 
 Reply Delivery::reply(std::size_t recipient, const Reply& stored, bool defer_over_quota) const {
   const std::vector<std::size_t>& mine = copies_of_[recipient];
-  for (const std::size_t copy : mine) {
-    const Error* error = failure(copy);
-    if (error == nullptr) continue;
-    return mine.size() == 1 ? reply_to(*error, defer_over_quota) : deferring_reply_to(*error);
-  }
-  return stored;
+  const auto failed =
+      std::ranges::find_if(mine, [&](std::size_t copy) { return !outcomes_[copy]->result; });
+  return failed == mine.end() ? stored
+                              : reply_of_copy(recipient, *failed, stored, defer_over_quota);
 }
 
 }  // namespace lmtpd::session

@@ -44,11 +44,14 @@ class Delivery {
     return copies_of_[recipient];
   }
   [[nodiscard]] bool settled(std::size_t recipient) const;
-  // Why `copy` was not stored; nullptr if it was, or if that is not known yet.
-  [[nodiscard]] const Error* failure(std::size_t copy) const;
+  // When the outcome of `copy`, which is known, came.
   [[nodiscard]] Clock::time_point time_of(std::size_t copy) const;
 
-  // The reply of a settled recipient. `stored` is the good one.
+  // What a settled recipient is told of `copy`, one of his: its own reply where it is all that he
+  // has; of several one that does not bounce the mail for the others. `stored` is the good one.
+  [[nodiscard]] Reply reply_of_copy(std::size_t recipient, std::size_t copy, const Reply& stored,
+                                    bool defer_over_quota) const;
+  // What he is told: of the first of his copies that failed, if one did.
   [[nodiscard]] Reply reply(std::size_t recipient, const Reply& stored,
                             bool defer_over_quota) const;
 

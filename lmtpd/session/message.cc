@@ -211,17 +211,13 @@ void Session::Impl::answer_settled_recipients() {
          delivery.settled(transaction.answered);
        ++transaction.answered) {
     const Recipient& recipient = transaction.recipients[transaction.answered];
-    const std::vector<std::size_t>& copies = delivery.copies_of(transaction.answered);
     const Reply reply = delivery.reply(transaction.answered, stored, settings_.defer_over_quota);
     send(reply);
     if (!reply.positive()) (reply.permanent() ? transaction.refused : transaction.deferred) = true;
-    for (const std::size_t copy : copies) {
-      const Error* error = delivery.failure(copy);
-      const Reply outcome = error == nullptr     ? stored
-                            : copies.size() == 1 ? reply_to(*error, settings_.defer_over_quota)
-                                                 : deferring_reply_to(*error);
-      const Mailbox& mailbox = *delivery.copies()[copy].mailbox;
-      note_outcome(recipient, mailbox, delivery.time_of(copy), outcome);
+    for (const std::size_t copy : delivery.copies_of(transaction.answered)) {
+      note_outcome(
+          recipient, *delivery.copies()[copy].mailbox, delivery.time_of(copy),
+          delivery.reply_of_copy(transaction.answered, copy, stored, settings_.defer_over_quota));
     }
   }
   if (transaction.answered < transaction.recipients.size()) return;

@@ -43,7 +43,7 @@ TEST(Delivery, AnOutcomeCountsOnce) {
   EXPECT_FALSE(delivery.record(1, {}, {}));
   EXPECT_TRUE(delivery.record(0, fail(Reason::io, ""), {}));
   EXPECT_FALSE(delivery.record(0, {}, {}));
-  EXPECT_NE(delivery.failure(0), nullptr);
+  EXPECT_EQ(delivery.reply(0, kOk, false).code, 451);
 }
 
 int code(const std::vector<std::string>& paths, const std::vector<Result<void>>& outcomes,
@@ -68,6 +68,16 @@ TEST(Delivery, OneReplyForSeveralMailboxes) {
   EXPECT_EQ(code({"x", "y"}, {full, full}), 452);
   EXPECT_EQ(code({"x", "y"}, {stored, broken}), 451);
   EXPECT_EQ(code({"x", "x"}, {full}), 552);  // one mailbox, named twice
+}
+
+TEST(Delivery, OfOneOfSeveralMailboxesNothingIsSaidThatBouncesTheMail) {
+  const std::vector<Recipient> recipients{recipient("a", {"x", "y"}), recipient("b", {"y"})};
+  Delivery delivery(recipients);
+  EXPECT_TRUE(delivery.record(0, {}, {}));
+  EXPECT_TRUE(delivery.record(1, fail(Reason::over_quota, ""), {}));
+  EXPECT_EQ(delivery.reply_of_copy(0, 0, kOk, false).code, 250);
+  EXPECT_EQ(delivery.reply_of_copy(0, 1, kOk, false).code, 452);
+  EXPECT_EQ(delivery.reply_of_copy(1, 1, kOk, false).code, 552);
 }
 
 }  // namespace
