@@ -15,8 +15,8 @@ enum class Severity { info, warning, error };
 
 enum class LogTarget { standard_error, syslog };
 
-// Called once, before a role confines itself (syslog's socket is opened here). `role` outlives the
-// process's last log line. Lines of less than `least` are left out.
+// Called once, before a role confines itself (syslog's socket is opened here). Lines of less than
+// `least` are left out.
 void open_log(const char* role, LogTarget target, Severity least = Severity::info);
 
 void log_line(Severity severity, std::string_view text);

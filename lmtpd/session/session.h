@@ -34,8 +34,8 @@ struct Settings {
   std::string hostname;                // in greeting, LHLO reply and Received (myhostname)
   std::uint64_t size_announced = 0;    // octets: SIZE, and what is refused beyond (RFC 1870)
   std::size_t recipient_limit = 1000;  // accepted RCPTs a transaction; announced up to 999999
-  // 500, 501, 502, 504 and 555 since the last message, then 421. What is said of a recipient, a
-  // message or the daemon's state does not count.
+  // 500, 501, 502, 504, 535 and 555 since the last message, then 421. What is said of a recipient,
+  // a message or the daemon's state does not count.
   std::size_t error_limit = 20;
   // Commands since the last RCPT, DATA or BDAT in its turn, then 421; not those that RFC 2920 has a
   // client send behind a MAIL before it knows that MAIL was refused: as many RCPTs as there may be,
@@ -105,9 +105,11 @@ struct Copy {
 // oldest of them, so that a client's questions are no more than these for each of its connections.
 inline constexpr std::size_t kMostResolving = 256;
 
-// What a session needs done. Every start_ is answered exactly once by the session function named
-// beside it, with the same id, at once or later (but never from within the call), unless the
-// session is destroyed or says cancel() first. Ids are unique within a session.
+// What a session needs done. Every start_ is answered exactly once by the session function that ->
+// names, with the same id, at once or later, but never from within a call of these. Ids are unique
+// within a session. An answer that is still due is withdrawn by end_auth() or drop_body(), and by
+// the session's destruction; recipients and copies are withdrawn by that alone. A session that has
+// no use for an answer any more, being closed for one, takes it for nothing.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -122,20 +124,21 @@ class Backend {
   // -> on_resolved(). At most kMostResolving at a time.
   virtual void start_resolve(std::uint64_t id, const Address& recipient) = 0;
 
-  // One exchange at a time: start_auth() and continue_auth() (the answer to a challenge) -> each
-  // on_auth_step(). But for a challenge, the exchange is over then.
+  // One exchange at a time, and so no id: start_auth() and continue_auth() (the answer to a
+  // challenge) -> each on_auth_step(). But for a challenge, the exchange is over then.
   virtual void start_auth(const AuthStart& start) = 0;
   virtual void continue_auth(std::string_view response) = 0;
   // It is over; an on_auth_step() that is still due is withdrawn.
   virtual void end_auth() = 0;
 
   // A place for a body of about `octets` (0: not known), and for so many copies at most. ->
-  // on_body_ready() or on_body_refused().
+  // on_body_ready() or on_body_refused(). The latter may come behind the former, too, unasked, as
+  // long as the session has the body, that is until drop_body() or start_delivery(): its place was
+  // needed for others. Refused, the body is gone: it is not appended to, dropped or delivered.
   virtual void start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) = 0;
-  // Adds to the body. False: it was taken, but no more until on_body_ready() (or on_body_refused():
-  // the body is gone and takes nothing more).
+  // Adds to the body. False: it was taken, but no more until on_body_ready(), or on_body_refused().
   [[nodiscard]] virtual bool append_body(std::uint64_t id, std::string_view octets) = 0;
-  // Frees it, or withdraws a start_body() or on_body_ready() that is still due.
+  // Frees it, whether its place was had yet or not.
   virtual void drop_body(std::uint64_t id) = 0;
 
   // Takes the body over and delivers a copy to each mailbox. -> on_copy_done(), once per copy, in
