@@ -43,6 +43,7 @@ void Deliveries::start(const MessageName& name, Body body, std::vector<session::
       worker.octets += size;
     }
     worker.octets += Spool::kCopy;
+    if (!worker.owes()) worker.heard = Clock::now();
     worker.waiting.push_back({id, i, std::move(copies[i]), deadline});
   }
   if (!refused_.empty()) event_active(refused_event_.get(), EV_TIMEOUT, 1);
@@ -216,6 +217,7 @@ bool Deliveries::on_frame(Worker& worker, const Frame& frame) {
     case MessageType::leaving:
       if (!decode<Leaving>(frame.payload) || worker.leaving) return false;
       worker.leaving = true;
+      worker.heard = Clock::now();
       worker.channel->send(Left{});
       return true;
     default:
@@ -245,6 +247,12 @@ void Deliveries::on_closed(EventChannel& channel) {
 
 void Deliveries::expire(Clock::time_point now, bool room_is_short) {
   for (auto& [owner, worker] : workers_) {
+    // One that says something is only slow.
+    const std::chrono::seconds silence =
+        room_is_short && has_too_much(worker) ? Spool::kPatience : kDeadline;
+    if (worker.owes() && !worker.stands_still && now >= worker.heard + silence) {
+      expel(worker, silence);
+    }
     for (auto& [id, sent] : worker.sent) {
       if (now < sent.deadline) break;
       if (std::exchange(sent.expired, true)) continue;
@@ -258,12 +266,6 @@ void Deliveries::expire(Clock::time_point now, bool room_is_short) {
       done(worker, copy.message, copy.copy,
            fail(Reason::overload, "no delivery process was free in time"));
       worker.wanted = false;
-    }
-    // One that says something is only slow.
-    const std::chrono::seconds silence =
-        room_is_short && has_too_much(worker) ? Spool::kPatience : kDeadline;
-    if (!worker.sent.empty() && !worker.stands_still && now >= worker.heard + silence) {
-      expel(worker, silence);
     }
     pump(worker);
   }

@@ -7,10 +7,11 @@
 // its way it is in each worker's channel, which takes no more than two packets at a time.
 //
 // A worker may stand still: its owner can stop it, and his file system can hang. One that has said
-// nothing for kDeadline while something was under way is expelled, and what is under way for its
-// owner, or comes before it is gone or says something, is answered at once. Where messages wait for
-// room, and what is not answered yet for one of several owners, bodies and copies as Spool counts
-// them, takes more than an equal part of it or than a quarter, that is so after Spool::kPatience.
+// nothing for kDeadline while something was under way, or while something waited for it to be gone
+// since it is leaving, is expelled, and what is under way for its owner, or comes before it is gone
+// or says something, is answered at once. Where messages wait for room, and what is not answered
+// yet for one of several owners, bodies and copies as Spool counts them, takes more than an equal
+// part of it or than a quarter, that is so after Spool::kPatience.
 #pragma once
 
 #include <cstdint>
@@ -117,8 +118,11 @@ class Deliveries final : public EventChannel::Owner {
     std::size_t files = 0;               // deliveries in `sent` that have a descriptor
     std::unordered_map<MessageId, std::size_t> unanswered;  // copies
     std::uint64_t octets = 0;   // of those messages and copies, as Spool counts them
-    Clock::time_point heard{};  // its last outcome, or when it first owed one
+    Clock::time_point heard{};  // its last word, or when it first owed one
     bool stands_still = false;
+
+    // Outcomes, or its end, which others wait for.
+    [[nodiscard]] bool owes() const { return !sent.empty() || (leaving && !waiting.empty()); }
   };
 
   void on_packet(EventChannel& channel, Packet& packet) override;

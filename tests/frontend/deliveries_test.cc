@@ -182,8 +182,7 @@ TEST_F(DeliveriesTest, KeepBodiesOutOfTheChannelOfAWorkerThatDoesNotRead) {
   }
   run();
   deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
-  const auto waited = std::ranges::count_if(
-      done_, [](const Done& one) { return one.outcome.error().reason == Reason::overload; });
+  const auto waited = std::ranges::count(counted_, Counter::owner_deferrals);
   EXPECT_GT(waited, 0) << "all were put into the channel";
 }
 
@@ -280,6 +279,57 @@ TEST_F(DeliveriesTest, SendNothingAfterLeavingAndSayLeft) {
   run();
   EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kOne}));
   EXPECT_EQ(done_.size(), 1U);
+}
+
+// It has nothing under way: what it owes is to go.
+TEST_F(DeliveriesTest, ExpelAWorkerThatIsLeavingAndDoesNotGoWhileMailForItWaits) {
+  deliveries_.introduce(kOne, worker_.open());
+  deliveries_.introduce(kTwo, other_worker_.open());
+  worker_.send(Leaving{});
+  run();
+  const auto soon = [] { return Clock::now() + Spool::kPatience; };
+  for (std::uint64_t i = 1; i <= 2; ++i) start(i, {copy_for(kOne)}, kFifthOfRoom);
+  deliveries_.expire(soon(), true);
+  EXPECT_TRUE(expelled_.empty()) << "less than half";
+  start(3, {copy_for(kOne), copy_for(kTwo)}, kFifthOfRoom);
+  deliveries_.expire(soon() - std::chrono::seconds(1), true);
+  EXPECT_TRUE(expelled_.empty());
+  deliveries_.expire(soon(), true);
+  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
+  EXPECT_EQ(done_.size(), 3U);
+  EXPECT_EQ(messages_done_, 2) << "whose room is free";
+  start(4, {copy_for(kOne)});
+  run();
+  EXPECT_EQ(done_.size(), 4U) << "until it is gone";
+  worker_.close();
+  run();
+  start(5, {copy_for(kOne)});
+  EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kOne}));
+}
+
+TEST_F(DeliveriesTest, GiveAWorkerThatIsLeavingItsTimeFromTheFirstThatWaitsForItToGo) {
+  deliveries_.introduce(kOne, worker_.open());
+  worker_.send(Leaving{});
+  run();
+  const Clock::time_point left = Clock::now();
+  deliveries_.expire(left + 2 * Deliveries::kDeadline, false);
+  EXPECT_TRUE(expelled_.empty()) << "nobody waits";
+  start(1, {copy_for(kOne)});
+  deliveries_.expire(left + Deliveries::kDeadline, false);
+  EXPECT_TRUE(expelled_.empty());
+  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
+  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
+}
+
+TEST_F(DeliveriesTest, GiveAWorkerThatSaysLeavingItsTimeFromThere) {
+  deliveries_.introduce(kOne, worker_.open());
+  start(1, std::vector<session::Copy>(kDeliveryWindow + 1, copy_for(kOne)));
+  run();
+  const Clock::time_point sent = Clock::now();
+  worker_.send(Leaving{});
+  run();
+  deliveries_.expire(sent + Deliveries::kDeadline, false);
+  EXPECT_TRUE(expelled_.empty());
 }
 
 TEST_F(DeliveriesTest, ExpelAWorkerThatAnswersWhatItWasNotGiven) {
