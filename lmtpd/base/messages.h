@@ -297,7 +297,8 @@ struct Deliver {
 };
 inline constexpr std::size_t kInlineBody = 64 * 1024;  // octets; beyond: a memfd
 inline constexpr std::size_t kDeliveryWindow = 64;     // deliveries unanswered on a channel
-inline constexpr std::size_t kDescriptorWindow = 16;   // of them, messages in a memfd
+// Deliver messages with a memfd, of which a delivery is unanswered, on a channel.
+inline constexpr std::size_t kDescriptorWindow = 16;
 
 // Stored: on disk, published and proven. Else why not.
 struct Outcome {

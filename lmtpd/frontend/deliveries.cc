@@ -92,7 +92,7 @@ bool Deliveries::send_front(Worker& worker) {
   if (worker.sent.size() >= kDeliveryWindow) return false;
   if (worker.channel->unsent_packets() >= kMostUnsentPackets) return false;
   if (!body.is_inline()) {
-    if (worker.files >= kDescriptorWindow) return false;
+    if (worker.files.size() >= kDescriptorWindow) return false;
     descriptors.push_back(body.duplicate_file());
     if (!descriptors.back()) return false;  // EMFILE: others are about to be done with theirs
   }
@@ -111,14 +111,15 @@ bool Deliveries::send_front(Worker& worker) {
     taken.push_back(std::move(worker.waiting.front()));
     worker.waiting.pop_front();
   }
-  const bool with_file = !descriptors.empty();
+  // A descriptor goes by its first delivery's name.
+  const std::uint64_t file = descriptors.empty() ? 0 : next_delivery_;
+  if (file != 0) worker.files.emplace(file, taken.size());
   if (worker.sent.empty()) worker.heard = Clock::now();
   for (const Waiting& copy : taken) {
     const std::uint64_t delivery = next_delivery_++;
     message.deliveries.push_back(
         {delivery, copy.what.ticket, copy.what.headers, copy.what.wire_size});
-    worker.sent.emplace(delivery, Sent{copy.message, copy.copy, copy.deadline, false, with_file});
-    if (with_file) ++worker.files;
+    worker.sent.emplace(delivery, Sent{copy.message, copy.copy, copy.deadline, false, file});
   }
   worker.channel->send(message, std::move(descriptors));
   return true;
@@ -201,7 +202,7 @@ bool Deliveries::on_frame(Worker& worker, const Frame& frame) {
       worker.sent.erase(found);
       worker.heard = Clock::now();
       worker.stands_still = false;
-      if (sent.with_file) --worker.files;
+      if (sent.file != 0 && --worker.files.at(sent.file) == 0) worker.files.erase(sent.file);
       if (sent.expired) {
         if (outcome->stored) {
           log_warning("worker of uid {} stored a message after its deadline: probably a duplicate",
@@ -231,7 +232,7 @@ void Deliveries::on_closed(EventChannel& channel) {
   Worker& worker = worker_of(channel);
   by_channel_.erase(&channel);
   const std::unique_ptr<EventChannel> closed = std::move(worker.channel);
-  worker.files = 0;
+  worker.files.clear();
   worker.stands_still = false;
   for (const auto& [id, sent] : std::exchange(worker.sent, {})) {
     if (sent.expired) continue;

@@ -99,7 +99,7 @@ class Deliveries final : public EventChannel::Owner {
     std::size_t copy;
     Clock::time_point deadline;
     bool expired = false;  // answered 451; the worker's word is still to come
-    bool with_file;
+    std::uint64_t file;    // in `files`; 0: its body was in the message
   };
   // A copy for a worker that stands still, until start() is over.
   struct Refused {
@@ -115,7 +115,8 @@ class Deliveries final : public EventChannel::Owner {
     bool wanted = false;   // master was asked for one
     std::deque<Waiting> waiting;
     std::map<std::uint64_t, Sent> sent;  // by delivery id: in the order of their deadlines
-    std::size_t files = 0;               // deliveries in `sent` that have a descriptor
+    // The descriptors that the worker holds, and of how many deliveries in `sent` each is the body.
+    std::unordered_map<std::uint64_t, std::size_t> files;
     std::unordered_map<MessageId, std::size_t> unanswered;  // copies
     std::uint64_t octets = 0;   // of those messages and copies, as Spool counts them
     Clock::time_point heard{};  // its last word, or when it first owed one

@@ -150,6 +150,34 @@ TEST_F(DeliveriesTest, PassALargeBodyAsADescriptorWithinItsWindow) {
   EXPECT_EQ(worker_.receive<Deliver>().size(), 1U);
 }
 
+TEST_F(DeliveriesTest, CountDescriptorsAsTheWorkerDoesOnceForEachMessageOfTheChannel) {
+  deliveries_.introduce(kOne, worker_.open());
+  const std::string large(kInlineBody + 1, 'x');
+  constexpr std::size_t kCopies = kDeliveryWindow / kDescriptorWindow;
+  for (std::uint64_t i = 0; i < kDescriptorWindow - 1; ++i) {
+    start(i, std::vector<session::Copy>(kCopies, copy_for(kOne)), large);
+  }
+  start(20, {copy_for(kOne)}, large);
+  start(21, {copy_for(kOne)}, large);  // whose descriptor is one too many
+  start(22, {copy_for(kOne)});
+  run();
+  const std::vector<Deliver> sent = worker_.receive<Deliver>();
+  ASSERT_EQ(sent.size(), kDescriptorWindow);
+  // The body of the first is the worker's until its last copy is answered.
+  std::vector<std::uint64_t> ids;
+  for (const auto& copy : sent[0].deliveries) ids.push_back(copy.id);
+  ASSERT_EQ(ids.size(), kCopies);
+  while (ids.size() > 1) {
+    worker_.send(Outcome{.id = ids.back(), .stored = true});
+    ids.pop_back();
+  }
+  run();
+  EXPECT_TRUE(worker_.receive<Deliver>().empty());
+  worker_.send(Outcome{.id = ids.back(), .stored = true});
+  run();
+  EXPECT_EQ(worker_.receive<Deliver>().size(), 2U);
+}
+
 TEST_F(DeliveriesTest, KeepWithinTheWindow) {
   deliveries_.introduce(kOne, worker_.open());
   start(1, std::vector<session::Copy>(kDeliveryWindow + 5, copy_for(kOne)));
