@@ -13,28 +13,35 @@ constexpr std::chrono::milliseconds kBetweenReclaims{100};
 Spool::Spool(std::uint64_t share, std::uint64_t largest, Waiter& waiter)
     : share_(share), kept_back_(std::min(largest, share / 2)), waiter_(waiter) {}
 
+bool Spool::is_oldest(const Booking& booking) const { return &booking == &unfinished_.front(); }
+
+bool Spool::is_oldest_that_waits(const Booking& booking) const {
+  return is_oldest(booking) && booking.octets > 0 && booking.wanted > 0;
+}
+
+std::uint64_t Spool::room_for(const Booking& booking) const {
+  return is_oldest(booking) ? share_ : room();
+}
+
 bool Spool::fits(const Booking& booking, std::uint64_t octets) const {
   // The largest body is as large as the share, and has copies.
-  if (booked_ == booking.octets) return true;
-  const bool oldest = &booking == &unfinished_.front();
-  return booked_ + octets <= (oldest ? share_ : share_ - kept_back_);
+  return booked_ == booking.octets || booked_ + octets <= room_for(booking);
 }
 
 // Whoever came first is served first, unless it is the oldest itself that asks, or asks for little.
 bool Spool::may_have(const Booking& booking, std::uint64_t octets) const {
-  const bool has_turn = waiting_ == 0 || &booking == &unfinished_.front() ||
+  const bool has_turn = waiting_ == 0 || is_oldest(booking) ||
                         (octets <= kSmall && waiting_ == letting_pass_ && !gives_way(booking));
   return has_turn && fits(booking, octets);
 }
 
 bool Spool::is_beyond_a_part(std::uint64_t octets) const {
   const std::size_t clients = clients_.size();
-  return clients > 1 && octets > (share_ - kept_back_) / clients;
+  return clients > 1 && octets > room() / clients;
 }
 
 bool Spool::gives_way(const Booking& booking) const {
-  return &booking != &unfinished_.front() &&
-         is_beyond_a_part(booking.client->second.octets + booking.wanted);
+  return !is_oldest(booking) && is_beyond_a_part(booking.client->second.octets + booking.wanted);
 }
 
 void Spool::add(Booking& booking, std::uint64_t octets, Clock::time_point now) {
@@ -140,18 +147,22 @@ bool Spool::serve(bool only_who_need_not, std::vector<MessageName>& booked, Cloc
   return !only_small;
 }
 
-// Of clients that hang, or hold back the rest of their messages to have the room. For who wants
-// least, and only if it helps.
+// Of clients that hang, or hold back the rest of their messages to have the room. For the oldest,
+// or else for who wants least, and only if it helps.
 void Spool::give_up_for_others(Clock::time_point now) {
   const Booking* waits = nullptr;
   for (const Booking& booking : unfinished_) {
-    if (booking.wanted == 0 || is_beyond_a_part(booking.client->second.octets)) continue;
-    if (now < booking.give_up - kWait + kPatience) continue;
+    if (booking.wanted == 0 || now < booking.give_up - kWait + kPatience) continue;
+    if (is_oldest_that_waits(booking)) {
+      waits = &booking;
+      break;
+    }
+    if (is_beyond_a_part(booking.client->second.octets)) continue;
     if (waits == nullptr || booking.wanted < waits->wanted) waits = &booking;
   }
   if (waits == nullptr) return;
   const auto is_enough = [&](std::uint64_t booked) {
-    return booked + waits->wanted <= share_ - kept_back_;
+    return booked + waits->wanted <= room_for(*waits);
   };
   std::vector<Booking*> given_up;
   std::unordered_map<const Client*, std::uint64_t> taken;
@@ -161,8 +172,9 @@ void Spool::give_up_for_others(Clock::time_point now) {
     std::uint64_t& of_client = taken[&booking.client->second];
     if (booking.octets == 0 || !is_beyond_a_part(booking.client->second.octets - of_client))
       continue;
-    // Waiting for more is no excuse: an octet on each would do for it.
-    if (now < booking.booked_at + kPatience) continue;
+    // Waiting for more is no excuse, since an octet on each would do for it, but for the oldest:
+    // else large ones that wait for each other would be given up in turn, and none would finish.
+    if (now < booking.booked_at + kPatience || is_oldest_that_waits(booking)) continue;
     left -= booking.octets;
     of_client += booking.octets;
     given_up.push_back(&booking);
@@ -187,7 +199,7 @@ void Spool::expire(Clock::time_point now) {
     if (waiting_ == 0) break;
     if (booking.wanted == 0 || now < booking.give_up) continue;
     // What has begun to come in and is the oldest is what all others make room for.
-    if (booking.octets > 0 && &booking == &unfinished_.front()) continue;
+    if (is_oldest_that_waits(booking)) continue;
     end_wait(booking);
     refused.push_back(booking.id);
   }

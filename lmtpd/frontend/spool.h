@@ -13,9 +13,9 @@
 //
 // Nor by having much. An equal part of what is not kept back is due to each client that has or
 // wants room: a wish that leads beyond it gets nothing while one within its client's part waits,
-// but for the oldest booking; and where a client within its part has waited for kPatience, messages
-// of those beyond theirs that have got nothing for as long are given up for it, waiting or not. A
-// client alone is due all.
+// but for the oldest booking; and where a client within its part, or the oldest booking, has waited
+// for kPatience, messages of those beyond theirs that have got nothing for as long are given up for
+// it, waiting or not, but for the oldest booking while it waits. A client alone is due all.
 #pragma once
 
 #include <chrono>
@@ -102,6 +102,11 @@ class Spool {
     [[nodiscard]] bool lets_pass() const { return octets == 0 && wanted > kSmall; }
   };
   using Bookings = std::list<Booking>;
+  [[nodiscard]] bool is_oldest(const Booking& booking) const;
+  // It has begun, and waits for more.
+  [[nodiscard]] bool is_oldest_that_waits(const Booking& booking) const;
+  // Octets that all may have together once it has what it wants.
+  [[nodiscard]] std::uint64_t room_for(const Booking& booking) const;
   [[nodiscard]] bool fits(const Booking& booking, std::uint64_t octets) const;
   [[nodiscard]] bool may_have(const Booking& booking, std::uint64_t octets) const;
   void add(Booking& booking, std::uint64_t octets, Clock::time_point now);

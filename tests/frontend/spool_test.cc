@@ -289,6 +289,53 @@ TEST_F(Spools, GiveUpNothingForTheSameClientNorForOneBeyondItsPart) {
   EXPECT_TRUE(lost_.empty());
 }
 
+// The largest message is as large as the share, of which half is kept back. Of the rest each of
+// three is due 166.
+class HalfKeptBack : public Spools {
+ protected:
+  void fill(std::uint64_t first, std::uint64_t second, std::uint64_t third) {
+    ASSERT_TRUE(half_.book(message(1), kClient, 160, start_));
+    ASSERT_TRUE(half_.book(message(2), kOther, second, start_));
+    ASSERT_TRUE(half_.book(message(3), "third", third, start_));
+    ASSERT_TRUE(half_.book(message(1), kClient, first - 160, start_));
+    ASSERT_FALSE(half_.book(message(1), kClient, 20, start_));  // it is large, and wants more
+    ASSERT_FALSE(half_.book(message(3), "third", 40, start_));
+  }
+
+  Spool half_{kShare, kShare, *this};
+};
+
+// Else each would be given up in its turn for those that it keeps waiting, and none would finish.
+TEST_F(HalfKeptBack, GivesUpForNobodyTheOldestThatWaits) {
+  fill(680, 160, 160);
+  ASSERT_FALSE(half_.book(message(2), kOther, 40, start_));
+  for (auto at = start_; at < start_ + Spool::kWait; at += std::chrono::seconds(1)) {
+    half_.expire(at);
+  }
+  EXPECT_TRUE(lost_.empty());
+  half_.expire(start_ + Spool::kWait);
+  EXPECT_EQ(refused_, (std::vector<std::uint64_t>{2, 3}));
+  for (const std::uint64_t gone : {2U, 3U}) half_.release(message(gone));
+  half_.run_waiting(start_ + Spool::kWait);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{1}));
+}
+
+TEST_F(HalfKeptBack, GivesUpForTheOldestThatWaitsWhatStandsStillAndAfterThatTheOldestItself) {
+  fill(700, 200, 100);
+  half_.expire(start_ + Spool::kPatience - std::chrono::milliseconds(1));
+  EXPECT_TRUE(lost_.empty());
+  half_.expire(start_ + Spool::kPatience);
+  EXPECT_EQ(lost_, (std::vector<std::uint64_t>{2}));
+  half_.release(message(2));
+  half_.run_waiting(start_ + Spool::kPatience);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{1}));
+  lost_.clear();
+  half_.expire(start_ + 2 * Spool::kPatience - std::chrono::milliseconds(1));
+  EXPECT_TRUE(lost_.empty());
+  half_.expire(start_ + 2 * Spool::kPatience);
+  EXPECT_EQ(lost_, (std::vector<std::uint64_t>{1}));
+}
+
 class LargeSpool : public Spools {
  protected:
   static constexpr std::uint64_t kMuch = 4 * Spool::kSmall;
