@@ -4,65 +4,10 @@
 
 #include <algorithm>
 
-#include "lmtpd/frontend/spool.h"
-#include "tests/frontend/far_end.h"
+#include "tests/frontend/deliveries_fixture.h"
 
 namespace lmtpd::frontend {
 namespace {
-
-constexpr MailboxOwner kOne{Uid(1001), Gid(1001)};
-constexpr MailboxOwner kTwo{Uid(1002), Gid(1002)};
-const Key kKey = make_ticket_key();
-constexpr std::uint64_t kRoom = 1 << 20;
-const std::string kFifthOfRoom(kRoom / 5, 'x');
-
-session::Copy copy_for(MailboxOwner owner, const std::string& headers = "H: x\n") {
-  return {seal_ticket(
-              kKey, {owner, *MailboxPath::parse("d.org/u/"), Clock::now() + std::chrono::hours(1)}),
-          headers, 99};
-}
-
-class DeliveriesTest : public testing::Test, public Deliveries::Sender {
- protected:
-  struct Done {
-    std::uint64_t connection;
-    std::size_t copy;
-    Result<void> outcome;
-  };
-  void on_copy_done(const MessageName& message, std::size_t copy, Result<void> outcome) override {
-    done_.push_back({message.connection, copy, std::move(outcome)});
-  }
-  void on_message_done(const MessageName&) override { ++messages_done_; }
-  bool want_worker(std::string_view ticket) override {
-    if (lookup_is_there_) wanted_.push_back(read_ticket(ticket)->owner);
-    return lookup_is_there_;
-  }
-  void expel_worker(MailboxOwner owner) override { expelled_.push_back(owner); }
-  void count(Counter counter) override { counted_.push_back(counter); }
-
-  void start(std::uint64_t connection, std::vector<session::Copy> copies,
-             std::string_view octets = "body\n") {
-    Body body;
-    ASSERT_TRUE(body.append(octets));
-    ASSERT_TRUE(body.seal());
-    deliveries_.start({connection, 1}, std::move(body), std::move(copies));
-  }
-  void run() { run_loop(base_.get()); }
-  [[nodiscard]] auto times_counted(Counter counter) const {
-    return std::ranges::count(counted_, counter);
-  }
-
-  const EventBasePtr base_{event_base_new()};
-  Deliveries deliveries_{base_.get(), *this, kRoom};
-  FarEnd worker_;
-  FarEnd other_worker_;
-  std::vector<Done> done_;
-  int messages_done_ = 0;
-  bool lookup_is_there_ = true;
-  std::vector<MailboxOwner> wanted_;
-  std::vector<MailboxOwner> expelled_;
-  std::vector<Counter> counted_;
-};
 
 TEST_F(DeliveriesTest, AskOnceForAWorkerAndSendWhenItIsIntroduced) {
   start(1, {copy_for(kOne)});
@@ -210,7 +155,7 @@ TEST_F(DeliveriesTest, KeepBodiesOutOfTheChannelOfAWorkerThatDoesNotRead) {
   }
   run();
   deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
-  const auto waited = std::ranges::count(counted_, Counter::owner_deferrals);
+  const auto waited = times_counted(Counter::owner_deferrals);
   EXPECT_GT(waited, 0) << "all were put into the channel";
 }
 
@@ -309,55 +254,32 @@ TEST_F(DeliveriesTest, SendNothingAfterLeavingAndSayLeft) {
   EXPECT_EQ(done_.size(), 1U);
 }
 
-// It has nothing under way: what it owes is to go.
-TEST_F(DeliveriesTest, ExpelAWorkerThatIsLeavingAndDoesNotGoWhileMailForItWaits) {
+TEST_F(DeliveriesTest, CloseTheChannelOfALeavingWorkerThatASecondOneReplacesOnceAllIsAnswered) {
   deliveries_.introduce(kOne, worker_.open());
-  deliveries_.introduce(kTwo, other_worker_.open());
+  start(1, {copy_for(kOne), copy_for(kOne)});
+  run();
+  const std::uint64_t first = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
+  deliveries_.introduce(kOne, other_worker_.open());
   worker_.send(Leaving{});
+  worker_.send(Outcome{.id = first, .stored = true});
   run();
-  const auto soon = [] { return Clock::now() + Spool::kPatience; };
-  for (std::uint64_t i = 1; i <= 2; ++i) start(i, {copy_for(kOne)}, kFifthOfRoom);
-  deliveries_.expire(soon(), true);
-  EXPECT_TRUE(expelled_.empty()) << "less than half";
-  start(3, {copy_for(kOne), copy_for(kTwo)}, kFifthOfRoom);
-  deliveries_.expire(soon() - std::chrono::seconds(1), true);
+  EXPECT_TRUE(worker_.receive<Left>().empty());
+  ASSERT_FALSE(worker_.closed());
+  start(2, {copy_for(kOne)});
+  worker_.send(Outcome{.id = first + 1, .stored = true});
+  run();
+  EXPECT_TRUE(worker_.closed());
   EXPECT_TRUE(expelled_.empty());
-  deliveries_.expire(soon(), true);
-  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
-  EXPECT_EQ(done_.size(), 3U);
-  EXPECT_EQ(messages_done_, 2) << "whose room is free";
-  start(4, {copy_for(kOne)});
-  run();
-  EXPECT_EQ(done_.size(), 4U) << "until it is gone";
-  worker_.close();
-  run();
-  start(5, {copy_for(kOne)});
-  EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kOne}));
+  EXPECT_EQ(done_.size(), 2U);
+  EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
 }
 
-TEST_F(DeliveriesTest, GiveAWorkerThatIsLeavingItsTimeFromTheFirstThatWaitsForItToGo) {
+TEST_F(DeliveriesTest, ExpelAWorkerThatSaysLeavingTwice) {
   deliveries_.introduce(kOne, worker_.open());
   worker_.send(Leaving{});
+  worker_.send(Leaving{});
   run();
-  const Clock::time_point left = Clock::now();
-  deliveries_.expire(left + 2 * Deliveries::kDeadline, false);
-  EXPECT_TRUE(expelled_.empty()) << "nobody waits";
-  start(1, {copy_for(kOne)});
-  deliveries_.expire(left + Deliveries::kDeadline, false);
-  EXPECT_TRUE(expelled_.empty());
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
   EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
-}
-
-TEST_F(DeliveriesTest, GiveAWorkerThatSaysLeavingItsTimeFromThere) {
-  deliveries_.introduce(kOne, worker_.open());
-  start(1, std::vector<session::Copy>(kDeliveryWindow + 1, copy_for(kOne)));
-  run();
-  const Clock::time_point sent = Clock::now();
-  worker_.send(Leaving{});
-  run();
-  deliveries_.expire(sent + Deliveries::kDeadline, false);
-  EXPECT_TRUE(expelled_.empty());
 }
 
 TEST_F(DeliveriesTest, ExpelAWorkerThatAnswersWhatItWasNotGiven) {
@@ -405,125 +327,6 @@ TEST_F(DeliveriesTest, AnswerAtTheDeadlineAndTakeTheLateOutcomeForNoFault) {
   run();
   EXPECT_EQ(done_.size(), 2U);
   EXPECT_FALSE(worker_.closed());
-}
-
-TEST_F(DeliveriesTest, ExpelSoonerAWorkerThatStandsStillWithMoreThanAPartWhileOthersWant) {
-  deliveries_.introduce(kOne, worker_.open());
-  deliveries_.introduce(kTwo, other_worker_.open());
-  for (std::uint64_t i = 1; i <= 2; ++i) start(i, {copy_for(kOne)}, kFifthOfRoom);
-  run();
-  const Clock::time_point soon = Clock::now() + Spool::kPatience;
-  deliveries_.expire(soon, true);
-  EXPECT_TRUE(expelled_.empty()) << "less than half";
-  start(3, {copy_for(kOne), copy_for(kTwo)}, kFifthOfRoom);
-  start(4, std::vector<session::Copy>(kDeliveryWindow, copy_for(kOne)));
-  run();
-  deliveries_.expire(soon, false);
-  EXPECT_TRUE(expelled_.empty()) << "nobody wants it";
-  deliveries_.expire(soon, true);
-  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
-  EXPECT_EQ(done_.size(), kDeliveryWindow + 3);
-  EXPECT_EQ(times_counted(Counter::owner_deferrals), 3) << "what has not been sent";
-  EXPECT_EQ(times_counted(Counter::delivery_timeouts), kDeliveryWindow);
-  EXPECT_EQ(messages_done_, 3) << "whose room is free";
-  EXPECT_EQ(other_worker_.receive<Deliver>().size(), 1U);
-}
-
-TEST_F(DeliveriesTest, CountWhatAnOwnersCopiesTakeAndForgetItOnceTheyAreAnswered) {
-  deliveries_.introduce(kOne, worker_.open());
-  deliveries_.introduce(kTwo, other_worker_.open());
-  start(1, std::vector<session::Copy>(kRoom / 2 / Spool::kCopy - 1, copy_for(kOne)));
-  run();
-  const auto soon = [] { return Clock::now() + Spool::kPatience; };
-  deliveries_.expire(soon(), true);
-  EXPECT_TRUE(expelled_.empty());
-  for (const Deliver& message : worker_.receive<Deliver>()) {
-    for (const auto& copy : message.deliveries)
-      worker_.send(Outcome{.id = copy.id, .stored = true});
-  }
-  run();
-  start(2, {copy_for(kOne), copy_for(kOne)});
-  run();
-  deliveries_.expire(soon(), true);
-  EXPECT_TRUE(expelled_.empty()) << "what is answered takes nothing";
-  start(3, {copy_for(kOne)}, std::string(kRoom / 2, 'x'));
-  deliveries_.expire(soon(), true);
-  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
-}
-
-TEST_F(DeliveriesTest, DivideTheRoomInFourPartsAtMostAndNotForAnOwnerWhoIsAlone) {
-  deliveries_.introduce(kOne, worker_.open());
-  start(1, {copy_for(kOne)}, std::string(kRoom, 'x'));
-  run();
-  const Clock::time_point soon = Clock::now() + Spool::kPatience;
-  deliveries_.expire(soon, true);
-  EXPECT_TRUE(expelled_.empty());
-  for (std::uint32_t uid = 2001; uid <= 2010; ++uid) {
-    deliveries_.introduce({Uid(uid), Gid(uid)}, other_worker_.open());
-  }
-  start(2, {copy_for({Uid(2010), Gid(2010)})}, kFifthOfRoom);
-  run();
-  deliveries_.expire(soon, true);
-  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
-}
-
-TEST_F(DeliveriesTest, ExpelAWorkerThatStandsStillAndAnswerAtOnceUntilItsNextWord) {
-  deliveries_.introduce(kOne, worker_.open());
-  start(1, std::vector<session::Copy>(kDeliveryWindow + 1, copy_for(kOne)));
-  run();
-  const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
-  start(2, {copy_for(kTwo)});
-  start(3, {copy_for(kOne)});
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline - std::chrono::seconds(1), false);
-  EXPECT_TRUE(expelled_.empty());
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
-  EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
-  EXPECT_EQ(done_.size(), kDeliveryWindow + 3) << "what has not been sent, too";
-
-  // It may hang in the kernel, and not die of it.
-  done_.clear();
-  start(4, {copy_for(kOne), copy_for(kTwo)});
-  run();
-  ASSERT_EQ(done_.size(), 1U);
-  EXPECT_EQ(times_counted(Counter::owner_deferrals), 1);
-  EXPECT_EQ(done_[0].outcome.error().reason, Reason::io);
-  EXPECT_TRUE(worker_.receive<Deliver>().empty());
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
-  EXPECT_EQ(expelled_.size(), 1U);
-
-  worker_.send(Outcome{.id = id, .stored = true});
-  run();
-  start(5, {copy_for(kOne)});
-  run();
-  EXPECT_EQ(worker_.receive<Deliver>().size(), 1U);
-}
-
-TEST_F(DeliveriesTest, AskForTheSuccessorOfAWorkerThatStoodStill) {
-  deliveries_.introduce(kOne, worker_.open());
-  start(1, {copy_for(kOne)});
-  run();
-  deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
-  ASSERT_EQ(expelled_.size(), 1U);
-  worker_.close();
-  run();
-  start(2, {copy_for(kOne)});
-  EXPECT_EQ(wanted_, (std::vector<MailboxOwner>{kOne}));
-  deliveries_.introduce(kOne, worker_.open());
-  run();
-  EXPECT_EQ(worker_.receive<Deliver>().size(), 1U);
-}
-
-TEST_F(DeliveriesTest, ExpelNoWorkerThatIsOnlySlow) {
-  deliveries_.introduce(kOne, worker_.open());
-  start(1, {copy_for(kOne), copy_for(kOne)});
-  run();
-  const std::uint64_t id = worker_.receive<Deliver>().at(0).deliveries.at(0).id;
-  const Clock::time_point before = Clock::now();
-  worker_.send(Outcome{.id = id, .stored = true});
-  run();
-  deliveries_.expire(before + Deliveries::kDeadline, false);
-  EXPECT_EQ(done_.size(), 2U);
-  EXPECT_TRUE(expelled_.empty());
 }
 
 TEST_F(DeliveriesTest, ForgetAnOwnerWithoutAWorkerAndWithoutMail) {
