@@ -44,7 +44,12 @@ bool Spool::gives_way(const Booking& booking) const {
   return !is_oldest(booking) && is_beyond_a_part(booking.client->second.octets + booking.wanted);
 }
 
+// Who asks for more has used all that it had.
 void Spool::add(Booking& booking, std::uint64_t octets, Clock::time_point now) {
+  if (booking.octets == 0 || booking.octets > booking.grown_to + booking.grown_to / kLeastGrowth) {
+    booking.grown_to = booking.octets;
+    booking.grown_at = now;
+  }
   booking.octets += octets;
   booking.client->second.octets += octets;
   booking.booked_at = now;
@@ -142,6 +147,7 @@ bool Spool::serve(bool only_who_need_not, std::vector<MessageName>& booked, Cloc
     const std::uint64_t octets = booking.wanted;
     end_wait(booking);
     add(booking, octets, now);
+    booking.grown_at = now;  // it could not, as long as it waited
     booked.push_back(booking.id);
   }
   return !only_small;
@@ -174,7 +180,7 @@ void Spool::give_up_for_others(Clock::time_point now) {
       continue;
     // Waiting for more is no excuse, since an octet on each would do for it, but for the oldest:
     // else large ones that wait for each other would be given up in turn, and none would finish.
-    if (now < booking.booked_at + kPatience || is_oldest_that_waits(booking)) continue;
+    if (now < booking.grown_at + kPatience || is_oldest_that_waits(booking)) continue;
     left -= booking.octets;
     of_client += booking.octets;
     given_up.push_back(&booking);

@@ -14,8 +14,9 @@
 // Nor by having much. An equal part of what is not kept back is due to each client that has or
 // wants room: a wish that leads beyond it gets nothing while one within its client's part waits,
 // but for the oldest booking; and where a client within its part, or the oldest booking, has waited
-// for kPatience, messages of those beyond theirs that have got nothing for as long are given up for
-// it, waiting or not, but for the oldest booking while it waits. A client alone is due all.
+// for kPatience, messages of those beyond theirs that have not grown by kLeastGrowth in as long are
+// given up for it, waiting or not, but for the oldest booking while it waits. A client alone is due
+// all.
 #pragma once
 
 #include <chrono>
@@ -78,6 +79,8 @@ class Spool {
   // Octets of a copy, whose body is the message's: its ticket, its headers, what is known of its
   // recipient. Addresses of the longest kind take twice that, most take half.
   static constexpr std::uint64_t kCopy = 2048;
+  // By that part of itself a message grows in kPatience, or it stands still.
+  static constexpr std::uint64_t kLeastGrowth = 64;
   // So long a booking is its message's, used or not: for its client to see the 354 and send.
   static constexpr std::chrono::milliseconds kUse{250};
   // What passes. Where no SIZE was declared, a message begins with half of it.
@@ -96,6 +99,8 @@ class Spool {
     std::uint64_t wanted = 0;  // waits for these, where not 0
     Clock::time_point give_up{};
     Clock::time_point booked_at{};  // the last of `octets`
+    std::uint64_t grown_to = 0;     // octets, used, when it had last grown by kLeastGrowth
+    Clock::time_point grown_at{};   // when that was, or when its last wait ended
     bool finished = false;
 
     // Small messages may go before it.

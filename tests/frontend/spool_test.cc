@@ -374,6 +374,37 @@ TEST_F(LargeSpool, LetsNobodyPassOneThatHasBegun) {
   EXPECT_FALSE(large_.book(message(3), kClient, 1, start_));
 }
 
+// The oldest has more than half, and so all others wait.
+class GrowingSpool : public LargeSpool {
+ protected:
+  // A second goes by, in which it sends `octets`.
+  void grow(std::uint64_t octets) {
+    now_ += std::chrono::seconds(1);
+    EXPECT_TRUE(large_.book(message(1), kClient, Spool::kSmall, now_));
+    unused_[1] = Spool::kSmall - octets;
+    now_ += Spool::kUse;
+    large_.expire(now_);
+  }
+
+  Clock::time_point now_ = start_;
+};
+
+TEST_F(GrowingSpool, GivesUpWhatGrowsByAnOctetNowAndThen) {
+  ASSERT_TRUE(large_.book(message(1), kClient, kMuch + 1, now_));
+  ASSERT_FALSE(large_.book(message(2), kOther, 1, now_));
+  while (now_ < start_ + Spool::kPatience) grow(1);
+  EXPECT_TRUE(lost_.empty()) << "at the first of them it had grown";
+  grow(1);
+  EXPECT_EQ(lost_, (std::vector<std::uint64_t>{1}));
+}
+
+TEST_F(GrowingSpool, GivesUpNothingThatGrows) {
+  ASSERT_TRUE(large_.book(message(1), kClient, kMuch + 1, now_));
+  ASSERT_FALSE(large_.book(message(2), kOther, 1, now_));
+  while (now_ < start_ + 3 * Spool::kPatience) grow(kMuch / Spool::kLeastGrowth / 6);
+  EXPECT_TRUE(lost_.empty());
+}
+
 TEST(SpoolKeptBack, IsAtMostHalf) {
   struct Nobody : Spool::Waiter {
     void on_booked(const MessageName&) override {}
