@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "lmtpd/base/enhanced_code.h"
 #include "lmtpd/base/log.h"
+#include "lmtpd/base/messages.h"
 #include "lookup/fold.h"
 
 namespace lmtpd::lookup {
@@ -28,26 +30,15 @@ std::optional<std::uint32_t> parse_id(std::string_view text) {
   return id;
 }
 
-// RFC 3463: "X.Y.Z". `error` refuses for good and `retry` for now; a status of another class is
-// replaced by the kind's own, X.0.0, as bounce(8) and defer(8) do.
+// `error` refuses for good and `retry` for now; a status of another class is replaced by the kind's
+// own, X.0.0, as bounce(8) and defer(8) do.
 Error transport_refusal(std::string_view kind, std::string_view words) {
-  const std::string_view status = words.substr(0, words.find_first_of(" \t"));
-  const auto is_digits = [](std::string_view part) {
-    return !part.empty() && part.size() <= 3 &&
-           std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
-  };
-  bool has_status = status.size() > 4 && (status.starts_with("4.") || status.starts_with("5."));
-  if (has_status) {
-    const std::size_t dot = status.find('.', 2);
-    has_status = dot != std::string_view::npos && is_digits(status.substr(2, dot - 2)) &&
-                 is_digits(status.substr(dot + 1));
-  }
   const bool is_error = kind == "error";
-  std::string text(words.empty() ? "Address is undeliverable" : words);
-  if (!has_status || status.front() != (is_error ? '5' : '4')) {
-    if (has_status) text.erase(0, text.find_first_not_of(" \t", status.size()));
-    text = (is_error ? "5.0.0 " : "4.0.0 ") + text;
-  }
+  if (words.empty()) words = "Address is undeliverable";
+  std::string_view code = take_enhanced_code(words);
+  if (!code.starts_with(is_error ? '5' : '4')) code = is_error ? "5.0.0" : "4.0.0";
+  std::string text(code);
+  if (!words.empty()) text += fmt::format(" {}", words);
   return {is_error ? Reason::transport_error : Reason::transport_retry, escaped(text)};
 }
 

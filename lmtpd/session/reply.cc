@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "lmtpd/base/enhanced_code.h"
+
 namespace lmtpd::session {
 namespace {
 
@@ -47,21 +49,6 @@ consteval bool every_reason_in_place() {
 }
 static_assert(every_reason_in_place());
 
-// Length of an enhanced status code of class `digit` at the start of `text`, 0 where there is none
-// (RFC 3463 section 2: up to three digits a field, no leading zero).
-std::size_t enhanced_code_length(std::string_view text, char digit) {
-  if (text.empty() || text[0] != digit) return 0;
-  std::size_t at = 1;
-  for (int field = 0; field < 2; ++field) {
-    if (at >= text.size() || text[at] != '.') return 0;
-    const std::size_t first = ++at;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
-    const std::size_t digits = at - first;
-    if (digits == 0 || digits > 3 || (digits > 1 && text[first] == '0')) return 0;
-  }
-  return at == text.size() || text[at] == ' ' ? at : 0;
-}
-
 }  // namespace
 
 Reply reply_to(const Error& error, bool defer_over_quota) {
@@ -69,11 +56,11 @@ Reply reply_to(const Error& error, bool defer_over_quota) {
   if (error.reason == Reason::over_quota && defer_over_quota) reply = kFullForNow;
   std::string_view words = error.text;
   if (error.reason == Reason::transport_error || error.reason == Reason::transport_retry) {
-    const char digit = reply.enhanced[0];
-    const std::size_t length = enhanced_code_length(words, digit);
-    if (length > 0) {
-      reply.enhanced = words.substr(0, length);
-      words.remove_prefix(std::min(words.size(), length + 1));
+    std::string_view rest = words;
+    const std::string_view code = take_enhanced_code(rest);
+    if (code.starts_with(reply.enhanced[0])) {
+      reply.enhanced = code;
+      words = rest;
     }
   }
   if (!words.empty()) reply.text = words;

@@ -143,6 +143,10 @@ TEST_F(Resolving, ReplacesATransportRowsStatusOfAnotherClass) {
       {"retry:4.3.2 not yet", Reason::transport_retry, "4.3.2 not yet"},
       {"error:4.3.0 never", Reason::transport_error, "5.0.0 never"},
       {"error:2.0.0 never", Reason::transport_error, "5.0.0 2.0.0 never"},
+      {"error:5.1.1\tgone", Reason::transport_error, "5.1.1 gone"},
+      // RFC 3463 2: no status, but words.
+      {"error:5.01.1 gone", Reason::transport_error, "5.0.0 5.01.1 gone"},
+      {"retry:4.1.001 gone", Reason::transport_retry, "4.0.0 4.1.001 gone"},
   };
   for (int i = 0; const auto& [row, reason, text] : cases) {
     const std::string address = "t" + std::to_string(i++) + "@d.org";
