@@ -4,6 +4,7 @@
 #include "lmtpd/base/channel.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -83,7 +84,13 @@ void Channel::end_frame(std::uint16_t type, std::vector<UniqueFd> descriptors) {
   for (UniqueFd& fd : descriptors) outgoing_.back().descriptors.push_back(std::move(fd));
 }
 
+short Channel::events() const {
+  return static_cast<short>(has_unsent() && !retry_at_ ? POLLIN | POLLOUT : POLLIN);
+}
+
 Channel::Status Channel::flush() {
+  if (retry_at_ && Clock::now() < *retry_at_) return Status::no_memory;
+  retry_at_.reset();
   while (!outgoing_.empty()) {
     Outgoing& packet = outgoing_.front();
     iovec data{packet.octets.data(), packet.octets.size()};
@@ -107,9 +114,14 @@ Channel::Status Channel::flush() {
     const ssize_t sent = ::sendmsg(socket_.get(), &header, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
       if (errno == EINTR) continue;
-      // ENOBUFS, ENOMEM and ETOOMANYREFS pass when others have read.
-      if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) {
-        return Status::would_block;
+      if (errno == EAGAIN) return Status::would_block;
+      // No memory for the packet (ENOBUFS) or its descriptors (ENOMEM), or as many descriptors of
+      // this user's are in flight as a process may have open (ETOOMANYREFS, unix(7)): they come
+      // down as peers receive. No event tells, and the peer's queue, which poll(2) looks at, may
+      // have room.
+      if (errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) {
+        retry_at_ = Clock::now() + kRetryTime;
+        return Status::no_memory;
       }
       // Whatever it was: a reader finds what the peer has sent, and then the end.
       ::shutdown(socket_.get(), SHUT_RDWR);

@@ -5,6 +5,7 @@
 // channel costs. Nothing here blocks. Not thread-safe.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -15,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "lmtpd/base/ticket.h"
 #include "lmtpd/base/unique_fd.h"
 #include "lmtpd/base/wire.h"
 
@@ -50,7 +52,9 @@ class Channel {
   static constexpr std::size_t kMaxPayload = 160 * 1024;
   static constexpr std::size_t kMaxDescriptors = 64;  // a packet
 
-  enum class Status { ok, would_block, closed };
+  static constexpr std::chrono::milliseconds kRetryTime{10};  // where there was no memory
+
+  enum class Status { ok, would_block, no_memory, closed };
 
   // `socket` is one end of make_channel_pair().
   explicit Channel(UniqueFd socket);
@@ -66,9 +70,13 @@ class Channel {
   }
 
   // Sends until all has left (ok), the peer's queue is full (would_block: call again when the
-  // socket is writable) or nothing can be sent any more (closed: receive() finds what the peer has
-  // sent before, and then the end).
+  // socket is writable), the kernel has no memory for it (no_memory: the socket may be writable all
+  // the same; call again at retry_at(), before which nothing is tried) or nothing can be sent any
+  // more (closed: receive() finds what the peer has sent before, and then the end).
   [[nodiscard]] Status flush();
+  // For a loop of poll(2): the events to wait for, and until when at most.
+  [[nodiscard]] short events() const;
+  [[nodiscard]] std::optional<Clock::time_point> retry_at() const { return retry_at_; }
   [[nodiscard]] bool has_unsent() const { return !outgoing_.empty(); }
   [[nodiscard]] std::size_t unsent_packets() const { return outgoing_.size(); }
 
@@ -87,8 +95,9 @@ class Channel {
 
   UniqueFd socket_;
   std::deque<Outgoing> outgoing_;
-  std::size_t frame_start_ = 0;  // in the last packet, of the frame that was begun
-  std::string spare_;            // memory of a packet that has left
+  std::optional<Clock::time_point> retry_at_;  // kRetryTime after the kernel had no memory
+  std::size_t frame_start_ = 0;                // in the last packet, of the frame that was begun
+  std::string spare_;                          // memory of a packet that has left
 };
 
 // Two connected ends, non-blocking and close-on-exec, with buffers that hold a packet of the

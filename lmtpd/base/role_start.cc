@@ -87,6 +87,7 @@ Result<RoleStart> receive_role_start(Channel& control) {
   while (true) {
     switch (control.receive(packet)) {
       case Channel::Status::closed:
+      case Channel::Status::no_memory:  // which only flush() says
         return fail(Reason::io, "control channel closed before Start");
       case Channel::Status::would_block: {
         pollfd waited{control.fd(), POLLIN, 0};

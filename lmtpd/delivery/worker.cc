@@ -26,10 +26,6 @@ std::optional<Message> message_of(const Frame& frame, std::size_t descriptors) {
   return decode<Message>(frame.payload);
 }
 
-short events_of(const Channel& channel) {
-  return static_cast<short>(channel.has_unsent() ? POLLIN | POLLOUT : POLLIN);
-}
-
 }  // namespace
 
 void Worker::run() {
@@ -59,11 +55,11 @@ bool Worker::is_done() const {
 void Worker::wait() {
   std::vector<pollfd> waited;
   // poll(2) passes over a negative descriptor.
-  waited.push_back({master_gone_ ? -1 : control_.fd(), events_of(control_), 0});
+  waited.push_back({master_gone_ ? -1 : control_.fd(), control_.events(), 0});
   waited.push_back({threads_->fd(), POLLIN, 0});
   for (auto& [number, link] : links_) {
     Channel& channel = link.frontend.channel();
-    waited.push_back({channel.fd(), events_of(channel), 0});
+    waited.push_back({channel.fd(), channel.events(), 0});
   }
   const int ready = ::poll(waited.data(), waited.size(), milliseconds_to_wait());
   idle_ = ready == 0;
@@ -89,7 +85,12 @@ bool Worker::may_sweep() const {
 int Worker::milliseconds_to_wait() const {
   if (may_sweep()) return 0;
   std::optional<Clock::time_point> until = missing_.next_deadline();
-  if (end_) until = until ? std::min(*until, *end_) : *end_;
+  const auto not_after = [&until](std::optional<Clock::time_point> time) {
+    if (time) until = until ? std::min(*until, *time) : *time;
+  };
+  not_after(end_);
+  if (!master_gone_) not_after(control_.retry_at());
+  for (const auto& [number, link] : links_) not_after(link.frontend.channel().retry_at());
   if (!until) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - Clock::now()).count();
   return static_cast<int>(std::max<decltype(left)>(left, 0));

@@ -59,6 +59,11 @@ void EventChannel::flush() {
     case Channel::Status::would_block:
       event_add(writable_.get(), nullptr);
       return;
+    case Channel::Status::no_memory: {
+      const timeval span = to_timeval(*channel_.retry_at() - Clock::now());
+      event_add(flush_.get(), &span);
+      return;
+    }
     case Channel::Status::closed:
       // What the peer sent before it went is still to be read; the end of file comes after it.
       return;

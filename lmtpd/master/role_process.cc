@@ -134,8 +134,8 @@ void RoleProcess::kill() {
 
 void RoleProcess::wait_in(PollSet& set, const OnFrame& on_frame) {
   if (status_ || killed_ || channel_ended_) return;
-  const auto events = static_cast<short>(channel_.has_unsent() ? POLLIN | POLLOUT : POLLIN);
-  set.add(channel_.fd(), events, [this, &on_frame](short revents) {
+  if (const auto time = channel_.retry_at()) set.add_deadline(*time);
+  set.add(channel_.fd(), channel_.events(), [this, &on_frame](short revents) {
     if ((revents & ~POLLOUT) != 0) receive(on_frame);
   });
 }

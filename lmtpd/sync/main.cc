@@ -38,9 +38,8 @@ std::vector<SyncServer> open_servers(RoleStart& start, Counters& counters, Clock
 void wait_for_the_end(Channel& control) {
   Packet packet;
   while (control.flush() != Channel::Status::closed) {
-    const int events = control.has_unsent() ? POLLIN | POLLOUT : POLLIN;
-    pollfd waited{control.fd(), static_cast<short>(events), 0};
-    ::poll(&waited, 1, -1);
+    pollfd waited{control.fd(), control.events(), 0};
+    ::poll(&waited, 1, control.retry_at() ? static_cast<int>(Channel::kRetryTime.count()) : -1);
     const Channel::Status status = control.receive(packet);
     if (status == Channel::Status::closed) return;
     if (status == Channel::Status::would_block) continue;

@@ -12,12 +12,15 @@
 namespace lmtpd {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::IsEmpty;
 using testing::kAllSeals;
 using testing::kBob;
 using testing::memfd_of;
 using testing::Peer;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAreArray;
 using testing::WorkerTest;
 
@@ -35,8 +38,14 @@ class TracedWorker : public WorkerTest {
     make_maildir("bob", kBob);
     make_maildir("bob2", kBob);
     make_root_directory("trace");
-    start(kBob, {"/usr/bin/strace", "-qq", "-y", "-ff", "-o", at("trace/of"), "-e",
-                 "trace=writev,sync_file_range,fsync,linkat,unlinkat,sendmsg"});
+    std::vector<std::string> command{"/usr/bin/strace", "-qq", "-y", "-ff", "-o", at("trace/of")};
+    for (const std::string& expression : expressions())
+      command.insert(command.end(), {"-e", expression});
+    start(kBob, command);
+  }
+  // What strace(1) traces, and injects.
+  [[nodiscard]] virtual std::vector<std::string> expressions() const {
+    return {"trace=writev,sync_file_range,fsync,linkat,unlinkat,sendmsg"};
   }
 
   // Ends the worker; then loop() and threads() are what each thread did to files and the new/ of
@@ -162,6 +171,38 @@ TEST_F(TracedWorker, SharesTheSyncsOfAThreadsGroup) {
   }
   EXPECT_EQ(messages, kDeliveryWindow);
   EXPECT_GT(largest, 1U) << "more than the threads came at once";
+}
+
+// A worker whose answer the kernel has no memory for, three times.
+class StarvedWorker : public TracedWorker {
+ protected:
+  [[nodiscard]] std::vector<std::string> expressions() const override {
+    return {"trace=poll,sendmsg", "inject=sendmsg:error=ENOBUFS:when=2..4"};  // behind Ready
+  }
+};
+
+TEST_F(StarvedWorker, WaitsForTimeAndNotForTheSocketWhichIsWritable) {
+  {
+    Peer frontend = worker_->introduce();
+    const std::string ticket = worker_->ticket("bob");
+    Deliver alone = message(1, ticket);
+    alone.alone = true;
+    frontend.send(alone);
+    EXPECT_EQ(frontend.hear(), "1 stored");
+  }
+  worker_->master->send(Stop{});
+  EXPECT_EQ(worker_->wait(), 0);
+  int failed = 0;
+  for (const std::string& file : list("trace")) {
+    std::ifstream in(at("trace/" + file));
+    for (std::string line; std::getline(in, line);) {
+      if (!line.ends_with("(INJECTED)")) continue;
+      ++failed;
+      std::getline(in, line);
+      EXPECT_THAT(line, AllOf(StartsWith("poll("), EndsWith("= 0 (Timeout)")));
+    }
+  }
+  EXPECT_EQ(failed, 3);
 }
 
 }  // namespace
