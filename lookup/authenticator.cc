@@ -30,6 +30,8 @@ struct Authenticator::Exchange {
   std::string network;  // of the address: what failures count for, and whose queue it is
   std::unique_ptr<Mechanism> mechanism;
   bool is_clients_turn = false;
+  bool is_busy = false;       // a table or a thread has it
+  bool is_over = false;       // and nobody waits for what comes of that
   std::uint64_t rank = 0;     // among those that wait, while it does
   bool has_verifier = false;  // the client's next message is its proof
   // Of the attempt under way:
@@ -90,7 +92,7 @@ bool Authenticator::respond(Client& client, std::uint64_t id, std::string_view m
   const auto of_client = clients_.find(&client);
   if (of_client == clients_.end() || id > of_client->second.last_id) return false;
   Exchange* const exchange = find(&client, id);
-  if (exchange == nullptr) return true;
+  if (exchange == nullptr || exchange->is_over) return true;
   if (!exchange->is_clients_turn) return false;
   exchange->is_clients_turn = false;
   stop_waiting(*exchange);
@@ -106,6 +108,11 @@ bool Authenticator::respond(Client& client, std::uint64_t id, std::string_view m
 void Authenticator::end(Client& client, std::uint64_t id) {
   Exchange* const exchange = find(&client, id);
   if (exchange == nullptr) return;
+  if (exchange->is_busy) {
+    exchange->is_over = true;
+    event_del(exchange->timer.get());
+    return;
+  }
   leave_queue(*exchange);
   stop_waiting(*exchange);
   clients_.at(&client).exchanges.erase(id);
@@ -170,8 +177,7 @@ void Authenticator::take(Exchange& exchange, MechanismStep step) {
   } else if (auto* need = std::get_if<NeedVerifier>(&step)) {
     exchange.user = std::move(need->user);
     exchange.key = fold(exchange.user);
-    wait(exchange, ++last_number_);  // asked without a turn: there may be any number
-    ask_tables(exchange);
+    enter_queue(exchange);
   } else if (const auto* refused = std::get_if<Refused>(&step)) {
     refuse(attempt_of(exchange), refused->why);
   } else {
@@ -210,6 +216,8 @@ void Authenticator::leave_queue(Exchange& exchange) {
 }
 
 std::chrono::milliseconds Authenticator::delay(const Exchange& exchange) const {
+  // SCRAM's first message tells nothing: what it leads to does not wait twice.
+  if (!exchange.password && !exchange.proof) return std::chrono::milliseconds(0);
   const Clock::time_point now = Clock::now();
   return std::max(networks_.wait(exchange.network, now), users_.wait(exchange.key, now));
 }
@@ -254,6 +262,7 @@ void Authenticator::ask_next_table(Exchange& exchange) {
     const std::uint64_t question = ++last_number_;
     const std::optional<Answer> answer = table.lookup(exchange.key, *this, question);
     if (!answer) {
+      exchange.is_busy = true;
       questions_.emplace(question, exchange.name);
       return;
     }
@@ -268,7 +277,13 @@ void Authenticator::on_answer(std::uint64_t id, const Answer& answer) {
   const Name name = question->second;
   questions_.erase(question);
   Exchange* const exchange = find(name);
-  if (exchange != nullptr && use(*exchange, answer)) ask_next_table(*exchange);
+  if (exchange == nullptr) return;  // with its frontend
+  exchange->is_busy = false;
+  if (exchange->is_over) {
+    end(*name.client, name.id);
+  } else if (use(*exchange, answer)) {
+    ask_next_table(*exchange);
+  }
 }
 
 // False: the exchange is over.
@@ -299,6 +314,7 @@ void Authenticator::settle(Exchange& exchange) {
     const std::uint64_t number = ++last_number_;
     if (threads_->start(number, exchange.stored.value_or(nobodys),
                         *std::exchange(exchange.password, std::nullopt))) {
+      exchange.is_busy = true;
       attempts_.emplace(number, attempt_of(exchange));
     } else {
       give_up(exchange, "too many at a time");
@@ -306,7 +322,6 @@ void Authenticator::settle(Exchange& exchange) {
     return;
   }
   event_del(exchange.timer.get());
-  stop_waiting(exchange);
   exchange.has_verifier = true;
   const ScramVerifier* const his = exchange.stored ? exchange.stored->scram() : nullptr;
   if (exchange.stored && his == nullptr) exchange.fault = "the stored password is none for SCRAM";
@@ -321,6 +336,7 @@ void Authenticator::on_checked(evutil_socket_t, short, void* self) noexcept {
 void Authenticator::take_checked() {
   for (const auto& [number, matches] : threads_->take_finished()) {
     const Attempt attempt = std::move(attempts_.extract(number).mapped());
+    if (Exchange* const exchange = find(attempt.exchange)) exchange->is_busy = false;
     if (matches && attempt.fault.empty()) {
       accept(attempt);
     } else {
@@ -353,9 +369,11 @@ void Authenticator::refuse(const Attempt& attempt, std::string_view why) {
 
 // The name by value: that of an exchange goes with it.
 void Authenticator::tell(Name name, AuthStep::Kind kind, std::string_view text) {
-  if (find(name) == nullptr) return;
+  const Exchange* const exchange = find(name);
+  if (exchange == nullptr) return;
+  const bool is_heard = !exchange->is_over;
   end(*name.client, name.id);
-  name.client->on_auth_step(name.id, kind, text);
+  if (is_heard) name.client->on_auth_step(name.id, kind, text);
 }
 
 }  // namespace lmtpd::lookup

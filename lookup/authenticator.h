@@ -9,15 +9,19 @@
 //
 // What a client sends to be checked, a password or a proof of SCRAM's, waits in its address's queue
 // until what came before it is answered, and then as FailureRecord says of the address and of the
-// user: so no burst of guesses is looked at before the first of them counts. A client that leaves
-// meanwhile ends that; what is being computed by then still counts. The queues are bounded by
-// kQueueTime, and by Policy::window.
+// user: so no burst of guesses is looked at before the first of them counts. SCRAM's first message,
+// for which a user is looked up, waits for its turn alone. What a table or a thread has of an
+// exchange is not called back: if the client leaves meanwhile, or hears `unavailable` since it is
+// late, the exchange keeps its turn in the queue, and its place in the window, until that is
+// answered, and a hash still counts. So of an address the tables are asked for one at a time, with
+// the questions of others, and of recipients, in between. The queues are bounded by kQueueTime, and
+// by Policy::window.
 //
 // So that one address cannot shut out others, a frontend that has as many exchanges under way may
 // begin a further one, and one that waits is given up for it (`unavailable`): of the network that
-// has most of those, the one that has waited longest for its client, or for what SCRAM's first
-// message asks of the tables, or, where none does, the last in its queue. None that is checked, by
-// tables and hash: where all are, the new one is given up. Not thread-safe.
+// has most of those, the one that has waited longest for its client, or, where none does, the last
+// in its queue. None that a table or a thread has, as that makes no room: where all are such, the
+// new one is given up. Not thread-safe.
 #pragma once
 
 #include <event2/event.h>
@@ -81,7 +85,9 @@ class Authenticator final : private Asker {
   // False: no exchange of this id was begun, or no response is due in it. Nothing comes of one that
   // is over: it was given up, and the response crossed the word of that.
   [[nodiscard]] bool respond(Client& client, std::uint64_t id, std::string_view message);
-  // The exchange, or all of the client's, is over; nothing more is told.
+  // The exchange, or all of the client's, is over; nothing more is told. What a table or a thread
+  // has of it keeps its place until that is answered, but where the client goes with all of its
+  // own.
   void end(Client& client, std::uint64_t id);
   void abandon(Client& client);
 
@@ -98,7 +104,7 @@ class Authenticator final : private Asker {
   struct OfClient {
     std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>> exchanges;
     std::uint64_t last_id = 0;
-    GiveWayOrder waiting;  // for their clients, for SCRAM's verifier, or to be looked at
+    GiveWayOrder waiting;  // for their clients, or to be looked at
   };
   // A hash that is being computed.
   struct Attempt {

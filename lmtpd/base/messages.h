@@ -229,7 +229,8 @@ struct WantWorker {
 };
 
 // A SASL exchange begins; answered by AuthStep. Where kAuthWindow of the frontend's are under way,
-// one of them is given up for it, or it is itself.
+// one of them is given up for it, or it is itself. One that is ended counts until lookup's tables
+// have answered what they were asked for it.
 struct Authenticate {
   static constexpr MessageType kType = MessageType::authenticate;
   std::uint64_t id = 0;        // the frontend's, from 1 on; each above those before

@@ -316,6 +316,7 @@ TEST_F(AuthenticatorTest, ABurstOfProofsIsNoWayRound) {
   EXPECT_EQ(steps_[3].kind, Kind::refused);
 }
 
+// But what is asked for him is answered first, or he could have any number asked at a time.
 TEST_F(AuthenticatorTest, WhoLeavesTheQueueHoldsUpNobodyBehindHim) {
   Rounds rounds;
   table_.answer_in(&rounds);
@@ -323,13 +324,63 @@ TEST_F(AuthenticatorTest, WhoLeavesTheQueueHoldsUpNobodyBehindHim) {
   EXPECT_EQ(rounds.waiting(), 1U);
   authenticator_.end(*this, 2);
   authenticator_.end(*this, 1);
-  while (rounds.waiting() < 2) event_base_loop(base_.get(), EVLOOP_ONCE);
+  EXPECT_TRUE(authenticator_.respond(*this, 1, "late"));
+  authenticator_.end(*this, 1);
+  event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  EXPECT_EQ(rounds.waiting(), 1U);
+  rounds.play_all();
+  while (rounds.idle()) event_base_loop(base_.get(), EVLOOP_ONCE);
   authenticator_.end(*this, 4);
   rounds.play_all();
   wait_for(1);
   EXPECT_EQ(steps_[0].id, 3U);
   EXPECT_EQ(steps_[0].kind, Kind::accepted);
   EXPECT_EQ(hashes_, 1);
+}
+
+// Whoever leaves while his hash is computed has it counted, before the next one's is computed.
+TEST_F(AuthenticatorTest, WhoLeavesHisHashKeepsHisTurnUntilItIsKnown) {
+  plain(1, "tim", "wrong");
+  authenticator_.end(*this, 1);
+  const int asked = table_.asked();
+  plain(2, "sue", "pencil");
+  EXPECT_EQ(table_.asked(), asked);
+  wait_for(1);
+  EXPECT_EQ(steps_[0].id, 2U);
+  EXPECT_EQ(steps_[0].kind, Kind::accepted);
+  EXPECT_EQ(hashes_, 2);
+}
+
+// However many connections it makes, whatever the mechanism, and though its clients leave: so a
+// slow database's queue is the others' too, for AUTH and for RCPT.
+TEST_F(AuthenticatorTest, AnAddressHasOneQuestionAtATime) {
+  Rounds rounds;
+  table_.answer_in(&rounds);
+  for (std::uint64_t id = 1; id <= 30; ++id) {
+    if (id % 2 == 0) {
+      plain(id, fmt::format("user{}", id), "wrong");
+    } else {
+      begin(id, "SCRAM-SHA-256", fmt::format("n,,n=user{},r=abc", id));
+    }
+    if (id % 3 != 0) authenticator_.end(*this, id);
+  }
+  event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  EXPECT_EQ(rounds.waiting(), 1U);
+  plain(31, "tim", "pencil", "192.0.2.2");
+  EXPECT_EQ(rounds.waiting(), 2U);
+  rounds.play_all();
+  wait_for(1);
+  EXPECT_EQ(steps_[0].id, 31U);
+  EXPECT_EQ(steps_[0].kind, Kind::accepted);
+}
+
+// It tells nothing, and waits for its proof anyway.
+TEST_F(AuthenticatorTest, ScramsFirstMessageDoesNotWaitForTheTimeOfFailures) {
+  plain(1, "ann", "wrong");
+  wait_for(1);
+  begin(2, "SCRAM-SHA-256", "n,,n=ann,r=abc");
+  ASSERT_EQ(steps_.size(), 2U);
+  EXPECT_EQ(steps_[1].kind, Kind::challenge);
 }
 
 // L7: where there are several, it does not show which of them has the user.
@@ -411,20 +462,41 @@ TEST_F(FullAuthenticator, OfAQueueTheLastGivesWayAndNoneThatIsLookedAt) {
   EXPECT_EQ(hashes_, 4);
 }
 
-// They are asked for as they come, so that a slow database may have any number of one address.
+// One is looked up for an address, and the others wait.
 TEST_F(FullAuthenticator, SoDoesWhoWaitsForScramsVerifier) {
   Rounds rounds;
   table_.answer_in(&rounds);
   for (std::uint64_t id = 1; id <= 4; ++id) begin(id, "SCRAM-SHA-256", "n,,n=tim,r=abc");
   plain(5, "tim", "pencil", "192.0.2.2");
-  EXPECT_EQ(told(), "1 unavailable, ");
+  EXPECT_EQ(told(), "4 unavailable, ");
+  while (steps_.size() < 4) {
+    event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+    rounds.play_all();
+  }
+  std::ranges::sort(steps_, {}, &Step::id);
+  EXPECT_EQ(told(), "1 challenge, 2 challenge, 3 challenge, 5 accepted, ");
+}
+
+// Else the tables could be asked for any number, by clients that come and leave.
+TEST_F(FullAuthenticator, WhoLeavesKeepsHisPlaceUntilTheTablesHaveAnswered) {
+  Rounds rounds;
+  table_.answer_in(&rounds);
+  const auto come_and_leave = [this](std::uint64_t id) {
+    begin(id, "SCRAM-SHA-256", "n,,n=tim,r=abc", fmt::format("192.0.2.{}", id));
+    authenticator_.end(*this, id);
+  };
+  for (std::uint64_t id = 1; id <= 4; ++id) come_and_leave(id);
+  EXPECT_EQ(told(), "");
+  come_and_leave(5);
+  plain(6, "tim", "pencil", "192.0.2.6");
+  EXPECT_EQ(told(), "5 unavailable, 6 unavailable, ");
+  EXPECT_EQ(rounds.waiting(), 4U);
   rounds.play_all();
-  wait_for(4);
-  EXPECT_EQ(told(), "2 challenge, 3 challenge, 4 challenge, 5 accepted, ");
-  idle(6, "192.0.2.3");
-  EXPECT_EQ(told(), "6 challenge, ");
-  idle(7, "192.0.2.3");
-  EXPECT_EQ(told(), "2 unavailable, 7 challenge, ");
+  EXPECT_EQ(told(), "");
+  table_.answer_in(nullptr);
+  plain(7, "tim", "pencil", "192.0.2.1");
+  wait_for(1);
+  EXPECT_EQ(told(), "7 accepted, ");
 }
 
 TEST_F(FullAuthenticator, SoDoesWhoWaitsForTheTimeOfHisFailures) {
