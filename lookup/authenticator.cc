@@ -5,7 +5,6 @@
 
 #include "lmtpd/base/internet_address.h"
 #include "lmtpd/base/log.h"
-#include "lmtpd/base/sasl.h"
 #include "lookup/fold.h"
 
 namespace lmtpd::lookup {
@@ -70,7 +69,7 @@ bool Authenticator::begin(Client& client, const Authenticate& message) {
   Exchange& exchange = *place;
   exchange.owner = this;
   exchange.name = {&client, message.id, ++last_number_};
-  exchange.method = message.mechanism.substr(0, kLongestMechanism);
+  exchange.method = message.mechanism;
   exchange.address = message.address;
   exchange.network = client_network(message.address);
   exchange.timer.reset(event_new(base_, -1, 0, on_timer, &exchange));

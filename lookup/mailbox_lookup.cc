@@ -103,7 +103,13 @@ class MailboxLookup {
     if (!path) return tl::unexpected(std::move(path.error()));
     Result<MailboxOwner> owner = owner_of(uid, gid);
     if (!owner) return tl::unexpected(std::move(owner.error()));
-    return ResolvedMailbox{delivered_to(*mailbox.key), *std::move(path), *owner};
+    std::string address = delivered_to(*mailbox.key);
+    // By default no address of an alias is as long, nor one that a client names.
+    if (address.size() > kLongestAddress) {
+      return fail(Reason::alias_limit,
+                  fmt::format("an address of over {} octets", kLongestAddress));
+    }
+    return ResolvedMailbox{std::move(address), *std::move(path), *owner};
   }
 
   [[nodiscard]] static std::optional<Error> refused_by(const Search& transport) {

@@ -159,7 +159,10 @@ Channel::Status Channel::receive(Packet& packet) {
     if (rest.size() < sizeof frame) return Status::closed;
     std::memcpy(&frame, rest.data(), sizeof frame);
     rest.remove_prefix(sizeof frame);
-    if (frame.length > rest.size() || frame.descriptors > descriptors.size()) return Status::closed;
+    if (frame.length > rest.size() || frame.length > kMaxPayload ||
+        frame.descriptors > descriptors.size()) {
+      return Status::closed;
+    }
     packet.frames_.push_back(
         {frame.type, rest.substr(0, frame.length), descriptors.first(frame.descriptors)});
     rest.remove_prefix(frame.length);

@@ -81,7 +81,7 @@ class Channel {
   [[nodiscard]] std::size_t unsent_packets() const { return outgoing_.size(); }
 
   // Takes one packet: ok, would_block (none waits), or closed: end of file, an error, a truncated
-  // or malformed packet. Descriptors that no message claims are closed.
+  // or malformed packet, a payload over kMaxPayload. Descriptors that no message claims are closed.
   [[nodiscard]] Status receive(Packet& packet);
 
  private:

@@ -9,10 +9,20 @@
 #include <vector>
 
 #include "lmtpd/base/result.h"
+#include "lmtpd/base/sasl.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/base/types.h"
+#include "lmtpd/base/wire.h"
 
 namespace lmtpd {
+
+// What a field may have, in octets, wherever one role takes it from another that is less trusted: a
+// longer one does not decode. A text that is longer is cut where it is sent.
+inline constexpr std::size_t kLongestText = 4096;                  // why something failed
+inline constexpr std::size_t kLongestAddress = 4096;               // of mail, folded and quoted
+inline constexpr std::size_t kLongestTicket = 4200;                // ticket.h
+inline constexpr std::size_t kLongestClientAddress = 64;           // numeric, or a word
+inline constexpr std::size_t kLongestSaslMessage = 12288 / 4 * 3;  // 12288 in base64 (RFC 4954 4)
 
 enum class MessageType : std::uint16_t {
   // master -> any role
@@ -152,7 +162,9 @@ struct WorkerRefused {
   MailboxOwner owner;
   Reason reason = Reason::io;
   std::string_view text;
-  static void fields(auto& self, auto&& field) { field(self.owner, self.reason, self.text); }
+  static void fields(auto& self, auto&& field) {
+    field(self.owner, self.reason, cut_to<kLongestText>(self.text));
+  }
 };
 
 // frontend: this worker broke the rules of its channel, or has said nothing for long; master ends
@@ -175,7 +187,9 @@ struct MakeMailbox {
   static constexpr MessageType kType = MessageType::make_mailbox;
   std::uint64_t id = 0;
   std::string_view ticket;
-  static void fields(auto& self, auto&& field) { field(self.id, self.ticket); }
+  static void fields(auto& self, auto&& field) {
+    field(self.id, at_most<kLongestTicket>(self.ticket));
+  }
 };
 
 // The answer. `made`: the mailbox is there, and durable up to the base.
@@ -186,7 +200,7 @@ struct MailboxMade {
   Reason reason = Reason::io;  // where not made
   std::string_view text;
   static void fields(auto& self, auto&& field) {
-    field(self.id, self.made, self.reason, self.text);
+    field(self.id, self.made, self.reason, cut_to<kLongestText>(self.text));
   }
 };
 
@@ -196,7 +210,9 @@ struct Resolve {
   static constexpr MessageType kType = MessageType::resolve;
   std::uint64_t id = 0;  // the frontend's; at most kResolveWindow that lookup has not answered
   std::string_view address;
-  static void fields(auto& self, auto&& field) { field(self.id, self.address); }
+  static void fields(auto& self, auto&& field) {
+    field(self.id, at_most<kLongestAddress>(self.address));
+  }
 };
 inline constexpr std::size_t kResolveWindow = 4096;
 
@@ -204,7 +220,9 @@ inline constexpr std::size_t kResolveWindow = 4096;
 struct Target {
   std::string_view ticket;
   std::string_view delivered_to;  // the final address (Delivered-To)
-  static void fields(auto& self, auto&& field) { field(self.ticket, self.delivered_to); }
+  static void fields(auto& self, auto&& field) {
+    field(at_most<kLongestTicket>(self.ticket), at_most<kLongestAddress>(self.delivered_to));
+  }
 };
 
 // More mailboxes than a message holds come in several messages, in order.
@@ -216,7 +234,7 @@ struct Resolved {
   std::string_view text;
   bool goes_on = false;  // the next message of this id has further targets
   static void fields(auto& self, auto&& field) {
-    field(self.id, self.targets, self.reason, self.text, self.goes_on);
+    field(self.id, self.targets, self.reason, cut_to<kLongestText>(self.text), self.goes_on);
   }
 };
 
@@ -225,7 +243,7 @@ struct Resolved {
 struct WantWorker {
   static constexpr MessageType kType = MessageType::want_worker;
   std::string_view ticket;
-  static void fields(auto& self, auto&& field) { field(self.ticket); }
+  static void fields(auto& self, auto&& field) { field(at_most<kLongestTicket>(self.ticket)); }
 };
 
 // A SASL exchange begins; answered by AuthStep. Where kAuthWindow of the frontend's are under way,
@@ -239,7 +257,9 @@ struct Authenticate {
   bool has_response = false;   // an initial one
   std::string_view response;   // octets, as are all that follow
   static void fields(auto& self, auto&& field) {
-    field(self.id, self.address, self.mechanism, self.has_response, self.response);
+    field(self.id, at_most<kLongestClientAddress>(self.address),
+          at_most<kLongestMechanism>(self.mechanism), self.has_response,
+          at_most<kLongestSaslMessage>(self.response));
   }
 };
 inline constexpr std::size_t kAuthWindow = 1024;
@@ -249,7 +269,9 @@ struct AuthResponse {
   static constexpr MessageType kType = MessageType::auth_response;
   std::uint64_t id = 0;
   std::string_view response;
-  static void fields(auto& self, auto&& field) { field(self.id, self.response); }
+  static void fields(auto& self, auto&& field) {
+    field(self.id, at_most<kLongestSaslMessage>(self.response));
+  }
 };
 
 // The client cancelled the exchange, or is gone. Not answered, but an AuthStep may be on its way.
@@ -267,7 +289,9 @@ struct AuthStep {
   std::uint64_t id = 0;
   std::uint8_t kind = 0;  // Kind
   std::string_view text;  // challenge: its octets; accepted: the user's name
-  static void fields(auto& self, auto&& field) { field(self.id, self.kind, self.text); }
+  static void fields(auto& self, auto&& field) {
+    field(self.id, self.kind, at_most<kLongestSaslMessage>(self.text));
+  }
 };
 
 // ---- frontend <-> worker
@@ -280,7 +304,7 @@ struct Delivery {
   std::uint64_t wire_size = 0;  // octets of headers and body with every line end as CRLF (the W= of
                                 // the file name)
   static void fields(auto& self, auto&& field) {
-    field(self.id, self.ticket, self.headers, self.wire_size);
+    field(self.id, at_most<kLongestTicket>(self.ticket), self.headers, self.wire_size);
   }
 };
 
@@ -309,7 +333,7 @@ struct Outcome {
   Reason reason = Reason::io;  // where not stored
   std::string_view text;
   static void fields(auto& self, auto&& field) {
-    field(self.id, self.stored, self.reason, self.text);
+    field(self.id, self.stored, self.reason, cut_to<kLongestText>(self.text));
   }
 };
 

@@ -4,7 +4,8 @@
 //   static void fields(auto& self, auto&& field) { field(self.id, self.address); }
 // encode() and decode() walk that list, so that the two cannot differ. Both ends are of one build
 // on one machine: integers are in host order. Strings are a 32-bit length and the octets; a
-// string_view decoded from a payload points into it.
+// string_view decoded from a payload points into it. A string that says how long it may be,
+// at_most<N>(self.address), does not decode where it is longer.
 #pragma once
 
 #include <array>
@@ -22,6 +23,21 @@
 #include "lmtpd/base/types.h"
 
 namespace lmtpd {
+
+template <std::size_t N, bool is_cut, class Text>
+struct BoundedText {
+  Text& text;
+};
+// At most N octets: whoever encodes it has seen to that.
+template <std::size_t N, class Text>
+BoundedText<N, false, Text> at_most(Text& text) {
+  return {text};
+}
+// The same, and where it is encoded it is cut to that.
+template <std::size_t N, class Text>
+BoundedText<N, true, Text> cut_to(Text& text) {
+  return {text};
+}
 
 class WireWriter {
  public:
@@ -43,6 +59,11 @@ class WireWriter {
     out_.append(text);
   }
   void put(const std::string& text) { put(std::string_view(text)); }
+  template <std::size_t N, bool is_cut, class Text>
+  void put(const BoundedText<N, is_cut, Text>& bounded) {
+    const std::string_view text = bounded.text;
+    put(is_cut ? text.substr(0, N) : text);
+  }
   template <std::size_t N>
   void put(const std::array<std::uint8_t, N>& octets) {
     out_.append(reinterpret_cast<const char*>(octets.data()), N);
@@ -69,7 +90,7 @@ class WireReader {
  public:
   explicit WireReader(std::string_view in) : rest_(in) {}
   template <class... Fields>
-  void operator()(Fields&... values) {
+  void operator()(Fields&&... values) {
     (get(values), ...);
   }
   // Every field was there, valid, and nothing is left over.
@@ -113,6 +134,11 @@ class WireReader {
     std::string_view view;
     get(view);
     text = view;
+  }
+  template <std::size_t N, bool is_cut, class Text>
+  void get(BoundedText<N, is_cut, Text>& bounded) {
+    get(bounded.text);
+    if (bounded.text.size() > N) ok_ = false;
   }
   template <std::size_t N>
   void get(std::array<std::uint8_t, N>& octets) {

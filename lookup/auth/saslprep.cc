@@ -41,6 +41,7 @@ std::optional<std::string> saslprep(std::string_view text) {
   if (U_FAILURE(status)) return std::nullopt;
   std::string out;
   icu::UnicodeString(false, prepared.data(), length).toUTF8String(out);
+  if (out.size() > kLongest) return std::nullopt;
   return out;
 }
 

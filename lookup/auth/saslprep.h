@@ -9,7 +9,7 @@ namespace lmtpd::lookup {
 
 // `text` mapped, in normalisation form KC. nullopt where it is not UTF-8, holds what RFC 4013
 // prohibits (controls, private use, code points that Unicode 3.2 did not assign), mixes directions,
-// or has over 1024 octets.
+// or has over 1024 octets, as it stands or mapped.
 [[nodiscard]] std::optional<std::string> saslprep(std::string_view text);
 
 }  // namespace lmtpd::lookup

@@ -77,7 +77,8 @@ MechanismStep ScramMechanism::take_first(std::string_view message) {
   const std::string_view name = next_field(rest);
   if (name.starts_with("m=")) return refuse("an extension that is not known");
   const std::string_view nonce = next_field(rest);
-  if (!name.starts_with("n=") || !nonce.starts_with("r=") || !is_nonce(nonce.substr(2))) {
+  if (!name.starts_with("n=") || !nonce.starts_with("r=") || !is_nonce(nonce.substr(2)) ||
+      nonce.size() > 2 + kLongestNonce) {
     return refuse("a malformed first message");
   }
   std::optional<std::string> user = decode_name(name.substr(2));

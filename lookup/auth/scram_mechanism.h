@@ -14,6 +14,9 @@ namespace lmtpd::lookup {
 
 class ScramMechanism final : public Mechanism {
  public:
+  // Octets, of the client's; RFC 5802 has no limit. The challenge repeats it, and has one.
+  static constexpr std::size_t kLongestNonce = 1024;
+
   // `nonce`: the server's part, printable and without a comma, never used before.
   explicit ScramMechanism(std::string nonce) : nonce_(std::move(nonce)) {}
 

@@ -63,7 +63,7 @@ std::optional<ScramVerifier> ScramVerifier::parse(std::string_view text) {
   std::optional<std::string> salt = from_base64(fields[1]);
   if (number.ec != std::errc() || number.ptr != end || verifier.iterations == 0 ||
       verifier.iterations > kMostIterations || !salt || salt->empty() ||
-      !read_digest(fields[2], verifier.stored_key) ||
+      salt->size() > kLongestSalt || !read_digest(fields[2], verifier.stored_key) ||
       !read_digest(fields[3], verifier.server_key)) {
     return std::nullopt;
   }

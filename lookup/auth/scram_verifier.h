@@ -19,6 +19,7 @@ using Digest = std::array<unsigned char, 32>;  // of SHA-256
 
 struct ScramVerifier {
   static constexpr std::uint32_t kMostIterations = 10'000'000;
+  static constexpr std::size_t kLongestSalt = 1024;  // octets
 
   std::uint32_t iterations = 0;
   std::string salt;

@@ -131,6 +131,21 @@ TEST_F(Channels, RefuseMalformedPacketsAndKeepNoDescriptor) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
+// What a role could not send itself, it would not repeat to another either.
+TEST_F(Channels, RefuseAMessageThatIsLongerThanOneMayBe) {
+  struct {
+    std::uint16_t type = 1, descriptors = 0;
+    std::uint32_t length = 0;
+  } header;
+  for (const std::size_t length : {Channel::kMaxPayload, Channel::kMaxPayload + 1}) {
+    header.length = static_cast<std::uint32_t>(length);
+    std::string octets(reinterpret_cast<const char*>(&header), sizeof header);
+    octets.append(length, 'x');
+    ASSERT_GT(::send(near_.fd(), octets.data(), octets.size(), 0), 0);
+    EXPECT_EQ(far_.receive(packet_), length > Channel::kMaxPayload ? Status::closed : Status::ok);
+  }
+}
+
 TEST_F(Channels, RefuseAPacketThatWasTruncated) {
   const std::string large(Channel::kMaxPacket + 1, 'x');
   ASSERT_EQ(::send(near_.fd(), large.data(), large.size(), 0), static_cast<ssize_t>(large.size()));

@@ -85,6 +85,19 @@ void make_for_lookup(Folder folder) {
   folder.add(hostile_input(plain) + hostile_input(scram) +
              hostile_input(AuthResponse{2, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO"}) +
              hostile_input(AuthResponse{2, "c=biws,r=x,p=AAAA"}) + hostile_input(AuthEnd{1}));
+  // With 159 KiB more the longest that a payload holds: SCRAM's answer would be longer.
+  const std::string first = "n,,n=user,r=" + std::string(960, 'r');
+  const Authenticate with_nonce{.id = 1,
+                                .address = "192.0.2.1",
+                                .mechanism = "SCRAM-SHA-256",
+                                .has_response = true,
+                                .response = first};
+  for (const std::size_t more : {0UL, 8UL, 9UL, 159UL, 160UL}) {
+    folder.add(hostile_long_input(with_nonce, first.size(), more));
+  }
+  folder.add(hostile_input(scram) + hostile_long_input(AuthResponse{2, first}, first.size(), 159));
+  folder.add(hostile_long_input(Resolve{1, "u@d.org"}, 7, 1) +
+             hostile_long_input(Resolve{2, "u@d.org"}, 7, 4));
   std::string many;
   for (std::uint64_t id = 1; id <= 6; ++id) {
     many += hostile_input(Authenticate{.id = id, .address = "::1", .mechanism = "LOGIN"});
@@ -105,6 +118,7 @@ void make_for_frontend(Folder folder) {
   folder.add('\1' + hostile_input(AuthStep{1, 0, "x"}) + hostile_input(AuthStep{1, 1, "user"}));
   folder.add('\1' + hostile_input(AuthStep{1, 1, "user"}) + hostile_input(AuthStep{1, 2, ""}));
   folder.add('\1' + hostile_input(AuthStep{1, 0, "x"}) + hostile_input(AuthStep{1, 3, ""}));
+  folder.add('\1' + hostile_long_input(AuthStep{1, 0, "x"}, 1, 9));
 }
 
 }  // namespace

@@ -142,7 +142,7 @@ HostileFrame with_tickets(const HostileFrame& frame) {
     if (delivery.ticket == "m") delivery.ticket = there;
     if (delivery.ticket == "x") delivery.ticket = missing;
   }
-  return {frame.type, encode(*message), frame.descriptors};
+  return {frame.type, encode(*message), frame.descriptors, frame.lies};
 }
 
 void check_answers(Channel& channel, const Model& model) {
@@ -188,8 +188,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       keeps_rules = keeps_rules && !packet.lies && model.take(frame);
       sent.frames.push_back(with_tickets(frame));
       octets += sent.frames.back().payload.size();
+      // Of tickets: more than a message may have.
+      if (!packet.lies && sent.frames.back().payload.size() > Channel::kMaxPayload) return 0;
     }
-    if (octets > Channel::kMaxPacket) return 0;  // of tickets; more than the channel holds
+    if (octets > Channel::kMaxPacket) return 0;  // the same, or more than the channel holds
     send_packet(socket, sent, body.get());
   }
   if (!model.left()) far.send(Left{});

@@ -5,6 +5,7 @@
 
 #include <tuple>
 
+#include "lmtpd/base/messages.h"
 #include "tests/lookup/resolving.h"
 
 namespace lmtpd::lookup {
@@ -155,6 +156,29 @@ TEST_F(Resolving, ReplacesATransportRowsStatusOfAnotherClass) {
     const Resolution refused = resolution_of(address);
     EXPECT_EQ(refused.mailboxes.error().reason, reason) << row;
     EXPECT_EQ(refused.mailboxes.error().text, text);
+  }
+}
+
+// ---- long addresses
+
+TEST_F(Resolving, TakesNoAddressThatIsTooLongForATarget) {
+  settings_.virtual_alias_address_length_limit = 1'000'000;
+  for (const std::size_t length : {kLongestAddress, kLongestAddress + 1}) {
+    const std::string domain = "@d.org";
+    const std::string target = std::string(length - domain.size(), 'x') + domain;
+    const std::string alias = "a" + std::to_string(length) + domain;
+    alias_.add(alias, target);
+    mailbox_.add(target, "d.org/long/");
+    uid_.add(target, "1001");
+    gid_.add(target, "1001");
+    const Resolution resolution = resolution_of(alias);
+    if (length == kLongestAddress) {
+      ASSERT_TRUE(resolution.mailboxes);
+      EXPECT_EQ(resolution.mailboxes->front().delivered_to.size(), length);
+    } else {
+      ASSERT_FALSE(resolution.mailboxes);
+      EXPECT_EQ(resolution.mailboxes.error().reason, Reason::alias_limit);
+    }
   }
 }
 

@@ -20,7 +20,7 @@ namespace {
 class LookupRole : public testing::Test, protected RoleSite {
  protected:
   LookupRole()
-      : RoleSite(make_ticket_key(), {"PLAIN"},
+      : RoleSite(make_ticket_key(), {"PLAIN", "SCRAM-SHA-256"},
                  [](const StoredPassword& stored, std::string_view password) {
                    return stored.matches(password);
                  }) {
@@ -357,6 +357,25 @@ TEST_F(LookupRole, EndsAFrontendThatBreaksTheRulesOfExchanges) {
   const auto early = introduce(1);
   send(*early, AuthResponse{.id = 1, .response = "x"});
   EXPECT_TRUE(is_closed(*early));
+}
+
+// SCRAM's challenge repeats the client's nonce.
+TEST_F(LookupRole, EndsAFrontendThatSendsMoreThanAClientCanHaveSaid) {
+  const std::string longest = "n,,n=u,r=" + std::string(Channel::kMaxPayload - 50, 'a');
+  const auto initial = introduce(0);
+  send(*initial, Authenticate{.id = 1,
+                              .address = "a",
+                              .mechanism = "SCRAM-SHA-256",
+                              .has_response = true,
+                              .response = longest});
+  EXPECT_TRUE(is_closed(*initial));
+  const auto later = introduce(1);
+  send(*later, Authenticate{.id = 1, .address = "a", .mechanism = "SCRAM-SHA-256"});
+  send(*later, AuthResponse{.id = 1, .response = longest});
+  EXPECT_TRUE(is_closed(*later));
+  const auto name = introduce(2);
+  send(*name, Authenticate{.id = 1, .address = longest, .mechanism = "SCRAM-SHA-256"});
+  EXPECT_TRUE(is_closed(*name));
 }
 
 TEST_F(LookupRole, GivesUpAnExchangeForTheOneBeyondTheWindow) {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "lmtpd/base/base64.h"
+#include "lmtpd/base/messages.h"
 #include "lookup/auth/password_mechanisms.h"
 #include "lookup/auth/saslprep.h"
 #include "lookup/auth/scram_mechanism.h"
@@ -111,6 +112,25 @@ class Scram : public testing::Test {
   ScramMechanism scram_{"%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"};
 };
 
+// Whatever the client and the database say: a longer challenge is none (RFC 4954 4).
+TEST_F(Scram, HasNoChallengeThatIsTooLongForOne) {
+  const std::string salt(ScramVerifier::kLongestSalt, 's');
+  for (const std::size_t length :
+       {ScramMechanism::kLongestNonce, ScramMechanism::kLongestNonce + 1}) {
+    ScramMechanism scram("server");
+    const std::string nonce(length, 'a');
+    if (refused(scram.respond("n,,n=user,r=" + nonce))) {
+      EXPECT_GT(length, ScramMechanism::kLongestNonce);
+      continue;
+    }
+    EXPECT_EQ(length, ScramMechanism::kLongestNonce);
+    const MechanismStep step =
+        scram.use_verifier({.iterations = ScramVerifier::kMostIterations, .salt = salt});
+    ASSERT_TRUE(std::holds_alternative<Challenge>(step));
+    EXPECT_LE(std::get<Challenge>(step).text.size(), kLongestSaslMessage);
+  }
+}
+
 TEST_F(Scram, IsAsRfc7677ShowsIt) {
   EXPECT_EQ(told(scram_.begin()), "say ");
   EXPECT_EQ(told(scram_.respond(kFirst)), "verifier user");
@@ -204,6 +224,10 @@ TEST(Saslprep, IsAsRfc4013ShowsIt) {
   EXPECT_EQ(saslprep("\u0627\u0031"), std::nullopt);
   EXPECT_EQ(saslprep("\xFF"), std::nullopt);
   EXPECT_EQ(saslprep(std::string(1025, 'a')), std::nullopt);
+  EXPECT_EQ(saslprep("\uFDFA")->size(), 33U);  // none becomes longer
+  std::string grows;
+  for (int i = 0; i < 32; ++i) grows += "\uFDFA";
+  EXPECT_EQ(saslprep(grows), std::nullopt);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <array>
 #include <string>
 
+#include "lmtpd/base/base64.h"
+
 namespace lmtpd::lookup {
 namespace {
 
@@ -130,6 +132,16 @@ TEST(StoredPassword, DoesNotCompareClearText) {
 
 TEST(StoredPassword, APasswordDoesNotEndAtANul) {
   EXPECT_FALSE(matches(kHashes[7], std::string_view("pencil\0more", 11)));
+}
+
+TEST(ScramVerifier, HasASaltThatFitsAChallenge) {
+  const std::string key = to_base64(std::string(32, 'k'));
+  const auto parses = [&](std::size_t salt) {
+    return ScramVerifier::parse("4096," + to_base64(std::string(salt, 's')) + "," + key + "," + key)
+        .has_value();
+  };
+  EXPECT_TRUE(parses(ScramVerifier::kLongestSalt));
+  EXPECT_FALSE(parses(ScramVerifier::kLongestSalt + 1));
 }
 
 TEST(ScramVerifier, IsThatOfRfc7677) {
