@@ -1,15 +1,12 @@
 #include "lmtpd/master/control_socket.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "lmtpd/base/log.h"
-#include "lmtpd/base/unique_fd.h"
+#include "lmtpd/master/socket_server.h"
 
 namespace lmtpd::master {
 
@@ -19,19 +16,11 @@ StartResult<UnixListener> prepare_control_socket(const std::string& path) {
     return configuration_failure(
         errno_text(fmt::format("control_socket {}: making {}", path, directory), errno));
   }
+  if (const std::optional<std::string> server = other_server_of(path)) {
+    return system_failure(
+        fmt::format("another lmtpd serves control_socket {} ({})", path, *server));
+  }
   return UnixListener::prepare(path, {{Uid(0), Gid(0)}, 0600});
-}
-
-bool is_served(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return false;
-  std::ranges::copy(path, address.sun_path);
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // EAGAIN: a full backlog, which somebody holds.
-  return fd &&
-         (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-          errno == EAGAIN);
 }
 
 }  // namespace lmtpd::master

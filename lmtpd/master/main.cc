@@ -23,7 +23,6 @@
 #include "lmtpd/master/check.h"
 #include "lmtpd/master/command_line.h"
 #include "lmtpd/master/configuration.h"
-#include "lmtpd/master/control_socket.h"
 #include "lmtpd/master/service_notifier.h"
 #include "lmtpd/master/socket_activation.h"
 #include "lmtpd/master/supervisor.h"
@@ -98,11 +97,6 @@ int run_daemon(const std::string& file) {
   for (const std::string& warning : configuration->warnings) log_warning("{}", warning);
   StartResult<Generation::Shared> shared = Generation::Shared::make();
   if (!shared) return fail_with(shared.error());
-  const std::string& control = configuration->settings.control_socket;
-  if (is_served(control)) {
-    return fail_with(
-        {EXIT_FAILURE, fmt::format("another lmtpd serves control_socket {}", control)});
-  }
   raise_descriptor_limit();
   if (::chdir("/") != 0) return EXIT_FAILURE;
   Supervisor supervisor(file, std::move(*shared), Listeners(std::move(*activated)), notifier);

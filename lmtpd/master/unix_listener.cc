@@ -13,6 +13,7 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/master/file_identity.h"
+#include "lmtpd/master/socket_server.h"
 
 namespace lmtpd::master {
 namespace {
@@ -53,6 +54,14 @@ StartResult<void> check_replaceable(int directory, const std::string& name,
   if (S_ISSOCK(found.st_mode)) return {};
   return configuration_failure(
       fmt::format("socket {}: what is there is not a socket, and is not replaced", path));
+}
+
+// As root, to whom every socket's mode is open. One of this process, a reload's, may be replaced.
+StartResult<void> check_unserved(const std::string& path) {
+  const std::optional<std::string> server = other_server_of(path);
+  if (!server) return {};
+  return system_failure(
+      fmt::format("socket {}: {} takes connections there, and keeps it", path, *server));
 }
 
 // Whether nobody but root can change what stands in the directory, or rename root's files in it.
@@ -118,10 +127,16 @@ StartResult<UnixListener> UnixListener::prepare(const std::string& path,
   const bool as_root = is_roots_alone(parent);
   made.actor_ = as_root ? kRoot : access.owner;
 
-  const ActingAs acting(made.actor_);
   const std::string temporary = made.place_ + std::string(kTemporarySuffix);
-  StartResult<void> bound = bind_anew(made.socket_.get(), made.directory_.get(), temporary,
-                                      path + std::string(kTemporarySuffix));
+  const std::string temporary_path = path + std::string(kTemporarySuffix);
+  for (const std::string& name : {path, temporary_path}) {
+    if (StartResult<void> free = check_unserved(name); !free) {
+      return tl::unexpected(std::move(free.error()));
+    }
+  }
+  const ActingAs acting(made.actor_);
+  StartResult<void> bound =
+      bind_anew(made.socket_.get(), made.directory_.get(), temporary, temporary_path);
   if (!bound) {
     if (!as_root) {
       bound.error().text +=
@@ -147,6 +162,7 @@ StartResult<UnixListener> UnixListener::prepare(const std::string& path,
 
 StartResult<void> UnixListener::publish() {
   if (name_ == place_) return {};
+  if (StartResult<void> free = check_unserved(path_); !free) return free;
   const ActingAs acting(actor_);
   StartResult<void> checked = check_replaceable(directory_.get(), place_, path_);
   if (!checked) return checked;

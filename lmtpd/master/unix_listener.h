@@ -2,8 +2,10 @@
 //
 // No client ever sees a half-made socket: it is bound beside its place under a temporary name, with
 // its owner, mode and backlog, and publish() renames it over what was there. Only a socket is
-// replaced. A directory that is not root's alone (Postfix's private/ belongs to postfix) is worked
-// in as the socket's owner, so that what its owner does there cannot lead root astray.
+// replaced, and none at which another process takes connections, by either name: that is looked at
+// before each of the two steps, so who binds between a look and its step, within microseconds,
+// loses his name. A directory that is not root's alone (Postfix's private/ belongs to postfix) is
+// worked in as the socket's owner, so that what its owner does there cannot lead root astray.
 #pragma once
 
 #include <sys/types.h>
@@ -28,6 +30,7 @@ struct SocketAccess {
 class UnixListener {
  public:
   // `path` is absolute. Listening, non-blocking, not yet at its place.
+  // Fails as publish() would.
   [[nodiscard]] static StartResult<UnixListener> prepare(const std::string& path,
                                                          const SocketAccess& access);
   UnixListener(UnixListener&& other) noexcept = default;
@@ -35,6 +38,7 @@ class UnixListener {
   // Removes the name if it still leads to this socket.
   ~UnixListener();
 
+  // Fails, for a while as far as this can tell, if another process serves the place by now.
   [[nodiscard]] StartResult<void> publish();
 
   [[nodiscard]] int fd() const { return socket_.get(); }
