@@ -9,9 +9,11 @@
 #include <cstdlib>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lmtpd/base/accounts.h"
 #include "lmtpd/base/log.h"
+#include "lmtpd/master/socket_uses.h"
 
 namespace lmtpd::master {
 namespace {
@@ -34,12 +36,31 @@ class ScratchDirectory {
   bool made_;
 };
 
+// Where an entry of `listen` leads as long as the service manager opens nothing; one address of a
+// name that it opened would stand for all of them.
+StartResult<std::vector<std::string>> places_of(const ListenSpec& spec) {
+  if (spec.kind == ListenSpec::Kind::unix_socket) {
+    if (StartResult<void> checked = check_unix_place(spec.path); !checked) {
+      return tl::unexpected(std::move(checked.error()));
+    }
+    return std::vector{"unix:" + real_place(spec.path)};
+  }
+  const StartResult<std::vector<InetAddress>> addresses = addresses_of(spec);
+  if (!addresses) return tl::unexpected(addresses.error());
+  std::vector<std::string> places;
+  for (const InetAddress& address : *addresses) places.push_back(address.text());
+  return places;
+}
+
 StartResult<void> check_sockets(const Settings& settings) {
-  for (const ListenSpec& spec : settings.all_listeners()) {
-    if (spec.kind == ListenSpec::Kind::unix_socket) {
-      if (StartResult<void> checked = check_unix_place(spec.path); !checked) return checked;
-    } else if (const auto addresses = addresses_of(spec); !addresses) {
-      return tl::unexpected(addresses.error());
+  SocketUses uses(settings);
+  for (std::uint32_t index = 0; index < uses.entries().size(); ++index) {
+    const StartResult<std::vector<std::string>> places = places_of(uses.entries()[index]);
+    if (!places) return tl::unexpected(places.error());
+    for (const std::string& place : *places) {
+      if (const StartResult<bool> added = uses.add(index, place); !added) {
+        return tl::unexpected(added.error());
+      }
     }
   }
   const std::string& control = settings.control_socket;

@@ -83,24 +83,18 @@ const Listeners::Plan::Socket* Listeners::find_open(const Plan& plan,
 }
 
 // A name's addresses may repeat.
-void Listeners::use(Plan& plan, std::uint32_t index, const std::string& identity, int fd) {
-  const Plan::Use used{index, identity, fd};
-  if (std::ranges::find(plan.uses_, used) == plan.uses_.end()) plan.uses_.push_back(used);
+void Listeners::use(Plan& plan, Plan::Use used) {
+  if (std::ranges::find(plan.uses_, used) == plan.uses_.end()) {
+    plan.uses_.push_back(std::move(used));
+  }
 }
 
-// Two entries of `listen` may lead to one socket, through two names of a host for example: a role
-// gets it once, by the first of them.
-StartResult<void> Listeners::keep_one_use_each(Plan& plan, const std::vector<ListenSpec>& listen) {
+StartResult<void> Listeners::keep_one_use_each(Plan& plan, SocketUses& uses) {
   std::vector<Plan::Use> kept;
-  for (const Plan::Use& used : plan.uses_) {
-    const auto before = std::ranges::find(kept, used.identity, &Plan::Use::identity);
-    if (before == kept.end()) {
-      kept.push_back(used);
-    } else if (!listen[before->index].same_service(listen[used.index])) {
-      return configuration_failure(
-          fmt::format("{} and {} are one socket, {}, and differ in what it serves",
-                      listen[before->index].text, listen[used.index].text, used.identity));
-    }
+  for (Plan::Use& used : plan.uses_) {
+    const StartResult<bool> is_first = uses.add(used.index, used.place);
+    if (!is_first) return tl::unexpected(is_first.error());
+    if (*is_first) kept.push_back(std::move(used));
   }
   plan.uses_ = std::move(kept);
   return {};
@@ -109,17 +103,18 @@ StartResult<void> Listeners::keep_one_use_each(Plan& plan, const std::vector<Lis
 StartResult<void> Listeners::prepare_unix(Plan& plan, std::uint32_t index, const std::string& path,
                                           const SocketAccess& access) const {
   if (const Activated* socket = activated_for(path)) {
-    use(plan, index, socket->address, socket->fd.get());
+    use(plan, {index, socket->address, socket->address, socket->fd.get()});
     return {};
   }
-  const std::string identity = fmt::format("unix:{} {}:{} {:o}", path, access.owner.uid.value(),
+  const std::string place = "unix:" + real_place(path);
+  const std::string identity = fmt::format("{} {}:{} {:o}", place, access.owner.uid.value(),
                                            access.owner.gid.value(), access.mode);
   if (find_open(plan, identity) == nullptr) {
     StartResult<UnixListener> made = UnixListener::prepare(path, access);
     if (!made) return tl::unexpected(std::move(made.error()));
     plan.fresh_.push_back({identity, std::move(*made)});
   }
-  use(plan, index, identity, find_open(plan, identity)->fd());
+  use(plan, {index, identity, place, find_open(plan, identity)->fd()});
   return {};
 }
 
@@ -131,7 +126,7 @@ StartResult<void> Listeners::prepare_inet(Plan& plan, std::uint32_t index,
   for (const InetAddress& address : *addresses) {
     const auto found = std::ranges::find(activated_, address.text(), &Activated::address);
     if (found == activated_.end()) continue;
-    use(plan, index, found->address, found->fd.get());
+    use(plan, {index, found->address, found->address, found->fd.get()});
     activated = true;
   }
   // One activated socket of several addresses is what the administrator chose.
@@ -143,16 +138,17 @@ StartResult<void> Listeners::prepare_inet(Plan& plan, std::uint32_t index,
       if (!made) return tl::unexpected(std::move(made.error()));
       plan.fresh_.push_back({identity, std::move(*made)});
     }
-    use(plan, index, identity, find_open(plan, identity)->fd());
+    use(plan, {index, identity, identity, find_open(plan, identity)->fd()});
   }
   return {};
 }
 
-StartResult<Listeners::Plan> Listeners::prepare(const std::vector<ListenSpec>& listen,
+StartResult<Listeners::Plan> Listeners::prepare(const Settings& settings,
                                                 const SocketAccess& access) const {
   Plan plan;
-  for (std::uint32_t index = 0; index < listen.size(); ++index) {
-    const ListenSpec& spec = listen[index];
+  SocketUses uses(settings);
+  for (std::uint32_t index = 0; index < uses.entries().size(); ++index) {
+    const ListenSpec& spec = uses.entries()[index];
     StartResult<void> prepared = spec.kind == ListenSpec::Kind::unix_socket
                                      ? prepare_unix(plan, index, spec.path, access)
                                      : prepare_inet(plan, index, spec);
@@ -165,7 +161,7 @@ StartResult<Listeners::Plan> Listeners::prepare(const std::vector<ListenSpec>& l
                       escaped(socket.address), escaped(socket.name)));
     }
   }
-  if (StartResult<void> distinct = keep_one_use_each(plan, listen); !distinct) {
+  if (StartResult<void> distinct = keep_one_use_each(plan, uses); !distinct) {
     return tl::unexpected(std::move(distinct.error()));
   }
   return plan;

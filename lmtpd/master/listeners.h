@@ -16,6 +16,7 @@
 #include "lmtpd/base/unique_fd.h"
 #include "lmtpd/master/inet_listener.h"
 #include "lmtpd/master/socket_activation.h"
+#include "lmtpd/master/socket_uses.h"
 #include "lmtpd/master/start_failure.h"
 #include "lmtpd/master/unix_listener.h"
 
@@ -41,6 +42,7 @@ class Listeners {
     struct Use {
       std::uint32_t index;
       std::string identity;
+      std::string place;  // as SocketUses'
       int fd;
       bool operator==(const Use&) const = default;
     };
@@ -53,9 +55,9 @@ class Listeners {
     std::vector<Socket> fresh_;
   };
 
-  // Opens what `listen` names and is not open yet. Fails if an activated socket fits no entry, and
-  // if one socket fits two that promise its clients different things.
-  [[nodiscard]] StartResult<Plan> prepare(const std::vector<ListenSpec>& listen,
+  // Opens what Settings::all_listeners() names and is not open yet. Fails if an activated socket
+  // fits no entry, and as SocketUses.
+  [[nodiscard]] StartResult<Plan> prepare(const Settings& settings,
                                           const SocketAccess& access) const;
 
   // Puts the plan's sockets at their places and closes those that it does not use.
@@ -72,9 +74,8 @@ class Listeners {
   };
   [[nodiscard]] const Activated* activated_for(const std::string& path) const;
   [[nodiscard]] const Plan::Socket* find_open(const Plan& plan, const std::string& identity) const;
-  static void use(Plan& plan, std::uint32_t index, const std::string& identity, int fd);
-  [[nodiscard]] static StartResult<void> keep_one_use_each(Plan& plan,
-                                                           const std::vector<ListenSpec>& listen);
+  static void use(Plan& plan, Plan::Use used);
+  [[nodiscard]] static StartResult<void> keep_one_use_each(Plan& plan, SocketUses& uses);
   [[nodiscard]] StartResult<void> prepare_unix(Plan& plan, std::uint32_t index,
                                                const std::string& path,
                                                const SocketAccess& access) const;

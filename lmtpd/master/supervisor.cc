@@ -58,8 +58,7 @@ StartResult<void> Supervisor::begin(Configuration configuration) {
   // First: that it is served tells a second lmtpd of this configuration most.
   StartResult<UnixListener> control = prepare_control_socket(settings.control_socket);
   if (!control) return tl::unexpected(std::move(control.error()));
-  StartResult<Listeners::Plan> plan =
-      listeners_.prepare(settings.all_listeners(), configuration.socket_access);
+  StartResult<Listeners::Plan> plan = listeners_.prepare(settings, configuration.socket_access);
   if (!plan) return tl::unexpected(std::move(plan.error()));
   StartResult<std::vector<Listeners::Share>> shares = plan->share();
   if (!shares) return tl::unexpected(std::move(shares.error()));

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/master/file_identity.h"
@@ -91,6 +93,13 @@ StartResult<void> bind_anew(int socket, int directory, const std::string& name,
 }
 
 }  // namespace
+
+std::string real_place(const std::string& path) {
+  const Place place = split(path);
+  std::error_code error;
+  const std::filesystem::path directory = std::filesystem::canonical(place.directory, error);
+  return error ? path : (directory / place.name).string();
+}
 
 StartResult<void> check_unix_place(const std::string& path) {
   const Place place = split(path);

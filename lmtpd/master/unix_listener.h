@@ -23,6 +23,10 @@ struct SocketAccess {
   mode_t mode;
 };
 
+// The same for every way to the place, through symlinks of its directory for example; `path` itself
+// if there is no such directory.
+[[nodiscard]] std::string real_place(const std::string& path);
+
 // Fails if `path` cannot become a socket: no directory, or something else than a socket is there.
 // Changes nothing.
 [[nodiscard]] StartResult<void> check_unix_place(const std::string& path);

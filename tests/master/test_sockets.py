@@ -191,11 +191,31 @@ def test_tcp(make_master, listen, addresses):
             assert client.connect_ex((host, port)) != 0
 
 
-def test_one_socket_serves_one_thing(make_master):
+@pytest.mark.parametrize("mode", [["-t"], []], ids=["check", "start"])
+@pytest.mark.parametrize("listeners, differ", [
+    ({"listen": "inet:127.0.0.1:{port}, {{inet:localhost:{port} auth=no}}"},
+     "inet:127.0.0.1:{port} and {{inet:localhost:{port} auth=no}} are one socket, 127.0.0.1:{port}, and differ"),
+    ({"listen": "inet:127.0.0.1:{port}", "socketmap_listen": "inet:localhost:{port}"},
+     "inet:127.0.0.1:{port} and inet:localhost:{port} are one socket, 127.0.0.1:{port}, and differ"),
+    ({"socketmap_listen": "unix:link/lmtp"},
+     "unix:private/lmtp and unix:link/lmtp are one socket, unix:{dir}/queue/private/lmtp, and differ"),
+], ids=["options", "socketmap", "unix"])
+def test_one_socket_serves_one_thing(make_master, mode, listeners, differ):
     port = free_port()
-    both = f"inet:127.0.0.1:{port}, {{inet:localhost:{port} auth=no}}"
-    code, _, log = make_master(listen=both).run()
-    assert code == 78 and f"are one socket, 127.0.0.1:{port}, and differ in what it serves" in log
+    master = make_master(**{name: value.format(port=port) for name, value in listeners.items()})
+    (master.dir / "queue" / "link").symlink_to("private")
+    code, _, log = master.run(*mode)
+    assert code == 78 and f"{differ.format(port=port, dir=master.dir)} in what it serves" in log, log
+
+
+def test_two_names_of_one_socket_are_one_listener(make_master):
+    master = make_master(listen="unix:private/lmtp, unix:link/lmtp")
+    (master.dir / "queue" / "link").symlink_to("private")
+    assert master.run("-t")[0] == 0
+    master.start()
+    assert [e["index"] for e in master.wait_role("frontend 0").all("listener")] == ["0"]
+    reaches_frontend(master, socket.AF_UNIX, str(master.socket))
+    assert master.stop() == 0
 
 
 def test_port_in_use_is_no_configuration_error(make_master):
