@@ -1,12 +1,14 @@
 #include "lmtpd/base/log.h"
 
 #include <limits.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <system_error>
 
 #include "lmtpd/base/utf8.h"
@@ -18,6 +20,7 @@ LogTarget g_target = LogTarget::standard_error;
 Severity g_least = Severity::info;
 std::string g_ident = "lmtpd";
 std::string g_gathered;
+bool g_stderr_is_journal = false;
 
 int syslog_priority(Severity severity) {
   switch (severity) {
@@ -43,13 +46,28 @@ std::string_view prefix(Severity severity) {
   return "";
 }
 
+bool stderr_is_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status{};
+  // The variable is inherited by who has been given another stderr, too.
+  return stream != nullptr && ::fstat(STDERR_FILENO, &status) == 0 &&
+         stream == fmt::format("{}:{}", status.st_dev, status.st_ino);
+}
+
+// An info has what the unit says of lines without one (SyslogLevel=).
+std::string journal_severity(Severity severity) {
+  if (!g_stderr_is_journal || severity == Severity::info) return "";
+  return fmt::format("<{}>", syslog_priority(severity));
+}
+
 // One write(2), so that lines of several roles do not mix.
 void write_to_stderr(std::string_view lines) {
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, lines.data(), lines.size());
 }
 
 std::string stderr_line(Severity severity, std::string_view text) {
-  return fmt::format("{}[{}]: {}{}\n", g_ident, getpid(), prefix(severity), text);
+  return fmt::format("{}{}[{}]: {}{}\n", journal_severity(severity), g_ident, getpid(),
+                     prefix(severity), text);
 }
 
 }  // namespace
@@ -58,6 +76,7 @@ void open_log(const char* role, LogTarget target, Severity least) {
   g_target = target;
   g_least = least;
   g_ident = std::string("lmtpd/") + role;
+  g_stderr_is_journal = stderr_is_journal();
   if (target == LogTarget::syslog) openlog(g_ident.c_str(), LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 

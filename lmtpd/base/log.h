@@ -1,5 +1,9 @@
 // lmtpd/base/log.h -- the log of every role: one line an event, to stderr or syslog(3).
 //
+// Where stderr is systemd's journal, which master's roles inherit with its variable JOURNAL_STREAM
+// (systemd.exec(5)), a warning and an error begin with <4> and <3>, as sd-daemon(3) has it: the
+// journal takes that off and keeps it as the line's severity.
+//
 // Facility mail, ident `lmtpd`, the role's name behind it (`lmtpd/worker`), as Postfix names its
 // programs. Text that came from outside goes through escaped() first.
 #pragma once

@@ -24,8 +24,8 @@ namespace {
 constexpr int kPacketsATurn = 32;
 
 // All that a role gets of master's environment.
-constexpr std::array<const char*, 5> kKept = {
-    "TZ", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
+constexpr std::array<const char*, 6> kKept = {
+    "TZ", "JOURNAL_STREAM", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
 };
 
 std::vector<std::string> role_environment() {

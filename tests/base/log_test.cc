@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <string>
 
 #include "lmtpd/base/unique_fd.h"
@@ -57,6 +59,44 @@ TEST_F(LogTest, GathersNoMoreThanAPipeTakesWhole) {
   EXPECT_EQ(written(), line(long_line));
   write_gathered_log();
   EXPECT_EQ(written(), line(long_line));
+}
+
+// The two numbers of the file that standard error is, as the service manager says them.
+std::string device_and_inode() {
+  struct stat status{};
+  EXPECT_EQ(::fstat(STDERR_FILENO, &status), 0);
+  return fmt::format("{}:{}", status.st_dev, status.st_ino);
+}
+
+class JournalLogTest : public LogTest {
+ protected:
+  ~JournalLogTest() override { ::unsetenv("JOURNAL_STREAM"); }
+  static void say_that_the_journal_is(const std::string& stream) {
+    ::setenv("JOURNAL_STREAM", stream.c_str(), 1);
+    open_log("test", LogTarget::standard_error);
+  }
+};
+
+TEST_F(JournalLogTest, GivesTheJournalASeverityForEachLine) {
+  say_that_the_journal_is(device_and_inode());
+  EXPECT_TRUE(gather_log_info("one"));
+  log_warning("two");
+  log_error("three");
+  log_info("four");
+  EXPECT_EQ(written(), line("one"));
+  EXPECT_EQ(written(), "<4>" + line("warning: two"));
+  EXPECT_EQ(written(), "<3>" + line("error: three"));
+  EXPECT_EQ(written(), line("four"));
+}
+
+TEST_F(JournalLogTest, GivesNobodyElseOne) {
+  const std::string own = device_and_inode();
+  for (const std::string& another : {"1" + own, own + "1", own + " ", own.substr(own.find(':')),
+                                     std::string("8:1"), std::string()}) {
+    say_that_the_journal_is(another);
+    log_warning("words");
+    EXPECT_EQ(written(), line("warning: words")) << another;
+  }
 }
 
 TEST(Escaped, KeepsWhatIsPlainAndCutsWhatIsLong) {

@@ -1,7 +1,9 @@
 """lmtpd -t and -n, its errors, and lmtpctl."""
 
 import contextlib
+import os
 import re
+import signal
 import socket
 
 import pytest
@@ -208,6 +210,24 @@ def test_root_opens_what_lists_name_for_the_lookup_role(make_daemon, site, table
     assert daemon.deliver("user@foo.org", MESSAGE).final[0].code == 250
     refused = daemon.deliver("user@domain.org", MESSAGE)
     assert refused.recipients[0].code == 550, "the list leaves this domain out"
+
+
+def test_the_journal_gets_each_lines_severity(make_daemon):
+    """Where stderr is what JOURNAL_STREAM names, here a file, as sd-daemon(3) has it; of every role."""
+    for stream, warning, error in (True, "<4>", "<3>"), (False, "", ""):
+        daemon = make_daemon(start=False, fsync="no")
+        daemon.log.touch()
+        status = daemon.log.stat()
+        daemon.start(environment={"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + (not stream)}"})
+        # Its end is an error of master's, and a warning of the frontend's.
+        (lookup,) = daemon.role("lookup")
+        os.kill(lookup, signal.SIGKILL)
+        daemon.wait_log(rf"^{error}lmtpd/master\[\d+\]: error: lookup .* killed by signal 9")
+        daemon.wait_log(rf"^{warning}lmtpd/frontend\[\d+\]: warning: ")
+        daemon.wait_log(rf"^{warning}lmtpd/master\[\d+\]: warning: .*fsync = no")
+        assert re.search(r"(?m)^lmtpd/master\[\d+\]: ready", daemon.log_text())
+        assert ("\n<" in "\n" + daemon.log_text()) == stream
+        daemon.stop()
 
 
 def test_systemd_socket_activation(make_daemon, site):
