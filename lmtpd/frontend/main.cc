@@ -52,7 +52,7 @@ int main() {
   Channel control = begin_role("frontend");
   RoleStart start = must(receive_role_start(control));
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
-  open_log("frontend", settings.log);
+  open_log("frontend", start.check_only ? LogTarget::standard_error : settings.log);
 
   NetworkList trusted = must(trusted_clients(settings, start));
   Counters counters = must(Counters::map(start.counters));
@@ -63,6 +63,10 @@ int main() {
   // Before: OpenSSL reads its configuration, the host's policy for TLS.
   std::optional<frontend::TlsContext> tls = must(tls_context(settings, start), EX_CONFIG);
   start.files.clear();
+  // Of several frontends one says it.
+  if (tls && start.instance == 0) {
+    for (const std::string& warning : tls->warnings()) log_warning("{}", warning);
+  }
   if (must(confine_to_no_files()) == Confinement::not_available) {
     log_warning("this kernel has no Landlock: the frontend is not kept from the file system");
   }

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <ctime>
 #include <string_view>
 #include <utility>
 
 #include "lmtpd/frontend/tls_pem.h"
+#include "lmtpd/frontend/tls_validity.h"
 #include "lmtpd/frontend/tls_words.h"
 
 namespace lmtpd::frontend {
@@ -34,8 +36,17 @@ Result<void> use(SSL_CTX* context, std::string_view parameter, const KeyAndChain
   return {};
 }
 
+void look_at_dates(std::vector<std::string>& warnings, std::string_view parameter,
+                   std::string_view path, const std::vector<CertificatePtr>& certificates) {
+  for (const CertificatePtr& certificate : certificates) {
+    const std::optional<std::string> warning =
+        validity_warning(certificate.get(), std::time(nullptr));
+    if (warning) warnings.push_back(fmt::format("{}: {}: {}", parameter, path, *warning));
+  }
+}
+
 Result<void> load_pair(SSL_CTX* context, const Settings& settings,
-                       const TlsContext::ReadFile& read_file) {
+                       const TlsContext::ReadFile& read_file, std::vector<std::string>& warnings) {
   const auto certificate = read_file(settings.tls_cert_file);
   if (!certificate) return failure("tls_cert_file", certificate.error().text);
   const auto key = read_file(settings.tls_key_file);
@@ -46,11 +57,13 @@ Result<void> load_pair(SSL_CTX* context, const Settings& settings,
   if (!private_key) {
     return failure("tls_key_file", settings.tls_key_file + ": " + private_key.error().text);
   }
+  look_at_dates(warnings, "tls_cert_file", settings.tls_cert_file, *chain);
   return use(context, "tls_cert_file", {std::move(*private_key), std::move(*chain)});
 }
 
 Result<void> load_chains(SSL_CTX* context, const Settings& settings,
-                         const TlsContext::ReadFile& read_file) {
+                         const TlsContext::ReadFile& read_file,
+                         std::vector<std::string>& warnings) {
   for (const std::string& path : settings.tls_chain_files) {
     const auto text = read_file(path);
     if (!text) return failure("tls_chain_files", text.error().text);
@@ -58,19 +71,22 @@ Result<void> load_chains(SSL_CTX* context, const Settings& settings,
     if (!pairs) return failure("tls_chain_files", path + ": " + pairs.error().text);
     for (const KeyAndChain& pair : *pairs) {
       if (auto used = use(context, "tls_chain_files", pair); !used) return used;
+      look_at_dates(warnings, "tls_chain_files", path, pair.chain);
     }
   }
   return {};
 }
 
 Result<void> load_authorities(SSL_CTX* context, const Settings& settings,
-                              const TlsContext::ReadFile& read_file) {
+                              const TlsContext::ReadFile& read_file,
+                              std::vector<std::string>& warnings) {
   const auto text = read_file(settings.tls_client_ca);
   if (!text) return failure("tls_client_ca", text.error().text);
   const auto authorities = certificates_of(*text);
   if (!authorities) {
     return failure("tls_client_ca", settings.tls_client_ca + ": " + authorities.error().text);
   }
+  look_at_dates(warnings, "tls_client_ca", settings.tls_client_ca, *authorities);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
   for (const CertificatePtr& authority : *authorities) {
     if (X509_STORE_add_cert(store, authority.get()) != 1 ||
@@ -116,12 +132,13 @@ Result<TlsContext> TlsContext::make(const Settings& settings, const ReadFile& re
     return failure("tls_cipherlist", openssl_words());
   }
   const auto load = settings.tls_chain_files.empty() ? load_pair : load_chains;
-  if (Result<void> loaded = load(context, settings, read_file); !loaded) {
+  if (Result<void> loaded = load(context, settings, read_file, made.warnings_); !loaded) {
     return tl::unexpected(loaded.error());
   }
   if (!settings.tls_client_ca.empty()) {
     made.asks_for_certificates_ = true;
-    if (Result<void> loaded = load_authorities(context, settings, read_file); !loaded) {
+    if (Result<void> loaded = load_authorities(context, settings, read_file, made.warnings_);
+        !loaded) {
       return tl::unexpected(loaded.error());
     }
   }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lmtpd/base/config/settings.h"
 #include "lmtpd/base/result.h"
@@ -27,6 +28,9 @@ class TlsContext {
   // begins with the parameter's name.
   [[nodiscard]] static Result<TlsContext> make(const Settings& settings, const ReadFile& read_file);
 
+  // What is not wrong and should be mended: own certificates, of the chain, too, and authorities
+  // that have expired, will soon, or are not valid yet. A line each, as make()'s errors.
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
   [[nodiscard]] SSL_CTX* get() const { return context_.get(); }
   [[nodiscard]] bool asks_for_certificates() const { return asks_for_certificates_; }
 
@@ -38,6 +42,7 @@ class TlsContext {
 
   std::unique_ptr<SSL_CTX, Free> context_;
   bool asks_for_certificates_ = false;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace lmtpd::frontend

@@ -161,7 +161,8 @@ void Generation::start_frontend(std::uint32_t number, Clock::time_point now) {
 Result<void> Generation::brief_frontend(RoleProcess& frontend, std::uint32_t number) {
   frontend.tell(Configure{.parameters = configuration_.parameters,
                           .instance = number,
-                          .owner = configuration_.frontend_user});
+                          .owner = configuration_.frontend_user,
+                          .check_only = configuration_.check_only});
   if (Result<void> handed = hand_files(frontend, configuration_.frontend_files); !handed) {
     return handed;
   }

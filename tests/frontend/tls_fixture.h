@@ -34,6 +34,13 @@ struct KeyPair {
     X509_add_ext(certificate.get(), authority.get(), -1);
     return certified(certificate, X509_get_subject_name(certificate.get()), nullptr);
   }
+  // Valid from and until so many seconds from now.
+  static KeyPair valid(const char* common_name, long from, long until) {
+    const CertificatePtr certificate = for_an_hour(common_name);
+    X509_gmtime_adj(X509_getm_notBefore(certificate.get()), from);
+    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), until);
+    return certified(certificate, X509_get_subject_name(certificate.get()), nullptr);
+  }
   // This one signs it.
   [[nodiscard]] KeyPair issue(const char* common_name) const {
     const auto issuer = certificates_of(certificate);

@@ -4,12 +4,15 @@
 #include "lmtpd/frontend/tls_context.h"
 #include "lmtpd/frontend/tls_pem.h"
 #include "lmtpd/frontend/tls_stream.h"
+#include "lmtpd/frontend/tls_validity.h"
 #include "tests/frontend/tls_fixture.h"
 
 namespace lmtpd::frontend {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 const KeyPair& pair() {
   static const KeyPair made = KeyPair::make("mx.test");
@@ -168,6 +171,74 @@ TEST(TlsContextTest, RefusesAKeyOfAnotherCertificate) {
   settings.tls_cipherlist = "NONESUCH";
   EXPECT_THAT(error(context_of(settings, {{"/cert", pair().certificate}, {"/key", pair().key}})),
               HasSubstr("tls_cipherlist: "));
+}
+
+// From midnight at the first of December 2026, UTC, for so many days.
+constexpr std::time_t kBegin = 1'796'083'200;
+CertificatePtr certificate_for(int days, const char* common_name = "mx.test") {
+  CertificatePtr certificate(X509_new());
+  ASN1_TIME_set(X509_getm_notBefore(certificate.get()), kBegin);
+  ASN1_TIME_adj(X509_getm_notAfter(certificate.get()), kBegin, days, 0);
+  if (common_name == nullptr) return certificate;
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(common_name), -1, -1, 0);
+  return certificate;
+}
+
+std::string warning(const CertificatePtr& certificate, double days) {
+  return validity_warning(certificate.get(), kBegin + static_cast<std::time_t>(days * 86'400))
+      .value_or("");
+}
+
+TEST(TlsValidity, IsWarnedOfAroundItsTime) {
+  const CertificatePtr quarter = certificate_for(90);
+  EXPECT_EQ(warning(quarter, -1),
+            "the certificate of CN=mx.test is not valid before 2026-12-01 00:00 UTC");
+  EXPECT_EQ(warning(quarter, 0), "");
+  EXPECT_EQ(warning(quarter, 75.9), "");
+  EXPECT_EQ(warning(quarter, 76.1),
+            "the certificate of CN=mx.test expires on 2027-03-01 00:00 UTC");
+  EXPECT_EQ(warning(quarter, 89.9),
+            "the certificate of CN=mx.test expires on 2027-03-01 00:00 UTC");
+  EXPECT_EQ(warning(quarter, 90.1),
+            "the certificate of CN=mx.test has expired on 2027-03-01 00:00 UTC");
+}
+
+TEST(TlsValidity, IsNotWarnedOfAllTheTimeWhereItIsShort) {
+  const CertificatePtr week = certificate_for(8);
+  EXPECT_EQ(warning(week, 5.9), "");
+  EXPECT_EQ(warning(week, 6.1), "the certificate of CN=mx.test expires on 2026-12-09 00:00 UTC");
+}
+
+TEST(TlsValidity, NamesNobodyWhereTheSubjectIsEmpty) {
+  const CertificatePtr nameless = certificate_for(1, nullptr);
+  EXPECT_EQ(warning(nameless, 2), "the certificate has expired on 2026-12-02 00:00 UTC");
+}
+
+TEST(TlsContextTest, WarnsOfTheDatesOfAllThatItShowsAndTrusts) {
+  constexpr long kDay = 86'400;
+  const KeyPair expired = KeyPair::valid("expired.test", -2 * kDay, -kDay);
+  const KeyPair ending = KeyPair::valid("ending.test", -100 * kDay, 2 * kDay);
+  const KeyPair good = KeyPair::valid("good.test", -kDay, 100 * kDay);
+  const std::map<std::string, std::string> pem{
+      {"/cert", good.certificate + ending.certificate},
+      {"/key", good.key},
+      {"/chains", good.key + good.certificate + expired.key + expired.certificate},
+      {"/ca", good.certificate + expired.certificate}};
+  Settings settings;
+  settings.tls_cert_file = "/cert";
+  settings.tls_key_file = "/key";
+  EXPECT_THAT(context_of(settings, pem)->warnings(),
+              ElementsAre(StartsWith(
+                  "tls_cert_file: /cert: the certificate of CN=ending.test expires on 2")));
+  settings.tls_client_ca = "/ca";
+  settings.tls_chain_files = {"/chains"};
+  EXPECT_THAT(
+      context_of(settings, pem)->warnings(),
+      ElementsAre(
+          StartsWith(
+              "tls_chain_files: /chains: the certificate of CN=expired.test has expired on 2"),
+          StartsWith("tls_client_ca: /ca: the certificate of CN=expired.test has expired on 2")));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 """TLS on the whole daemon: STARTTLS and inets:, what is refused, certificates and their reload."""
 
 import contextlib
+import re
 import socket
 import ssl
 import subprocess
@@ -289,6 +290,33 @@ def test_what_is_wrong_is_said(make_daemon, certificates):
                              trusted_clients="127.0.0.1", **parameters)
         checked = daemon.run("-t")
         assert checked.returncode == 78 and what in checked.stderr, (parameters, checked.stderr)
+
+
+def test_a_certificate_that_has_expired_is_warned_of(make_daemon, certificates):
+    """At -t, at the start and at a reload: once, of two frontends."""
+    certificate, key = certificates.directory / "expired.crt", certificates.directory / "expired.key"
+    certificates.ours.issue("expired.test", certificate, key, days=-1)
+    end = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in", certificate],
+                         capture_output=True, text=True, check=True).stdout[len("notAfter="):][:len("2026-12-01 00:00")]
+    words = (rf"frontend\[\d+\]: warning: tls_cert_file: {certificate}: the certificate of CN=expired.test "
+             rf"has expired on {end} UTC$")
+    daemon = Site(make_daemon, certificates, tls_cert_file=str(certificate), tls_key_file=str(key),
+                  frontend_processes="2").daemon
+    daemon.wait_log(words)
+    assert daemon.ctl("reload").returncode == 0
+    daemon.wait_log("ready:", 2)
+    with daemon.client() as client:
+        deliver(client)
+    assert len(re.findall(words, daemon.log_text(), re.MULTILINE)) == 2, daemon.log_text()
+    # Also where the daemon's log is elsewhere.
+    daemon.parameters["log"] = "syslog"
+    daemon.write()
+    checked = daemon.run("-t")
+    assert checked.returncode == 0 and len(re.findall(words, checked.stderr, re.MULTILINE)) == 1, checked.stderr
+    daemon.parameters.update(tls_cert_file=str(certificates.pair("server")[0]),
+                             tls_key_file=str(certificates.pair("server")[1]))
+    daemon.write()
+    assert "certificate" not in daemon.run("-t").stderr
 
 
 def test_keys_and_chains_in_one_file(make_daemon, certificates):

@@ -16,14 +16,14 @@ class Authority:
         self.directory = directory
         self.certificate = directory / f"{name}.crt"
         self.key = directory / f"{name}.key"
-        openssl("req", "-x509", *EC_KEY, "-subj", f"/CN={name}", "-days", "2",
+        openssl("req", "-x509", *EC_KEY, "-subj", f"/CN={name}", "-days", "30",
                 "-keyout", self.key, "-out", self.certificate)
 
-    def issue(self, name, certificate, key):
+    def issue(self, name, certificate, key, days=30):
         """A certificate for the host or client `name`, into those two files."""
         request = self.directory / "request.csr"
         extensions = self.directory / "extensions"
         openssl("req", *EC_KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         extensions.write_text(f"subjectAltName = DNS:{name}\n")
-        openssl("x509", "-req", "-in", request, "-days", "2", "-CAcreateserial", "-CA", self.certificate,
+        openssl("x509", "-req", "-in", request, "-days", str(days), "-CAcreateserial", "-CA", self.certificate,
                 "-CAkey", self.key, "-extfile", extensions, "-out", certificate)
