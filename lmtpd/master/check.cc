@@ -13,6 +13,7 @@
 
 #include "lmtpd/base/accounts.h"
 #include "lmtpd/base/log.h"
+#include "lmtpd/master/descriptors.h"
 #include "lmtpd/master/socket_uses.h"
 
 namespace lmtpd::master {
@@ -95,6 +96,15 @@ void warn_of_doubts(const Settings& settings) {
         "client_connection_limit = {} is not below connection_limit = {}: one client can take all "
         "places",
         settings.client_connection_limit, settings.connection_limit);
+  }
+  // Each frontend has its part of the limit, and a descriptor for each connection.
+  const std::uint32_t share = settings.connection_limit / settings.frontend_processes;
+  if (share >= kDescriptorLimit) {
+    log_warning(
+        "connection_limit = {} is {} for each of frontend_processes = {}, which has {} "
+        "descriptors, "
+        "unless its unit has more (LimitNOFILE)",
+        settings.connection_limit, share, settings.frontend_processes, kDescriptorLimit);
   }
   const bool has_files = !settings.tls_cert_file.empty() || !settings.tls_chain_files.empty();
   if (has_files && !settings.uses_tls()) {

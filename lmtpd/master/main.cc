@@ -23,6 +23,7 @@
 #include "lmtpd/master/check.h"
 #include "lmtpd/master/command_line.h"
 #include "lmtpd/master/configuration.h"
+#include "lmtpd/master/descriptors.h"
 #include "lmtpd/master/service_notifier.h"
 #include "lmtpd/master/socket_activation.h"
 #include "lmtpd/master/supervisor.h"
@@ -53,10 +54,9 @@ bool fill_standard_descriptors() {
 
 // The roles inherit it; each holds a descriptor a client, a channel or a mailbox.
 void raise_descriptor_limit() {
-  constexpr rlim_t kWanted = 65'536;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_max = std::max(limit.rlim_max, kWanted);
+  limit.rlim_max = std::max(limit.rlim_max, rlim_t{kDescriptorLimit});
   limit.rlim_cur = limit.rlim_max;
   if (::setrlimit(RLIMIT_NOFILE, &limit) == 0) return;
   // Without CAP_SYS_RESOURCE: all that is allowed.

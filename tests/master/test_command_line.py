@@ -35,6 +35,8 @@ def test_check_asks_lookup_and_touches_nothing(make_master):
 @pytest.mark.parametrize("changes, quiet, words", [
     ({"client_connection_limit": "100", "connection_limit": "100"}, {"connection_limit": "101"},
      "client_connection_limit = 100 is not below connection_limit = 100"),
+    ({"connection_limit": "100000"}, {"frontend_processes": "2"},
+     "connection_limit = 100000 is 100000 for each of frontend_processes = 1, which has 65536 descriptors"),
     ({"tls_cert_file": "/no/such/file"}, {"tls_cert_file": ""}, "no listener has TLS"),
 ])
 def test_check_warns_of_what_is_seldom_meant(make_master, changes, quiet, words):
