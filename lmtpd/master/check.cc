@@ -53,8 +53,37 @@ StartResult<std::vector<std::string>> places_of(const ListenSpec& spec) {
   return places;
 }
 
+// "0.0.0.0:24" and "[::]:24" leave none of their family's addresses with that port to bind(2) for
+// another socket.
+bool has_all_of(const std::string& place, const std::string& other) {
+  const auto port = [](const std::string& address) { return address.substr(address.rfind(':')); };
+  const auto is_ipv6 = [](const std::string& address) { return address.starts_with('['); };
+  return (place.starts_with("0.0.0.0:") || place.starts_with("[::]:")) && place != other &&
+         !other.starts_with("unix:") && is_ipv6(place) == is_ipv6(other) &&
+         port(place) == port(other);
+}
+
+struct Placed {
+  std::string place;
+  std::string entry;  // ListenSpec::text
+};
+
+StartResult<void> check_addresses(const std::vector<Placed>& sockets) {
+  for (const Placed& all : sockets) {
+    for (const Placed& one : sockets) {
+      if (!has_all_of(all.place, one.place)) continue;
+      // As a start says it that finds an address in use.
+      return system_failure(
+          fmt::format("{} has every address of its port, {} of {}, too: name them", all.entry,
+                      one.place, one.entry));
+    }
+  }
+  return {};
+}
+
 StartResult<void> check_sockets(const Settings& settings) {
   SocketUses uses(settings);
+  std::vector<Placed> sockets;
   for (std::uint32_t index = 0; index < uses.entries().size(); ++index) {
     const StartResult<std::vector<std::string>> places = places_of(uses.entries()[index]);
     if (!places) return tl::unexpected(places.error());
@@ -62,8 +91,10 @@ StartResult<void> check_sockets(const Settings& settings) {
       if (const StartResult<bool> added = uses.add(index, place); !added) {
         return tl::unexpected(added.error());
       }
+      sockets.push_back({place, uses.entries()[index].text});
     }
   }
+  if (StartResult<void> free = check_addresses(sockets); !free) return free;
   const std::string& control = settings.control_socket;
   // Made at the start if it is missing.
   const bool makes_directory = control.starts_with("/run/") &&

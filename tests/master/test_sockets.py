@@ -208,6 +208,21 @@ def test_one_socket_serves_one_thing(make_master, mode, listeners, differ):
     assert code == 78 and f"{differ.format(port=port, dir=master.dir)} in what it serves" in log, log
 
 
+@pytest.mark.parametrize("listen, differ", [
+    ("inet:*:{port}, {{inet:127.0.0.1:{port} auth=no}}", "inet:*:{port} has every address of its port"),
+    ("{{inet:[::1]:{port} auth=no}}, inet:*:{port}", "inet:*:{port} has every address of its port"),
+])
+def test_check_knows_that_all_addresses_leave_none_to_another(make_master, listen, differ):
+    port = free_port()
+    master = make_master(listen=listen.format(port=port))
+    code, _, log = master.run("-t")
+    assert code == 1 and differ.format(port=port) in log, log
+    code, _, log = master.run()
+    assert code == 1 and "Address already in use" in log
+    master.write_config(listen=f"inet:*:{port}, inet:127.0.0.1:{port + 1}, inet:[::1]:{port - 1}, unix:private/lmtp")
+    assert master.run("-t")[0] == 0
+
+
 def test_two_names_of_one_socket_are_one_listener(make_master):
     master = make_master(listen="unix:private/lmtp, unix:link/lmtp")
     (master.dir / "queue" / "link").symlink_to("private")
