@@ -48,6 +48,11 @@ int Listeners::Plan::Socket::fd() const {
   return std::get<UniqueFd>(socket).get();
 }
 
+bool Listeners::Plan::Socket::in_place() const {
+  const auto* named = std::get_if<UnixListener>(&socket);
+  return named == nullptr || named->in_place();
+}
+
 StartResult<std::vector<Listeners::Share>> Listeners::Plan::share() const {
   std::vector<Share> shares;
   for (const Use& used : uses_) {
@@ -77,7 +82,7 @@ const Listeners::Plan::Socket* Listeners::find_open(const Plan& plan,
                                                     const std::string& identity) const {
   for (const auto* sockets : {&open_, &plan.fresh_}) {
     const auto found = std::ranges::find(*sockets, identity, &Plan::Socket::identity);
-    if (found != sockets->end()) return &*found;
+    if (found != sockets->end() && found->in_place()) return &*found;
   }
   return nullptr;
 }
@@ -179,7 +184,8 @@ StartResult<void> Listeners::adopt(Plan plan) {
     for (Plan::Socket& socket : *sockets) {
       const bool used =
           std::ranges::find(plan.uses_, socket.identity, &Plan::Use::identity) != plan.uses_.end();
-      if (used) kept.push_back({std::move(socket.identity), std::move(socket.socket)});
+      if (used && socket.in_place())
+        kept.push_back({std::move(socket.identity), std::move(socket.socket)});
     }
   }
   open_ = std::move(kept);

@@ -2,9 +2,9 @@
 // manager.
 //
 // They outlive the generations of roles: a reload prepares a Plan beside what is open, and adopts
-// it only when the new roles serve; a Plan that is dropped leaves no trace. A socket that the
-// service manager bound is used by the entry of `listen` it fits, and is neither bound nor removed
-// here.
+// it only when the new roles serve; a Plan that is dropped leaves no trace. A unix socket whose
+// name somebody has removed is made anew. A socket that the service manager bound is used by the
+// entry of `listen` it fits, and is neither bound nor removed here.
 #pragma once
 
 #include <optional>
@@ -50,6 +50,8 @@ class Listeners {
       std::string identity;  // what another plan has to name to use it
       std::variant<UniqueFd, UnixListener> socket;
       [[nodiscard]] int fd() const;
+      // Where its clients look for it.
+      [[nodiscard]] bool in_place() const;
     };
     std::vector<Use> uses_;
     std::vector<Socket> fresh_;

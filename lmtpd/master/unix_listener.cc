@@ -182,15 +182,17 @@ StartResult<void> UnixListener::publish() {
   return {};
 }
 
+bool UnixListener::in_place() const {
+  // While socket_ is open its inode number is not given to another file.
+  struct stat file{};
+  return ::fstatat(directory_.get(), name_.c_str(), &file, AT_SYMLINK_NOFOLLOW) == 0 &&
+         file.st_dev == device_ && file.st_ino == inode_;
+}
+
 UnixListener::~UnixListener() {
   if (name_.empty() || !socket_) return;
-  // While socket_ is open its inode number is not given to another file.
   const ActingAs acting(actor_);
-  struct stat file{};
-  if (::fstatat(directory_.get(), name_.c_str(), &file, AT_SYMLINK_NOFOLLOW) != 0 ||
-      file.st_dev != device_ || file.st_ino != inode_) {
-    return;
-  }
+  if (!in_place()) return;
   if (::unlinkat(directory_.get(), name_.c_str(), 0) != 0) {
     log_warning("{}", errno_text(fmt::format("socket {}: unlink", path_), errno));
   }

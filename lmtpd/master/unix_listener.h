@@ -45,6 +45,9 @@ class UnixListener {
   // Fails, for a while as far as this can tell, if another process serves the place by now.
   [[nodiscard]] StartResult<void> publish();
 
+  // Whether its name still leads to it.
+  [[nodiscard]] bool in_place() const;
+
   [[nodiscard]] int fd() const { return socket_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
 

@@ -120,6 +120,21 @@ def test_a_reload_takes_ones_own_anew(make_master):
         connect(master.socket)
 
 
+def test_a_reload_makes_anew_what_somebody_removed(make_master):
+    master = make_master().start()
+    master.socket.unlink()
+    with served(master.socket):
+        reload(master, "reload refused")
+        assert words(master.socket) in master.log()
+    reload(master, "ready:")
+    connect(master.socket)
+    inode = master.socket.stat().st_ino
+    reload(master, "ready:")
+    assert master.socket.stat().st_ino == inode
+    assert master.stop() == 0
+    assert os.listdir(master.socket.parent) == []
+
+
 def test_control_socket_of_another_lmtpd_is_not_taken_at_a_reload(make_master):
     first, second = make_master().start(), make_master().start()
     inode = first.control.stat().st_ino
