@@ -129,7 +129,7 @@ void Frontend::run() {
   event_base_dispatch(base_);
   tell_refused_connections();
   write_gathered_log();
-  // Master may be gone while there are some, which ask for each other as they end.
+  // Master may be gone while there are some. They end as in reap().
   const auto left = std::exchange(connections_, {});
 }
 
@@ -297,10 +297,12 @@ void Frontend::on_finished(std::uint64_t connection) {
   event_active(reap_.get(), EV_TIMEOUT, 1);
 }
 
+// A connection that ends gives room back, and those that waited for it are looked up at once: by
+// then it has to be out of the map.
 void Frontend::reap() {
   for (const std::uint64_t name : std::exchange(finished_, {})) {
     arrivals_.erase(name);
-    connections_.erase(name);
+    const auto ended = connections_.extract(name);
   }
   if (stopping_ && arrivals_.empty() && connections_.empty() && deliveries_.none()) {
     event_base_loopbreak(base_);
