@@ -58,16 +58,7 @@ void Connection::on_progress(evutil_socket_t, short, void* self) noexcept {
 }
 
 void Connection::on_timer(evutil_socket_t, short, void* self) noexcept {
-  auto& connection = *static_cast<Connection*>(self);
-  connection.timer_due_ = Clock::time_point::max();
-  const Clock::time_point now = Clock::now();
-  if (now >= connection.session_.deadline()) connection.session_.on_deadline();
-  if (now >= connection.write_deadline()) {
-    // Once: a session that ended for its own deadline has counted it.
-    if (!connection.session_.closing()) connection.count(Counter::session_timeout_hits);
-    connection.lose_client();
-  }
-  connection.progress();
+  static_cast<Connection*>(self)->meet_deadlines();
 }
 
 void Connection::schedule() { event_active(progress_.get(), EV_TIMEOUT, 1); }
@@ -279,7 +270,18 @@ Clock::time_point Connection::write_deadline() const {
   return unsent_.empty() ? Clock::time_point::max() : sent_at_ + write_timeout_;
 }
 
-// The timer is not moved at every command: it looks at the deadlines again when it fires.
+void Connection::meet_deadlines() {
+  timer_due_ = Clock::time_point::max();
+  session_.on_deadline();
+  if (Clock::now() >= write_deadline()) {
+    // Once: a session that ended for its own deadline has counted it.
+    if (!session_.closing()) count(Counter::session_timeout_hits);
+    lose_client();
+  }
+  progress();
+}
+
+// The timer is not moved at every command: meet_deadlines() looks at both deadlines when it fires.
 void Connection::arm_timer() {
   const Clock::time_point due = std::min(session_.deadline(), write_deadline());
   if (due >= timer_due_) return;

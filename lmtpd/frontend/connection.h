@@ -30,7 +30,8 @@ class Services {
   virtual void respond_auth(std::uint64_t connection, std::string_view response) = 0;
   virtual void end_auth(std::uint64_t connection) = 0;
   // As Spool's: where false, on_booked() or on_booking_refused() follows, or has been called
-  // within.
+  // within. Until release() or deliver(), on_booking_lost() may come at any time, in place of them
+  // or unasked.
   [[nodiscard]] virtual bool book(const MessageName& message, std::uint64_t octets) = 0;
   virtual void release(const MessageName& message) = 0;
   // The booking goes along, and is released when all copies are done.
@@ -117,6 +118,7 @@ class Connection final : private session::Backend {
   static void on_readable(evutil_socket_t, short, void* self) noexcept;
   static void on_progress(evutil_socket_t, short, void* self) noexcept;
   static void on_timer(evutil_socket_t, short, void* self) noexcept;
+  void meet_deadlines();
   void read();
   void receive();
   void take(std::string_view octets);
