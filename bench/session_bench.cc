@@ -59,6 +59,8 @@ class PromptBackend final : public Backend {
   void start_auth(const AuthStart&) override {}
   void continue_auth(std::string_view) override {}
   void end_auth() override {}
+  bool hold_recipients(std::uint64_t) override { return true; }
+  void free_recipients(std::uint64_t) override {}
   void start_body(std::uint64_t id, std::uint64_t, std::size_t) override { ready_ = id; }
   bool append_body(std::uint64_t, std::string_view octets) override {
     body_ += octets;

@@ -32,6 +32,7 @@ Connection::Connection(event_base* base, std::uint64_t name, Client client, cons
       name_(name),
       services_(services),
       place_(terms.places, std::move(client.key)),
+      recipients_(terms.recipients, place_.client()),
       tls_context_(terms.tls),
       session_(terms.settings, std::move(client.session_id), std::move(client.peer), *this),
       largest_body_(terms.settings.size_announced),

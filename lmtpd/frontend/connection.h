@@ -12,6 +12,7 @@
 #include "lmtpd/frontend/body.h"
 #include "lmtpd/frontend/client_places.h"
 #include "lmtpd/frontend/message_name.h"
+#include "lmtpd/frontend/recipient_room.h"
 #include "lmtpd/frontend/tls_context.h"
 #include "lmtpd/frontend/tls_stream.h"
 #include "lmtpd/session/session.h"
@@ -64,6 +65,7 @@ class Connection final : private session::Backend {
     const session::Settings& settings;
     const TlsContext* tls;  // there if the settings have it
     ClientPlaces& places;
+    RecipientRoom& recipients;
   };
   // `name` is unique among the frontend's connections.
   Connection(event_base* base, std::uint64_t name, Client client, const Terms& terms,
@@ -108,6 +110,8 @@ class Connection final : private session::Backend {
   void start_auth(const session::AuthStart& start) override;
   void continue_auth(std::string_view response) override;
   void end_auth() override;
+  bool hold_recipients(std::uint64_t octets) override { return recipients_.add(octets); }
+  void free_recipients(std::uint64_t octets) override { recipients_.give_back(octets); }
   void start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) override;
   bool append_body(std::uint64_t id, std::string_view octets) override;
   void drop_body(std::uint64_t id) override;
@@ -143,6 +147,7 @@ class Connection final : private session::Backend {
   std::uint64_t name_;
   Services& services_;
   ClientPlace place_;
+  RecipientHold recipients_;  // of the transaction
   const TlsContext* tls_context_;
   std::optional<TlsStream> tls_;  // from the handshake on
   session::Session session_;

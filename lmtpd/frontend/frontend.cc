@@ -37,6 +37,14 @@ std::size_t most_strangers(const Settings& settings) {
                                descriptors.rlim_cur / 2);
 }
 
+// A quarter of the bodies' room. Whoever is alone has half of it, so that at least the largest
+// transaction is half of it: of many recipients, or of one that is a list.
+std::uint64_t recipient_room(const Settings& settings) {
+  const std::uint64_t largest = std::max<std::uint64_t>(
+      session::most_mailboxes(settings.recipient_limit), settings.virtual_alias_expansion_limit);
+  return std::max(spool_share(settings) / 4, 2 * largest * RecipientRoom::kMailbox);
+}
+
 std::uint64_t size_announced(const Settings& settings) {
   const std::uint64_t share = spool_share(settings);
   return settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
@@ -108,6 +116,7 @@ Frontend::Frontend(event_base* base, const Settings& settings, NetworkList trust
       deliveries_(base_, *this, spool_.room()),
       places_(share(settings.connection_limit, settings),
               share(settings.client_connection_limit, settings)),
+      recipients_(recipient_room(settings)),
       strangers_(most_strangers(settings)),
       tick_(event_new(base_, -1, EV_PERSIST, on_tick, this)),
       reap_(event_new(base_, -1, 0, on_reap, this)),
@@ -205,7 +214,7 @@ void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer, std:
   auto connection = std::make_unique<Connection>(
       base_, name,
       Connection::Client{std::move(socket), std::move(peer), std::move(client), next_session_id()},
-      Connection::Terms{door.settings, tls_ ? &*tls_ : nullptr, places_}, *this);
+      Connection::Terms{door.settings, tls_ ? &*tls_ : nullptr, places_, recipients_}, *this);
   if (stopping_) connection->shut_down();
   connections_.emplace(name, std::move(connection));
 }

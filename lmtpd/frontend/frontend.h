@@ -17,6 +17,7 @@
 #include "lmtpd/frontend/deliveries.h"
 #include "lmtpd/frontend/lookup_link.h"
 #include "lmtpd/frontend/proxy_arrival.h"
+#include "lmtpd/frontend/recipient_room.h"
 #include "lmtpd/frontend/spool.h"
 #include "lmtpd/frontend/strangers.h"
 #include "lmtpd/frontend/tls_context.h"
@@ -126,6 +127,7 @@ class Frontend final : public Services,
   LookupLink lookup_;
   Deliveries deliveries_;
   ClientPlaces places_;
+  RecipientRoom recipients_;
   ClientPlaces::Refused told_;
   Strangers strangers_;
   std::uint64_t next_connection_ = 1;

@@ -176,6 +176,7 @@ void Session::Impl::on_rcpt(std::string_view argument) {
   recipient.original = parameters->original_recipient.empty()
                            ? recipient.address
                            : std::move(parameters->original_recipient);
+  if (!hold(recipient.octets())) return refuse(kNoRoomForRecipient);
   const std::uint64_t resolve_id = ++last_id_;
   unanswered_.push_back({.resolve_id = resolve_id, .recipient = std::move(recipient)});
   state_ = State::resolving;

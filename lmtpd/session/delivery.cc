@@ -6,6 +6,25 @@
 #include <utility>
 
 namespace lmtpd::session {
+namespace {
+
+constexpr std::uint64_t kAllocation = 16;  // what a block has beside its octets
+
+std::uint64_t octets_of(const std::string& text) {
+  static const std::size_t inside = std::string().capacity();
+  return text.capacity() > inside ? text.capacity() + kAllocation : 0;
+}
+
+}  // namespace
+
+std::uint64_t Recipient::octets() const {
+  std::uint64_t sum = sizeof *this + octets_of(address) + octets_of(original);
+  sum += mailboxes.capacity() * sizeof(Mailbox) + kAllocation;
+  for (const Mailbox& mailbox : mailboxes) {
+    sum += octets_of(mailbox.ticket) + octets_of(mailbox.path) + octets_of(mailbox.delivered_to);
+  }
+  return sum;
+}
 
 Delivery::Delivery(const std::vector<Recipient>& recipients) {
   std::unordered_map<std::string_view, std::size_t> by_path;

@@ -4,6 +4,7 @@
 // recipient with several mailboxes gets one reply: 250 only if all of them have the message.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ struct Recipient {
   Clock::time_point asked;     // its RCPT came
   Clock::time_point resolved;  // its mailboxes were known
   std::vector<Mailbox> mailboxes;
+
+  // That this takes, with what malloc(3) adds.
+  [[nodiscard]] std::uint64_t octets() const;
 };
 
 class Delivery {

@@ -82,6 +82,7 @@ inline constexpr FixedReply kTooManyConnections{451, "4.3.2",
                                                 "Too many connections, try again later"};
 inline constexpr FixedReply kTooManyRecipients{452, "4.5.3", "Too many recipients"};
 inline constexpr FixedReply kTooManyMailboxes{452, "4.5.3", "Too many mailboxes of recipients"};
+inline constexpr FixedReply kNoRoomForRecipient{452, "4.3.1", "No room for the recipient now"};
 inline constexpr FixedReply kNoRoomForBody{452, "4.3.1", "No room for the message now"};
 
 inline constexpr FixedReply kSayLhlo{500, "", "This is LMTP: say LHLO"};

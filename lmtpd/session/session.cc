@@ -186,22 +186,35 @@ void Session::Impl::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> m
     return waiting.resolve_id == id && !waiting.reply;
   });
   if (found == unanswered_.end()) return;
-  if (mailboxes && mailboxes->empty()) mailboxes = fail(Reason::lookup_failed, "");
-  found->recipient.resolved = backend_.now();
-  if (!mailboxes) {
-    found->reply = reply_to(mailboxes.error(), settings_.defer_over_quota);
-    note_refusal(found->recipient, *found->reply);
-  } else if (!has_room_for(mailboxes->size())) {
-    backend_.count(Counter::recipient_limit_hits);
-    found->reply = kTooManyMailboxes;
-    note_refusal(found->recipient, *found->reply);
+  Recipient& recipient = found->recipient;
+  recipient.resolved = backend_.now();
+  const std::uint64_t held = recipient.octets();
+  const std::optional<Reply> refusal = add_mailboxes(recipient, std::move(mailboxes));
+  if (refusal) {
+    note_refusal(recipient, *refusal);
+    recipient = {};
+    give_back(held);
   } else {
-    transaction_->mailboxes += mailboxes->size();
-    found->recipient.mailboxes = *std::move(mailboxes);
-    found->reply = kRecipientOk;
     backend_.count(Counter::recipients_accepted);
   }
+  found->reply = refusal.value_or(kRecipientOk);
   send_waiting_replies();
+}
+
+// Why there are none for it, or all of them are the transaction's.
+std::optional<Reply> Session::Impl::add_mailboxes(Recipient& recipient,
+                                                  Result<std::vector<Mailbox>> mailboxes) {
+  if (mailboxes && mailboxes->empty()) mailboxes = fail(Reason::lookup_failed, "");
+  if (!mailboxes) return reply_to(mailboxes.error(), settings_.defer_over_quota);
+  if (!has_room_for(mailboxes->size())) {
+    backend_.count(Counter::recipient_limit_hits);
+    return kTooManyMailboxes;
+  }
+  const std::uint64_t held = recipient.octets();
+  recipient.mailboxes = *std::move(mailboxes);
+  if (!hold(recipient.octets() - held)) return kNoRoomForRecipient;
+  transaction_->mailboxes += recipient.mailboxes.size();
+  return std::nullopt;
 }
 
 // A list counts once for each RCPT that leads to it: all of that is held, and logged. The first
@@ -209,6 +222,21 @@ void Session::Impl::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> m
 bool Session::Impl::has_room_for(std::size_t mailboxes) const {
   return transaction_->mailboxes == 0 ||
          transaction_->mailboxes + mailboxes <= most_mailboxes(settings_.recipient_limit);
+}
+
+// Or it is counted that there is no room.
+bool Session::Impl::hold(std::uint64_t octets) {
+  if (!backend_.hold_recipients(octets)) {
+    backend_.count(Counter::spool_recipients_deferred);
+    return false;
+  }
+  transaction_->held += octets;
+  return true;
+}
+
+void Session::Impl::give_back(std::uint64_t octets) {
+  transaction_->held -= octets;
+  backend_.free_recipients(octets);
 }
 
 void Session::Impl::send_waiting_replies() {
@@ -248,17 +276,21 @@ void Session::Impl::close(const Ending& ending) {
 }
 
 void Session::Impl::abandon() {
-  drop_body();
   if (state_ == State::authenticating || state_ == State::challenged) backend_.end_auth();
   held_.reset();
   unanswered_.clear();
-  transaction_.reset();
+  end_transaction();
   state_ = State::closed;
 }
 
-void Session::Impl::enter_ready() {
+void Session::Impl::end_transaction() {
   drop_body();
+  if (transaction_) give_back(transaction_->held);
   transaction_.reset();
+}
+
+void Session::Impl::enter_ready() {
+  end_transaction();
   origin_.reset();
   if (state_ != State::start) state_ = State::ready;
   touch();

@@ -131,6 +131,12 @@ class Backend {
   // It is over; an on_auth_step() that is still due is withdrawn.
   virtual void end_auth() = 0;
 
+  // The transaction's recipients take so many octets more: one that came, or what was found for it.
+  // False: there is no room for them; 452 4.3.1.
+  [[nodiscard]] virtual bool hold_recipients(std::uint64_t octets) = 0;
+  // So many of these octets are free again; all of them at the latest when the transaction is over.
+  virtual void free_recipients(std::uint64_t octets) = 0;
+
   // A place for a body of about `octets` (0: not known), and for so many copies at most. ->
   // on_body_ready() or on_body_refused(). The latter may come behind the former, too, unasked, as
   // long as the session has the body, that is until drop_body() or start_delivery(): its place was

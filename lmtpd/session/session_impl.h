@@ -41,6 +41,7 @@ struct Transaction {
   // Of those, and of those whose 250 waits for its turn: at most ten times recipient_limit, unless
   // the first alone has more.
   std::size_t mailboxes = 0;
+  std::uint64_t held = 0;  // octets, of all that came and were not refused
 
   std::uint64_t body = 0;            // the backend's id of it
   bool body_is_ours = false;         // to append to, to drop or to hand over
@@ -98,10 +99,15 @@ class Session::Impl {
   void answer_in_turn(const Reply& reply);
   void close_in_turn(const Ending& ending);
   void send(const Reply& reply);
+  [[nodiscard]] std::optional<Reply> add_mailboxes(Recipient& recipient,
+                                                   Result<std::vector<Mailbox>> mailboxes);
   [[nodiscard]] bool has_room_for(std::size_t mailboxes) const;
+  [[nodiscard]] bool hold(std::uint64_t octets);
+  void give_back(std::uint64_t octets);
   void send_waiting_replies();
   void close(const Ending& ending);
   void abandon();
+  void end_transaction();
   void greet();
   void become(Peer peer);
   void enter_ready();

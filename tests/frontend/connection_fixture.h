@@ -26,7 +26,7 @@ class ConnectionFixture : public testing::Test, public Services {
               0);
     client_.reset(ends[0]);
     connection_.emplace(base_.get(), 1, Connection::Client{UniqueFd(ends[1]), {}, "", "S1"},
-                        Connection::Terms{settings, tls, places_}, *this);
+                        Connection::Terms{settings, tls, places_, recipients_}, *this);
     run();
   }
 
@@ -77,6 +77,7 @@ class ConnectionFixture : public testing::Test, public Services {
 
   const EventBasePtr base_{event_base_new()};
   ClientPlaces places_{1, 1};
+  RecipientRoom recipients_{1 << 20};
   UniqueFd client_;
   std::vector<std::pair<std::uint64_t, std::string>> asked_;
   std::vector<std::string> auth_;

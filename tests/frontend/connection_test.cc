@@ -104,6 +104,17 @@ TEST_F(ConnectionTest, EndsWhenItsClientLeavesWhileTheSessionWaits) {
   EXPECT_TRUE(finished_);
 }
 
+TEST_F(ConnectionTest, GivesBackTheRoomOfItsRecipientsAtItsEnd) {
+  send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\n");
+  answer_oldest();
+  EXPECT_GT(recipients_.held(), 0U);
+  client_.reset();
+  run();
+  EXPECT_TRUE(finished_);
+  connection_.reset();
+  EXPECT_EQ(recipients_.held(), 0U);
+}
+
 TEST_F(ConnectionTest, AsksForNoRecipientsOnceItIsGone) {
   send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\n");
   EXPECT_EQ(asked_.size(), 1U);

@@ -25,6 +25,7 @@ class ScriptedServices final : public Services {
   // For the one connection: others hold its place until so many MAILs as the script says are
   // refused.
   [[nodiscard]] ClientPlaces& places() { return places_; }
+  [[nodiscard]] RecipientRoom& recipients() { return recipients_; }
   // It is to be destroyed.
   [[nodiscard]] bool finished() const { return finished_; }
   // Gives `connection` the answer that is due first. False: none is owed.
@@ -50,6 +51,7 @@ class ScriptedServices final : public Services {
   session::ScriptedBackend& backend_;
   const bool unsaid_tls_;
   ClientPlaces places_{1, 1};
+  RecipientRoom recipients_{1 << 20};
   std::optional<ClientPlace> others_;
   bool finished_ = false;
 };

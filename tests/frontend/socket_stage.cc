@@ -113,8 +113,10 @@ void SocketStage::begin(const session::Settings& settings, const session::Peer& 
       base_.get(), 1,
       Connection::Client{
           .socket = std::move(ends.server), .peer = peer, .key = "client", .session_id = "S1"},
-      Connection::Terms{
-          .settings = own, .tls = &context(shows_certificate_), .places = services_->places()},
+      Connection::Terms{.settings = own,
+                        .tls = &context(shows_certificate_),
+                        .places = services_->places(),
+                        .recipients = services_->recipients()},
       *services_);
   if (unsaid_tls_) begin_tls({});
 }

@@ -39,6 +39,7 @@ class Run {
     settings_.reject_bare_newline = (flags & 2) != 0;
     if ((flags & 4) != 0) backend_.full_at = 20;
     if ((flags & 8) != 0) backend_.refuse_at = 60;
+    if ((flags & 8) != 0) backend_.most_held = 600;
     if ((flags & 16) != 0) backend_.refuse_body = Error{Reason::no_space, ""};
     if ((flags & 32) != 0) settings_.tls = (flags & 64) != 0 ? TlsLevel::encrypt : TlsLevel::may;
     settings_.tls_first = (flags & 128) != 0;

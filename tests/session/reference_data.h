@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-include "lmtpd/base/capitals.h"
+#include "lmtpd/base/capitals.h"
 #include "lmtpd/session/header_filter.h"
 #include "lmtpd/session/path_parser.h"
 

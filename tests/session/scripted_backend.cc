@@ -55,6 +55,17 @@ void ScriptedBackend::owe_auth_step() {
   owe(Duration(0), {{}, Kind::auth_step, ++auth_turn_, 0, {}});
 }
 
+bool ScriptedBackend::hold_recipients(std::uint64_t octets) {
+  if (held + octets > most_held) return false;
+  held += octets;
+  return true;
+}
+
+void ScriptedBackend::free_recipients(std::uint64_t octets) {
+  if (octets > held) breach("free_recipients() of more than is held");
+  held -= octets;
+}
+
 void ScriptedBackend::start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) {
   if (!bodies_.empty()) breach("a second body");
   body_sizes.push_back(octets);

@@ -41,6 +41,7 @@ class ScriptedBackend final : public Backend {
   // What is not named is stored at once.
   std::map<std::string, Outcome, std::less<>> outcomes;  // by the path of the mailbox
   std::size_t mails_refused = 0;                         // for too many connections, the first ones
+  std::uint64_t most_held = UINT64_MAX;                  // octets of recipients
   std::optional<Error> refuse_body;                      // in answer to start_body()
   std::size_t full_at = SIZE_MAX;    // octets at which append_body() says false, once
   std::size_t refuse_at = SIZE_MAX;  // octets at which it does, and on_body_refused() follows
@@ -59,6 +60,7 @@ class ScriptedBackend final : public Backend {
     std::uint64_t wire_size;
   };
   std::vector<std::string> resolves;      // addresses asked for
+  std::uint64_t held = 0;                 // octets of the transaction's recipients
   std::vector<std::uint64_t> body_sizes;  // as start_body() was told
   std::vector<std::size_t> body_copies;   // likewise
   std::vector<std::size_t> appended;      // octets of each append_body()
@@ -94,6 +96,7 @@ class ScriptedBackend final : public Backend {
   Clock::time_point now() override { return now_; }
   std::time_t wall_clock() override { return 1763852700; }  // Sat, 22 Nov 2025 23:05:00 UTC
   bool may_send_mail() override {
+    if (held > 0) breach("recipients are held without a transaction");
     if (mails_refused == 0) return true;
     --mails_refused;
     return false;
@@ -102,6 +105,8 @@ class ScriptedBackend final : public Backend {
   void start_auth(const AuthStart& start) override;
   void continue_auth(std::string_view response) override;
   void end_auth() override;
+  bool hold_recipients(std::uint64_t octets) override;
+  void free_recipients(std::uint64_t octets) override;
   void start_body(std::uint64_t id, std::uint64_t octets, std::size_t copies) override;
   bool append_body(std::uint64_t id, std::string_view octets) override;
   void drop_body(std::uint64_t id) override;

@@ -1,5 +1,6 @@
 """What a client sees of one session, on the whole daemon."""
 
+import collections
 import contextlib
 import os
 import re
@@ -150,6 +151,35 @@ def test_who_holds_back_the_rest_of_his_messages_keeps_no_other_client_waiting(m
             client.send(b"BDAT 0 LAST\r\n")
             assert client.reply().code == code
             assert client.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
+
+
+def test_who_holds_recipients_keeps_no_other_client_out(make_daemon):
+    """Alone he has half of the room for what RCPT finds. It is for his transactions, and free with them."""
+    port = free_port()
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}", trusted_clients="127.0.0.1",
+                         spool_limit="1048576", recipient_limit="20", virtual_alias_expansion_limit="100")
+
+    def hold(client):
+        client.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<user@domain.org>\r\n" * 20)
+        assert client.reply().code == 250
+        return [str(client.reply())[:9] for _ in range(20)]
+
+    with contextlib.ExitStack() as stack:
+        held, replies = [], {}
+        while "452 4.3.1" not in replies:
+            assert len(held) < 100
+            held.append(stack.enter_context(Lmtp(("127.0.0.1", port))))
+            held[-1].lhlo()
+            replies = collections.Counter(hold(held[-1]))
+        assert set(replies) <= {"250 2.1.5", "452 4.3.1"}
+        assert daemon.counters()["spool_recipients_deferred"] == replies["452 4.3.1"]
+        with daemon.client() as other:
+            assert hold(other) == ["250 2.1.5"] * 20
+            assert other.command("RSET").code == 250
+            assert other.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
+        for client in (held[0], held[-1]):
+            assert client.command("RSET").code == 250
+        assert hold(held[-1]) == ["250 2.1.5"] * 20
 
 
 def test_recipients_of_mixed_fate(daemon, mail_base):
