@@ -31,6 +31,7 @@ Connection::Connection(event_base* base, std::uint64_t name, Client client, cons
     : socket_(std::move(client.socket)),
       name_(name),
       services_(services),
+      lookup_(terms.lookup),
       place_(terms.places, std::move(client.key)),
       recipients_(terms.recipients, place_.client()),
       tls_context_(terms.tls),
@@ -45,8 +46,8 @@ Connection::Connection(event_base* base, std::uint64_t name, Client client, cons
 }
 
 Connection::~Connection() {
-  if (authenticating_) services_.end_auth(name_);
-  if (resolving_ > 0) services_.abandon_resolving(name_);
+  if (authenticating_) lookup_.end_auth(name_);
+  if (resolving_ > 0) lookup_.abandon(name_);
   for (const auto& [id, body] : bodies_) services_.release({name_, id});
 }
 
@@ -303,7 +304,7 @@ bool Connection::may_send_mail() {
 
 void Connection::start_resolve(std::uint64_t id, const Address& recipient) {
   ++resolving_;
-  services_.resolve(name_, id, client(), recipient.external());
+  lookup_.resolve(name_, id, client(), recipient.external());
 }
 
 void Connection::on_resolved(std::uint64_t request,
@@ -315,16 +316,14 @@ void Connection::on_resolved(std::uint64_t request,
 
 void Connection::start_auth(const session::AuthStart& start) {
   authenticating_ = true;
-  services_.begin_auth(name_, start);
+  lookup_.begin_auth(name_, start);
 }
 
-void Connection::continue_auth(std::string_view response) {
-  services_.respond_auth(name_, response);
-}
+void Connection::continue_auth(std::string_view response) { lookup_.respond_auth(name_, response); }
 
 void Connection::end_auth() {
   authenticating_ = false;
-  services_.end_auth(name_);
+  lookup_.end_auth(name_);
 }
 
 void Connection::on_auth_step(session::AuthStep step) {

@@ -1,4 +1,10 @@
 // lmtpd/frontend/connection.h -- one client: its socket on the one side, its session on the other.
+//
+// It moves octets between them, in TLS where the session wants it, and is the session's Backend:
+// what the session asks for it asks of Questions and Services, who answer by the name of the
+// connection. It holds one buffer a direction, bounded (connection.cc says by what), and the bodies
+// that come in, as far as they are booked. A client that takes no reply for session_timeout, or is
+// gone, ends it; what was handed over for delivery is waited for in any case.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +18,7 @@
 #include "lmtpd/frontend/body.h"
 #include "lmtpd/frontend/client_places.h"
 #include "lmtpd/frontend/message_name.h"
+#include "lmtpd/frontend/questions.h"
 #include "lmtpd/frontend/recipient_room.h"
 #include "lmtpd/frontend/tls_context.h"
 #include "lmtpd/frontend/tls_stream.h"
@@ -19,17 +26,9 @@
 
 namespace lmtpd::frontend {
 
-// What connections share and ask of.
+// What connections share, and ask of: room for messages, their delivery, and to be told of.
 class Services {
  public:
-  // As LookupLink's; on_resolved() follows.
-  virtual void resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
-                       std::string address) = 0;
-  virtual void abandon_resolving(std::uint64_t connection) = 0;
-  // As AuthLink's; on_auth_step() follows.
-  virtual void begin_auth(std::uint64_t connection, const session::AuthStart& start) = 0;
-  virtual void respond_auth(std::uint64_t connection, std::string_view response) = 0;
-  virtual void end_auth(std::uint64_t connection) = 0;
   // As Spool's: where false, on_booked() or on_booking_refused() follows, or has been called
   // within. Until release() or deliver(), on_booking_lost() may come at any time, in place of them
   // or unasked.
@@ -66,6 +65,7 @@ class Connection final : private session::Backend {
     const TlsContext* tls;  // there if the settings have it
     ClientPlaces& places;
     RecipientRoom& recipients;
+    Questions& lookup;
   };
   // `name` is unique among the frontend's connections.
   Connection(event_base* base, std::uint64_t name, Client client, const Terms& terms,
@@ -146,6 +146,7 @@ class Connection final : private session::Backend {
   UniqueFd socket_;
   std::uint64_t name_;
   Services& services_;
+  Questions& lookup_;
   ClientPlace place_;
   RecipientHold recipients_;  // of the transaction
   const TlsContext* tls_context_;

@@ -214,7 +214,8 @@ void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer, std:
   auto connection = std::make_unique<Connection>(
       base_, name,
       Connection::Client{std::move(socket), std::move(peer), std::move(client), next_session_id()},
-      Connection::Terms{door.settings, tls_ ? &*tls_ : nullptr, places_, recipients_}, *this);
+      Connection::Terms{door.settings, tls_ ? &*tls_ : nullptr, places_, recipients_, lookup_},
+      *this);
   if (stopping_) connection->shut_down();
   connections_.emplace(name, std::move(connection));
 }
@@ -333,23 +334,6 @@ Connection* Frontend::find(std::uint64_t connection) {
   const auto found = connections_.find(connection);
   return found == connections_.end() ? nullptr : found->second.get();
 }
-
-void Frontend::resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
-                       std::string address) {
-  lookup_.resolve(connection, request, client, std::move(address));
-}
-
-void Frontend::abandon_resolving(std::uint64_t connection) { lookup_.abandon(connection); }
-
-void Frontend::begin_auth(std::uint64_t connection, const session::AuthStart& start) {
-  lookup_.begin_auth(connection, start);
-}
-
-void Frontend::respond_auth(std::uint64_t connection, std::string_view response) {
-  lookup_.respond_auth(connection, response);
-}
-
-void Frontend::end_auth(std::uint64_t connection) { lookup_.end_auth(connection); }
 
 bool Frontend::book(const MessageName& message, std::uint64_t octets) {
   const Clock::time_point now = Clock::now();

@@ -73,12 +73,6 @@ class Frontend final : public Services,
   [[nodiscard]] Connection* find(std::uint64_t connection);
 
   // Services
-  void resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
-               std::string address) override;
-  void abandon_resolving(std::uint64_t connection) override;
-  void begin_auth(std::uint64_t connection, const session::AuthStart& start) override;
-  void respond_auth(std::uint64_t connection, std::string_view response) override;
-  void end_auth(std::uint64_t connection) override;
   [[nodiscard]] bool book(const MessageName& message, std::uint64_t octets) override;
   void release(const MessageName& message) override;
   void deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) override;

@@ -1,4 +1,9 @@
 // lmtpd/frontend/lookup_link.h -- the frontend's side of its channel to lookup.
+//
+// What is asked while there is no channel, or is not answered by its deadline, fails as a lookup
+// that failed; so does all that was under way on a channel that ends. What lookup was not asked for
+// ends the channel, and master is to make another. Where lookup's window is full, clients take
+// turns (question_queue.h); exchanges are AuthLink's, and have no window.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +19,12 @@
 #include "lmtpd/event/event_channel.h"
 #include "lmtpd/frontend/auth_link.h"
 #include "lmtpd/frontend/question_queue.h"
+#include "lmtpd/frontend/questions.h"
 #include "lmtpd/session/session.h"
 
 namespace lmtpd::frontend {
 
-class LookupLink final : public EventChannel::Owner {
+class LookupLink final : public Questions, public EventChannel::Owner {
  public:
   class Asker : public AuthLink::Asker {
    public:
@@ -43,24 +49,23 @@ class LookupLink final : public EventChannel::Owner {
   // The channel has ended, and there is no other yet.
   [[nodiscard]] bool lost() const { return lost_; }
 
-  // Without a channel, or after kDeadline from here on, the answer is lookup_failed. Where lookup's
-  // window is full, `client`'s questions wait for their turn.
+  // Without a channel, or after kDeadline from here on, the answer is lookup_failed.
   void resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
-               std::string address);
-  // The connection is gone, and asks no more.
-  void abandon(std::uint64_t connection) { waiting_.drop(connection); }
+               std::string address) override;
+  // What lookup has been asked is answered all the same.
+  void abandon(std::uint64_t connection) override { waiting_.drop(connection); }
 
   // Asks for the worker of this ticket's owner; master answers. False: lookup is not there.
   [[nodiscard]] bool want_worker(std::string_view ticket);
 
   // As AuthLink's.
-  void begin_auth(std::uint64_t connection, const session::AuthStart& start) {
+  void begin_auth(std::uint64_t connection, const session::AuthStart& start) override {
     auth_.begin(channel_.get(), connection, start);
   }
-  void respond_auth(std::uint64_t connection, std::string_view response) {
+  void respond_auth(std::uint64_t connection, std::string_view response) override {
     auth_.respond(channel_.get(), connection, response);
   }
-  void end_auth(std::uint64_t connection) { auth_.end(channel_.get(), connection); }
+  void end_auth(std::uint64_t connection) override { auth_.end(channel_.get(), connection); }
 
   // Answers what is due at `now`.
   void expire(Clock::time_point now);

@@ -1,5 +1,5 @@
-// tests/frontend/connection_fixture.h -- one connection, its client's end, and Services that wait
-// to be answered.
+// tests/frontend/connection_fixture.h -- one connection, its client's end, and Services and
+// Questions that wait to be answered.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,16 +17,20 @@
 
 namespace lmtpd::frontend {
 
-class ConnectionFixture : public testing::Test, public Services {
+class ConnectionFixture : public testing::Test, public Services, public Questions {
  protected:
-  void connect(const session::Settings& settings, const TlsContext* tls) {
+  // `lookup`: nullptr for this.
+  void connect(const session::Settings& settings, const TlsContext* tls,
+               Questions* lookup = nullptr) {
     // Datagrams of a kind: what leaves in one send(2) is read in one piece.
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
               0);
     client_.reset(ends[0]);
-    connection_.emplace(base_.get(), 1, Connection::Client{UniqueFd(ends[1]), {}, "", "S1"},
-                        Connection::Terms{settings, tls, places_, recipients_}, *this);
+    connection_.emplace(
+        base_.get(), 1, Connection::Client{UniqueFd(ends[1]), {}, "", "S1"},
+        Connection::Terms{settings, tls, places_, recipients_, lookup == nullptr ? *this : *lookup},
+        *this);
     run();
   }
 
@@ -34,7 +38,7 @@ class ConnectionFixture : public testing::Test, public Services {
                std::string address) override {
     asked_.push_back({request, std::move(address)});
   }
-  void abandon_resolving(std::uint64_t) override { asked_.clear(); }
+  void abandon(std::uint64_t) override { asked_.clear(); }
   void begin_auth(std::uint64_t, const session::AuthStart& start) override {
     auth_.emplace_back(start.mechanism);
   }

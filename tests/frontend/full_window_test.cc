@@ -9,9 +9,10 @@ class FullWindowTest : public ConnectionFixture, public LookupLink::Asker {
  protected:
   FullWindowTest() {
     link_.connect(lookup_.open());
-    connect({.hostname = "mx.test", .size_announced = 1 << 20}, nullptr);
+    connect({.hostname = "mx.test", .size_announced = 1 << 20}, nullptr, &link_);
     EXPECT_TRUE(receive().starts_with("220 "));
   }
+  ~FullWindowTest() override { connection_.reset(); }
 
   void fill_window() {
     for (std::uint64_t i = 0; i < kResolveWindow + session::kMostResolving; ++i) {
@@ -24,15 +25,8 @@ class FullWindowTest : public ConnectionFixture, public LookupLink::Asker {
     return receive();
   }
 
-  // Services
-  void resolve(std::uint64_t connection, std::uint64_t request, const std::string& client,
-               std::string address) override {
-    link_.resolve(connection, request, client, std::move(address));
-  }
-  void abandon_resolving(std::uint64_t connection) override { link_.abandon(connection); }
+  // LookupLink::Asker, and of Services
   void count(Counter) override {}
-
-  // LookupLink::Asker
   void on_resolved(std::uint64_t connection, std::uint64_t request,
                    Result<std::vector<session::Mailbox>> mailboxes) override {
     if (connection != kOther) connection_->on_resolved(request, std::move(mailboxes));

@@ -1,5 +1,5 @@
-// tests/frontend/scripted_services.h -- what one Connection asks of its Services, answered as a
-// script for a bare session says.
+// tests/frontend/scripted_services.h -- what one Connection asks of its Services, and of lookup,
+// answered as a script for a bare session says.
 //
 // What the script cannot know is put back before it is kept: the date in Received, and there, where
 // the script is one of a session in the clear, what TLS adds (RFC 3848).
@@ -16,7 +16,7 @@
 
 namespace lmtpd::frontend {
 
-class ScriptedServices final : public Services {
+class ScriptedServices final : public Services, public Questions {
  public:
   // `backend` has its whole script, and outlives this. `unsaid_tls`: the session is in TLS, which
   // the script does not say.
@@ -33,7 +33,7 @@ class ScriptedServices final : public Services {
 
   void resolve(std::uint64_t, std::uint64_t request, const std::string&,
                std::string address) override;
-  void abandon_resolving(std::uint64_t) override {}
+  void abandon(std::uint64_t) override {}
   void begin_auth(std::uint64_t, const session::AuthStart& start) override;
   void respond_auth(std::uint64_t, std::string_view response) override;
   void end_auth(std::uint64_t) override;

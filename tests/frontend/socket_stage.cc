@@ -116,7 +116,8 @@ void SocketStage::begin(const session::Settings& settings, const session::Peer& 
       Connection::Terms{.settings = own,
                         .tls = &context(shows_certificate_),
                         .places = services_->places(),
-                        .recipients = services_->recipients()},
+                        .recipients = services_->recipients(),
+                        .lookup = *services_},
       *services_);
   if (unsaid_tls_) begin_tls({});
 }
