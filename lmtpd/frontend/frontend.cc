@@ -1,39 +1,26 @@
 #include "lmtpd/frontend/frontend.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
-#include "lmtpd/base/internet_address.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
+#include "lmtpd/frontend/session_settings.h"
 
 namespace lmtpd::frontend {
 namespace {
 
-constexpr int kAcceptsATurn = 64;
 constexpr timeval kTick{1, 0};
-constexpr timeval kProxyPatience{5, 0};  // proxies send their header with the first octets
-
-std::uint64_t spool_share(const Settings& settings) {
-  return settings.spool_limit / settings.frontend_processes;
-}
-
-std::size_t share(std::uint32_t limit, const Settings& settings) {
-  return std::max<std::size_t>(1, limit / settings.frontend_processes);
-}
 
 // As many as may send mail, and of the descriptors half at most: trusted clients, messages and
 // workers find some, too.
 std::size_t most_strangers(const Settings& settings) {
   rlimit descriptors{};
   ::getrlimit(RLIMIT_NOFILE, &descriptors);
-  return std::min<std::size_t>(share(settings.connection_limit, settings),
+  return std::min<std::size_t>(share_of(settings.connection_limit, settings),
                                descriptors.rlim_cur / 2);
 }
 
@@ -45,58 +32,6 @@ std::uint64_t recipient_room(const Settings& settings) {
   return std::max(spool_share(settings) / 4, 2 * largest * RecipientRoom::kMailbox);
 }
 
-std::uint64_t size_announced(const Settings& settings) {
-  const std::uint64_t share = spool_share(settings);
-  return settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
-}
-
-// A unix socket's mode says who may come.
-session::AuthUse auth_use(const ListenSpec& listener) {
-  if (listener.kind == ListenSpec::Kind::unix_socket) return session::AuthUse::none;
-  if (!listener.options.auth) return session::AuthUse::required_of_strangers;
-  return *listener.options.auth ? session::AuthUse::required : session::AuthUse::offered;
-}
-
-session::Settings session_settings(const Settings& settings, const ListenSpec& listener) {
-  session::Settings out;
-  out.hostname = settings.myhostname;
-  out.size_announced = size_announced(settings);
-  out.recipient_limit = settings.recipient_limit;
-  out.error_limit = settings.error_limit;
-  out.junk_command_limit = settings.junk_command_limit;
-  out.hopcount_limit = settings.hopcount_limit;
-  out.session_timeout = settings.session_timeout;
-  out.transaction_time_limit = settings.transaction_time_limit;
-  out.strict_rfc821_envelopes = settings.strict_rfc821_envelopes;
-  out.reject_bare_newline = settings.forbid_bare_newline == ForbidBareNewline::reject;
-  out.defer_over_quota = settings.over_quota == OverQuota::defer;
-  out.tls = settings.starttls_at(listener);
-  out.tls_first = listener.kind == ListenSpec::Kind::inets;
-  out.starttls_timeout = settings.starttls_timeout;
-  if (!settings.auth_password_maps.empty()) out.auth_mechanisms = settings.auth_mechanisms;
-  out.auth = auth_use(listener);
-  return out;
-}
-
-session::Peer describe(const sockaddr_storage& address, bool trusted) {
-  session::Peer peer;
-  peer.trusted = trusted;
-  if (auto inet = internet_address(address)) {
-    peer.address = std::move(inet->host);
-    peer.port = inet->port;
-  }
-  return peer;
-}
-
-// What connections of one client have in common: a network, or the user id at a unix socket.
-std::string client_key(const UniqueFd& socket, const session::Peer& peer) {
-  if (!peer.address.empty()) return client_network(peer.address);
-  ucred process{};
-  socklen_t length = sizeof process;
-  ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &process, &length);
-  return fmt::format("uid {}", process.uid);
-}
-
 }  // namespace
 
 Frontend::Frontend(event_base* base, const Settings& settings, NetworkList trusted_clients,
@@ -105,31 +40,22 @@ Frontend::Frontend(event_base* base, const Settings& settings, NetworkList trust
     : base_(base),
       counters_(std::move(counters)),
       instance_(instance),
-      trusted_clients_(std::move(trusted_clients)),
       tls_(std::move(tls)),
-      size_announced_(size_announced(settings)),
       control_(base_, std::move(control), *this),
       spool_(spool_share(settings),
-             size_announced_ + session::most_mailboxes(settings.recipient_limit) * Spool::kCopy,
+             size_announced(settings) +
+                 session::most_mailboxes(settings.recipient_limit) * Spool::kCopy,
              *this),
       lookup_(base_, *this),
       deliveries_(base_, *this, spool_.room()),
-      places_(share(settings.connection_limit, settings),
-              share(settings.client_connection_limit, settings)),
+      places_(share_of(settings.connection_limit, settings),
+              share_of(settings.client_connection_limit, settings)),
       recipients_(recipient_room(settings)),
       strangers_(most_strangers(settings)),
+      doors_(base_, settings, std::move(trusted_clients), std::move(listening), *this),
       tick_(event_new(base_, -1, EV_PERSIST, on_tick, this)),
       reap_(event_new(base_, -1, 0, on_reap, this)),
       log_(event_new(base_, -1, 0, on_log, nullptr)) {
-  for (RoleStart::Listening& one : listening) {
-    const ListenSpec& spec = settings.listen.at(one.index);
-    auto door = std::make_unique<Door>(
-        Door{this, spec, session_settings(settings, spec), std::move(one.socket), nullptr});
-    door->readable.reset(
-        event_new(base_, door->socket.get(), EV_READ | EV_PERSIST, on_acceptable, door.get()));
-    event_add(door->readable.get(), nullptr);
-    doors_.push_back(std::move(door));
-  }
   event_add(tick_.get(), &kTick);
 }
 
@@ -142,11 +68,6 @@ void Frontend::run() {
   const auto left = std::exchange(connections_, {});
 }
 
-void Frontend::on_acceptable(evutil_socket_t, short, void* door) noexcept {
-  const auto& one = *static_cast<Door*>(door);
-  one.frontend->accept(one);
-}
-
 void Frontend::on_tick(evutil_socket_t, short, void* self) noexcept {
   static_cast<Frontend*>(self)->tick();
 }
@@ -157,107 +78,25 @@ void Frontend::on_reap(evutil_socket_t, short, void* self) noexcept {
 
 void Frontend::on_log(evutil_socket_t, short, void*) noexcept { write_gathered_log(); }
 
-void Frontend::accept(const Door& door) {
-  for (int i = 0; i < kAcceptsATurn; ++i) {
-    UniqueFd socket(::accept4(door.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (socket) {
-      count(Counter::connections);
-      admit(door, std::move(socket));
-      continue;
-    }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-      // The backlog waits; refusing would count as a dead destination in Postfix. Until the next
-      // tick.
-      log_warning("{}; {} connections are open", errno_text("accept", errno),
-                  connections_.size() + arrivals_.size());
-      count(Counter::accept_failures);
-      for (const auto& each : doors_) event_del(each->readable.get());
-      accepting_ = false;
-    }
-    return;
-  }
-}
-
-void Frontend::admit(const Door& door, UniqueFd socket) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  if (::getpeername(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) return;
-  if (address.ss_family != AF_UNIX) {
-    const int on = 1;
-    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  const bool trusted =
-      door.spec.kind == ListenSpec::Kind::unix_socket || trusted_clients_.matches(address);
-  if (!door.spec.options.proxy) {
-    session::Peer peer = describe(address, trusted);
-    std::string client = client_key(socket, peer);
-    serve(door, std::move(socket), std::move(peer), std::move(client));
-  } else if (trusted) {
-    await_proxy_header(door, std::move(socket), address);
-  } else {
-    count(Counter::connections_refused);
-    log_warning(
-        "client={}, closed without a greeting, PROXY headers of others than "
-        "trusted_clients are not believed",
-        session::log_name(describe(address, false)));
-  }
-}
-
-void Frontend::serve(const Door& door, UniqueFd socket, session::Peer peer, std::string client) {
+void Frontend::on_arrived(Arrived client) {
   const std::uint64_t name = next_connection_++;
-  if (!peer.trusted) {
-    if (const auto leaving = strangers_.add(name, client)) {
+  if (!client.peer.trusted) {
+    if (const auto leaving = strangers_.add(name, client.client)) {
       count(Counter::connections_turned_away);
       connections_.at(*leaving)->turn_away();
     }
   }
   auto connection = std::make_unique<Connection>(
       base_, name,
-      Connection::Client{std::move(socket), std::move(peer), std::move(client), next_session_id()},
-      Connection::Terms{door.settings, tls_ ? &*tls_ : nullptr, places_, recipients_, lookup_},
+      Connection::Client{std::move(client.socket), std::move(client.peer), std::move(client.client),
+                         next_session_id()},
+      Connection::Terms{client.settings, tls_ ? &*tls_ : nullptr, places_, recipients_, lookup_},
       *this);
   if (stopping_) connection->shut_down();
   connections_.emplace(name, std::move(connection));
 }
 
-void Frontend::await_proxy_header(const Door& door, UniqueFd socket,
-                                  const sockaddr_storage& proxy) {
-  const std::uint64_t name = next_connection_++;
-  auto awaited =
-      std::make_unique<ProxyArrival>(base_, std::move(socket), proxy, name, kProxyPatience, *this);
-  arrivals_.emplace(name, Arrival{door, std::move(awaited)});
-}
-
-void Frontend::on_proxy_header(std::uint64_t name,
-                               tl::expected<ProxyHeader, std::string_view> header) {
-  const auto& [door, awaited] = arrivals_.at(name);
-  if (header) {
-    session::Peer peer = client_of(*header, awaited->proxy());
-    std::string client = client_network(peer.address);
-    serve(door, awaited->take_socket(), std::move(peer), std::move(client));
-  } else if (!header.error().empty()) {
-    count(Counter::connections_refused);
-    log_warning("client={}, closed without a greeting, bad PROXY header ({})",
-                session::log_name(describe(awaited->proxy(), true)), header.error());
-  }
-  on_finished(name);
-}
-
-// Trust is the client's own: what its proxy may say of others, it may not.
-session::Peer Frontend::client_of(const ProxyHeader& header, const sockaddr_storage& proxy) const {
-  const std::string unknown(session::kUnknown);
-  switch (header.client) {
-    case ProxyHeader::Client::proxy:
-      return describe(proxy, true);
-    case ProxyHeader::Client::internet:
-      return describe(header.address, trusted_clients_.matches(header.address));
-    case ProxyHeader::Client::unix_socket:
-      return {};
-    case ProxyHeader::Client::unknown:
-      break;
-  }
-  return {unknown, unknown, 0, false};
-}
+void Frontend::on_nobody_awaited() { event_active(reap_.get(), EV_TIMEOUT, 1); }
 
 // Microseconds since 1970 and the instance: unique on this host while the clock does not go back,
 // and sorted by time.
@@ -277,10 +116,7 @@ void Frontend::tick() {
   deliveries_.expire(now, spool_.anyone_waits());
   for (const auto& [name, connection] : connections_) connection->on_tick();
   tell_refused_connections();
-  if (!accepting_ && !stopping_) {
-    for (const auto& door : doors_) event_add(door->readable.get(), nullptr);
-    accepting_ = true;
-  }
+  doors_.tick();
 }
 
 // Once in a tick: each refusal has its own line, which does not name the parameter.
@@ -311,21 +147,16 @@ void Frontend::on_finished(std::uint64_t connection) {
 // then it has to be out of the map.
 void Frontend::reap() {
   for (const std::uint64_t name : std::exchange(finished_, {})) {
-    arrivals_.erase(name);
     const auto ended = connections_.extract(name);
   }
-  if (stopping_ && arrivals_.empty() && connections_.empty() && deliveries_.none()) {
+  if (stopping_ && doors_.nobody_awaited() && connections_.empty() && deliveries_.none()) {
     event_base_loopbreak(base_);
   }
 }
 
 void Frontend::stop() {
   stopping_ = true;
-  // Not more than that: who is here goes on by their settings.
-  for (const auto& door : doors_) {
-    door->readable.reset();
-    door->socket.reset();
-  }
+  doors_.close();
   for (const auto& [name, connection] : connections_) connection->shut_down();
   event_active(reap_.get(), EV_TIMEOUT, 1);
 }

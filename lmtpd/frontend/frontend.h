@@ -1,5 +1,9 @@
-// lmtpd/frontend/frontend.h -- the role that speaks to clients: it accepts, and joins connections,
-// spool, lookup and workers.
+// lmtpd/frontend/frontend.h -- the role that speaks to clients: it joins doors, connections, spool,
+// lookup and workers.
+//
+// Each of them knows the others by name only: a connection by its number, a message by MessageName.
+// What is told of one that is gone is dropped here. A connection is destroyed from the loop, never
+// from within what it calls.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +19,8 @@
 #include "lmtpd/event/event_channel.h"
 #include "lmtpd/frontend/connection.h"
 #include "lmtpd/frontend/deliveries.h"
+#include "lmtpd/frontend/doors.h"
 #include "lmtpd/frontend/lookup_link.h"
-#include "lmtpd/frontend/proxy_arrival.h"
 #include "lmtpd/frontend/recipient_room.h"
 #include "lmtpd/frontend/spool.h"
 #include "lmtpd/frontend/strangers.h"
@@ -24,11 +28,11 @@
 
 namespace lmtpd::frontend {
 
-class Frontend final : public Services,
+class Frontend final : public Doors::Owner,
+                       public Services,
                        public LookupLink::Asker,
                        public Deliveries::Sender,
                        public Spool::Waiter,
-                       public ProxyArrival::Owner,
                        public EventChannel::Owner {
  public:
   // On `base`, which outlives it and is its alone. `listening` are the sockets of settings.listen,
@@ -41,30 +45,9 @@ class Frontend final : public Services,
   void run();
 
  private:
-  struct Door {
-    Frontend* frontend;
-    ListenSpec spec;
-    session::Settings settings;
-    UniqueFd socket;
-    EventPtr readable;
-  };
-  // Whom a proxy has connected, and not named yet.
-  struct Arrival {
-    const Door& door;
-    std::unique_ptr<ProxyArrival> awaited;
-  };
-
-  static void on_acceptable(evutil_socket_t, short, void* door) noexcept;
   static void on_tick(evutil_socket_t, short, void* self) noexcept;
   static void on_reap(evutil_socket_t, short, void* self) noexcept;
   static void on_log(evutil_socket_t, short, void*) noexcept;
-  void accept(const Door& door);
-  void admit(const Door& door, UniqueFd socket);
-  // `client`: for ClientPlaces.
-  void serve(const Door& door, UniqueFd socket, session::Peer peer, std::string client);
-  void await_proxy_header(const Door& door, UniqueFd socket, const sockaddr_storage& proxy);
-  [[nodiscard]] session::Peer client_of(const ProxyHeader& header,
-                                        const sockaddr_storage& proxy) const;
   void tick();
   void tell_refused_connections();
   void reap();
@@ -72,13 +55,18 @@ class Frontend final : public Services,
   [[nodiscard]] std::string next_session_id();
   [[nodiscard]] Connection* find(std::uint64_t connection);
 
+  // Doors::Owner
+  void on_arrived(Arrived client) override;
+  void on_nobody_awaited() override;
+  [[nodiscard]] std::size_t connections() const override { return connections_.size(); }
+  // Also of Services, LookupLink's Asker and Deliveries' Sender.
+  void count(Counter counter) override { counters_.add(counter); }
+
   // Services
   [[nodiscard]] bool book(const MessageName& message, std::uint64_t octets) override;
   void release(const MessageName& message) override;
   void deliver(const MessageName& message, Body octets, std::vector<session::Copy> copies) override;
   void on_place_taken(std::uint64_t connection) override { strangers_.forget(connection); }
-  // Also LookupLink's Asker and Deliveries' Sender.
-  void count(Counter counter) override { counters_.add(counter); }
   void log(std::string_view line) override;
   void on_finished(std::uint64_t connection) override;
 
@@ -100,10 +88,6 @@ class Frontend final : public Services,
   void on_booking_lost(const MessageName& message) override;
   std::uint64_t on_reclaim(const MessageName& message) override;
 
-  // ProxyArrival::Owner
-  void on_proxy_header(std::uint64_t name,
-                       tl::expected<ProxyHeader, std::string_view> header) override;
-
   // EventChannel::Owner: master
   void on_packet(EventChannel& channel, Packet& packet) override;
   void on_closed(EventChannel& channel) override;
@@ -112,11 +96,8 @@ class Frontend final : public Services,
   event_base* base_;
   Counters counters_;
   std::uint32_t instance_;
-  NetworkList trusted_clients_;
   std::optional<TlsContext> tls_;
-  const std::uint64_t size_announced_;  // octets
   EventChannel control_;
-  std::vector<std::unique_ptr<Door>> doors_;
   Spool spool_;
   LookupLink lookup_;
   Deliveries deliveries_;
@@ -126,13 +107,12 @@ class Frontend final : public Services,
   Strangers strangers_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t last_session_id_ = 0;
-  std::unordered_map<std::uint64_t, Arrival> arrivals_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
-  std::vector<std::uint64_t> finished_;  // of both, by name
+  Doors doors_;  // its settings are the connections'
+  std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;  // by name
+  std::vector<std::uint64_t> finished_;                                         // of those
   EventPtr tick_;
   EventPtr reap_;
   EventPtr log_;
-  bool accepting_ = true;
   bool stopping_ = false;
 };
 

@@ -6,7 +6,6 @@
 // what is its owner's; and once all clients have left and all is answered, the frontend that master
 // stops has nothing left to wait for.
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <array>
 #include <deque>
@@ -16,6 +15,7 @@
 #include "lmtpd/event/event_ptr.h"
 #include "lmtpd/frontend/frontend.h"
 #include "tests/base/hostile_packets.h"
+#include "tests/frontend/unix_listener.h"
 
 namespace {
 
@@ -52,35 +52,6 @@ const std::string& phrase(std::size_t number) {
   return all[number % all.size()];
 }
 
-UniqueFd unix_socket() {
-  return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-
-// At an address that the kernel chooses (unix(7), autobind).
-class Door {
- public:
-  UniqueFd open() {
-    UniqueFd listening = unix_socket();
-    address_.sun_family = AF_UNIX;
-    must(::bind(listening.get(), name(), sizeof address_.sun_family) == 0);
-    must(::listen(listening.get(), kClients) == 0);
-    must(::getsockname(listening.get(), name(), &length_) == 0);
-    return listening;
-  }
-  // No socket if nobody listens any more.
-  UniqueFd connect() {
-    UniqueFd made = unix_socket();
-    if (::connect(made.get(), name(), length_) != 0) made.reset();
-    return made;
-  }
-
- private:
-  sockaddr* name() { return reinterpret_cast<sockaddr*>(&address_); }
-
-  sockaddr_un address_{};
-  socklen_t length_ = sizeof address_;
-};
-
 class Run {
  public:
   Run() {
@@ -101,7 +72,8 @@ class Run {
       ListenSpec spec;
       if (i == 1) spec.kind = ListenSpec::Kind::inet;  // its clients are strangers
       settings.listen.push_back(spec);
-      listening_on.push_back({i, doors_[i].open()});
+      listening_on.push_back({i, doors_[i].open(kClients)});
+      must(static_cast<bool>(listening_on.back().socket));
     }
     frontend_.emplace(base_.get(), settings, *NetworkList::make({}), std::nullopt, 0,
                       *Counters::map(counters()), Channel(std::move(control->second)),
@@ -398,7 +370,7 @@ class Run {
   }
 
   EventBasePtr base_{event_base_new()};
-  std::array<Door, 2> doors_;
+  std::array<UnixListener, 2> doors_;
   std::optional<Channel> master_;
   std::optional<Channel> lookup_;
   std::optional<Frontend> frontend_;

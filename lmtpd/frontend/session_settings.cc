@@ -1,0 +1,51 @@
+#include "lmtpd/frontend/session_settings.h"
+
+#include <algorithm>
+
+namespace lmtpd::frontend {
+namespace {
+
+// A unix socket's mode says who may come.
+session::AuthUse auth_use(const ListenSpec& listener) {
+  if (listener.kind == ListenSpec::Kind::unix_socket) return session::AuthUse::none;
+  if (!listener.options.auth) return session::AuthUse::required_of_strangers;
+  return *listener.options.auth ? session::AuthUse::required : session::AuthUse::offered;
+}
+
+}  // namespace
+
+std::size_t share_of(std::uint32_t limit, const Settings& settings) {
+  return std::max<std::size_t>(1, limit / settings.frontend_processes);
+}
+
+std::uint64_t spool_share(const Settings& settings) {
+  return settings.spool_limit / settings.frontend_processes;
+}
+
+std::uint64_t size_announced(const Settings& settings) {
+  const std::uint64_t share = spool_share(settings);
+  return settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
+}
+
+session::Settings session_settings(const Settings& settings, const ListenSpec& listener) {
+  session::Settings out;
+  out.hostname = settings.myhostname;
+  out.size_announced = size_announced(settings);
+  out.recipient_limit = settings.recipient_limit;
+  out.error_limit = settings.error_limit;
+  out.junk_command_limit = settings.junk_command_limit;
+  out.hopcount_limit = settings.hopcount_limit;
+  out.session_timeout = settings.session_timeout;
+  out.transaction_time_limit = settings.transaction_time_limit;
+  out.strict_rfc821_envelopes = settings.strict_rfc821_envelopes;
+  out.reject_bare_newline = settings.forbid_bare_newline == ForbidBareNewline::reject;
+  out.defer_over_quota = settings.over_quota == OverQuota::defer;
+  out.tls = settings.starttls_at(listener);
+  out.tls_first = listener.kind == ListenSpec::Kind::inets;
+  out.starttls_timeout = settings.starttls_timeout;
+  if (!settings.auth_password_maps.empty()) out.auth_mechanisms = settings.auth_mechanisms;
+  out.auth = auth_use(listener);
+  return out;
+}
+
+}  // namespace lmtpd::frontend
