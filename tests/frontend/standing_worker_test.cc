@@ -135,13 +135,14 @@ TEST_F(StandingWorker, ExpelAWorkerThatStandsStillAndAnswerAtOnceUntilItsNextWor
   deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
   EXPECT_EQ(expelled_, (std::vector<MailboxOwner>{kOne}));
   EXPECT_EQ(done_.size(), kDeliveryWindow + 3) << "what has not been sent, too";
+  EXPECT_EQ(times_counted(Counter::owner_deferrals), 2) << "that alone";
 
   // It may hang in the kernel, and not die of it.
   done_.clear();
   start(4, {copy_for(kOne), copy_for(kTwo)});
   run();
   ASSERT_EQ(done_.size(), 1U);
-  EXPECT_EQ(times_counted(Counter::owner_deferrals), 1);
+  EXPECT_EQ(times_counted(Counter::owner_deferrals), 3);
   EXPECT_EQ(done_[0].outcome.error().reason, Reason::io);
   EXPECT_TRUE(worker_.receive<Deliver>().empty());
   deliveries_.expire(Clock::now() + Deliveries::kDeadline, false);
