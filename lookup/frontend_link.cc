@@ -10,7 +10,7 @@ namespace {
 // recipients are refused for now, which a frontend in good order can come to with recipients of
 // many mailboxes. Twice that is one that asks and does not read.
 constexpr std::size_t kMostUnsentPackets = 256;
-constexpr std::size_t kLongestText = 1000;
+constexpr std::size_t kLongestRefusal = 1000;
 // Of a message's payload, beside targets and text.
 constexpr std::size_t kPayloadRest = 64;
 
@@ -167,7 +167,7 @@ void FrontendLink::answer(std::uint64_t id, const Resolution& resolution) {
 }
 
 void FrontendLink::refuse(std::uint64_t id, const Error& error) {
-  const std::string text = escaped(error.text, kLongestText);
+  const std::string text = escaped(error.text, kLongestRefusal);
   channel_.send(Resolved{.id = id, .targets = {}, .reason = error.reason, .text = text});
 }
 

@@ -265,6 +265,13 @@ void PgsqlPipeline::take(PGresult* result) {
   if (text.empty()) text = PQresultErrorMessage(result);
   if (text.empty()) text = PQresStatus(PQresultStatus(result));
   const std::string sqlstate = field(PG_DIAG_SQLSTATE);
+  // Of a data exception (class 22) the server quotes the value that it is about, which may be a
+  // password; in other languages with other marks.
+  if (sqlstate.starts_with("22")) {
+    text.erase(std::ranges::find_if(
+                   text, [](char c) { return c == '"' || static_cast<unsigned char>(c) >= 0x80; }),
+               text.end());
+  }
   sent.failure =
       Failure{sqlstate, field(PG_DIAG_SOURCE_FUNCTION),
               sqlstate.empty() ? pgsql_message(text)

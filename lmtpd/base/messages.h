@@ -16,8 +16,8 @@
 
 namespace lmtpd {
 
-// What a field may have, in octets, wherever one role takes it from another that is less trusted: a
-// longer one does not decode. A text that is longer is cut where it is sent.
+// What a field may have, in octets, wherever one role takes it from another that is less trusted
+// (but for a message's own text, which Channel::kMaxPayload bounds): a longer one does not decode. A text that is longer is cut where it is sent.
 inline constexpr std::size_t kLongestText = 4096;                  // why something failed
 inline constexpr std::size_t kLongestAddress = 4096;               // of mail, folded and quoted
 inline constexpr std::size_t kLongestTicket = 4200;                // ticket.h
@@ -247,8 +247,8 @@ struct WantWorker {
 };
 
 // A SASL exchange begins; answered by AuthStep. Where kAuthWindow of the frontend's are under way,
-// one of them is given up for it, or it is itself. One that is ended counts until lookup's tables
-// have answered what they were asked for it.
+// one of them is given up for it, or it is itself. One that is ended counts until a table has
+// answered what it was asked for it, or its hash is computed.
 struct Authenticate {
   static constexpr MessageType kType = MessageType::authenticate;
   std::uint64_t id = 0;        // the frontend's, from 1 on; each above those before

@@ -22,8 +22,8 @@ namespace lmtpd::master {
 namespace {
 
 // Fits into a pipe at once, so that the child never waits for master.
-constexpr std::size_t kLongestText = 2048;
-constexpr std::size_t kLongestAnswer = kLongestText + 64;
+constexpr std::size_t kLongestWords = 2048;
+constexpr std::size_t kLongestAnswer = kLongestWords + 64;
 
 struct Answer {
   bool made = false;
@@ -54,7 +54,7 @@ void keep_only(int base, int pipe) {
   Answer answer{.made = made.has_value()};
   if (!made) {
     answer.reason = made.error().reason;
-    answer.text = std::string_view(made.error().text).substr(0, kLongestText);
+    answer.text = std::string_view(made.error().text).substr(0, kLongestWords);
   }
   const std::string octets = encode(answer);
   const bool sent = ::write(4, octets.data(), octets.size()) == static_cast<ssize_t>(octets.size());

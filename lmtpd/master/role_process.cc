@@ -163,9 +163,10 @@ void RoleProcess::receive(const OnFrame& on_frame) {
 
 void RoleProcess::flush() {
   if (status_ || killed_ || channel_ended_) return;
-  if (channel_.flush() == Channel::Status::ok) {
+  const Channel::Status status = channel_.flush();
+  if (status == Channel::Status::ok) {
     unsent_ = 0;
-  } else if (unsent_ > kLongestBacklog) {
+  } else if (status != Channel::Status::no_memory && unsent_ > kLongestBacklog) {
     break_with("it does not read its control channel");
   }
 }

@@ -10,14 +10,13 @@
 namespace lmtpd::lookup {
 namespace {
 
-constexpr std::size_t kMostUnderWay = 500;
 constexpr std::size_t kMostNames = 3;
 
 }  // namespace
 
 Result<void> PasswordCheck::run(const Names& users) {
   for (const std::string& user : users) {
-    ask({user, 0});
+    ask({.user = user, .table = 0});
     while (asked_.size() >= kMostUnderWay) event_base_loop(base_, EVLOOP_ONCE);
     if (failure_) break;
   }
@@ -37,7 +36,7 @@ void PasswordCheck::ask(Question question) {
     }
     if (settles(question, *answer)) return;
   }
-  without_password_.insert(question.user);
+  if (!question.is_found) without_password_.insert(question.user);
 }
 
 void PasswordCheck::on_answer(std::uint64_t id, const Answer& answer) {
@@ -47,10 +46,10 @@ void PasswordCheck::on_answer(std::uint64_t id, const Answer& answer) {
   ask(std::move(question));
 }
 
-bool PasswordCheck::settles(const Question& question, const Answer& answer) {
+bool PasswordCheck::settles(Question& question, const Answer& answer) {
   if (const auto* found = std::get_if<Found>(&answer)) {
-    look(question, found->values);
-    return true;
+    if (!std::exchange(question.is_found, true)) look(question, found->values);
+    return false;
   }
   const auto* unavailable = std::get_if<Unavailable>(&answer);
   if (unavailable == nullptr) return false;

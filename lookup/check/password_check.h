@@ -47,12 +47,14 @@ class PasswordCheck final : private Asker {
   struct Question {
     std::string user;
     std::size_t table;
+    bool is_found = false;  // the first table that has him counts, but each has to answer
   };
+  static constexpr std::size_t kMostUnderWay = 500;  // questions
 
   void ask(Question question);
   void on_answer(std::uint64_t id, const Answer& answer) override;
   // True: no further table is asked for the user.
-  [[nodiscard]] bool settles(const Question& question, const Answer& answer);
+  [[nodiscard]] bool settles(Question& question, const Answer& answer);
   void look(const Question& question, const std::vector<std::string>& values);
 
   event_base* base_;

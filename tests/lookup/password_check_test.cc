@@ -81,6 +81,15 @@ TEST_F(Passwords, CountInTheFirstTableThatHasTheUser) {
   EXPECT_THAT(faults_, ElementsAre(Pair("second: jane", ::testing::_)));
 }
 
+TEST_F(Passwords, NeedTheAnswerOfEveryTable) {
+  first_.add("joe", kVerifier);
+  second_.spoil();
+  ASSERT_TRUE(check({"joe"}));
+  EXPECT_THAT(faults_, ElementsAre(Pair("second: joe", "cannot log in: not valid UTF-8")));
+  second_.fail();
+  EXPECT_FALSE(check({"joe"}));
+}
+
 TEST_F(Passwords, OfWhichNothingCanBeMadeAreFaults) {
   first_.spoil();
   ASSERT_TRUE(check({"joe"}));
