@@ -168,7 +168,9 @@ void Spool::give_up_for_others(Clock::time_point now) {
   }
   if (waits == nullptr) return;
   const auto is_enough = [&](std::uint64_t booked) {
-    return booked + waits->wanted <= room_for(*waits);
+    // As fits() has it, where one message has to finish.
+    const bool is_alone = is_oldest_that_waits(*waits) && booked == waits->octets;
+    return is_alone || booked + waits->wanted <= room_for(*waits);
   };
   std::vector<Booking*> given_up;
   std::unordered_map<const Client*, std::uint64_t> taken;

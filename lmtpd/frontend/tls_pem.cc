@@ -14,9 +14,6 @@ namespace {
 
 using Block = std::variant<CertificatePtr, KeyPtr>;
 
-struct BioFree {
-  void operator()(BIO* bio) const { ::BIO_free(bio); }
-};
 struct OpensslFree {
   void operator()(void* memory) const { OPENSSL_free(memory); }
 };
@@ -41,8 +38,7 @@ Result<void> append_block(std::vector<Block>& blocks, std::string_view kind,
 }
 
 Result<std::vector<Block>> blocks_of(const std::string& pem) {
-  const std::unique_ptr<BIO, BioFree> bio(
-      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   std::vector<Block> blocks;
   while (true) {
     char* kind = nullptr;

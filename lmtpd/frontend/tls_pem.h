@@ -4,6 +4,7 @@
 // key with a passphrase is refused: nobody is there to type it. Errors name no file.
 #pragma once
 
+#include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -18,10 +19,12 @@ namespace lmtpd::frontend {
 struct TlsFree {
   void operator()(X509* certificate) const { ::X509_free(certificate); }
   void operator()(EVP_PKEY* key) const { ::EVP_PKEY_free(key); }
+  void operator()(BIO* bio) const { ::BIO_free(bio); }
   // The stack alone: the certificates are others'.
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
 };
 using CertificatePtr = std::unique_ptr<X509, TlsFree>;
+using BioPtr = std::unique_ptr<BIO, TlsFree>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, TlsFree>;
 using CertificateStack = std::unique_ptr<STACK_OF(X509), TlsFree>;
 

@@ -4,10 +4,10 @@
 #include <openssl/bio.h>
 
 #include <algorithm>
-#include <memory>
 #include <string_view>
 
 #include "lmtpd/base/log.h"
+#include "lmtpd/frontend/tls_pem.h"
 
 namespace lmtpd::frontend {
 namespace {
@@ -15,12 +15,8 @@ namespace {
 constexpr std::time_t kDay = 24 * 60 * 60;
 constexpr std::time_t kSoon = 14 * kDay;
 
-struct BioFree {
-  void operator()(BIO* bio) const { ::BIO_free(bio); }
-};
-
 std::string subject_of(const X509* certificate) {
-  const std::unique_ptr<BIO, BioFree> bio(BIO_new(BIO_s_mem()));
+  const BioPtr bio(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(bio.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
   char* octets = nullptr;
   const long length = BIO_get_mem_data(bio.get(), &octets);

@@ -211,7 +211,8 @@ bool Generation::ready() const {
 }
 
 StartResult<void> Generation::publish() {
-  StartResult<void> published = sockets_.control.publish();
+  StartResult<void> published = sockets_.control.check_free();
+  if (published) published = sockets_.control.publish();
   if (published) phase_ = Phase::serving;
   return published;
 }

@@ -114,12 +114,14 @@ StartResult<void> Listeners::prepare_unix(Plan& plan, std::uint32_t index, const
   const std::string place = "unix:" + real_place(path);
   const std::string identity = fmt::format("{} {}:{} {:o}", place, access.owner.uid.value(),
                                            access.owner.gid.value(), access.mode);
-  if (find_open(plan, identity) == nullptr) {
+  const Plan::Socket* open = find_open(plan, identity);
+  if (open == nullptr) {
     StartResult<UnixListener> made = UnixListener::prepare(path, access);
     if (!made) return tl::unexpected(std::move(made.error()));
-    plan.fresh_.push_back({identity, std::move(*made)});
+    open = &plan.fresh_.emplace_back(Plan::Socket{identity, std::move(*made)});
   }
-  use(plan, {index, identity, place, find_open(plan, identity)->fd()});
+  // Looked for once: its name may go at any time.
+  use(plan, {index, identity, place, open->fd()});
   return {};
 }
 
@@ -170,6 +172,15 @@ StartResult<Listeners::Plan> Listeners::prepare(const Settings& settings,
     return tl::unexpected(std::move(distinct.error()));
   }
   return plan;
+}
+
+StartResult<void> Listeners::Plan::check_free() const {
+  for (const Socket& fresh : fresh_) {
+    const auto* named = std::get_if<UnixListener>(&fresh.socket);
+    if (named == nullptr) continue;
+    if (StartResult<void> free = named->check_free(); !free) return free;
+  }
+  return {};
 }
 
 StartResult<void> Listeners::adopt(Plan plan) {

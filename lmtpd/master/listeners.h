@@ -36,6 +36,8 @@ class Listeners {
    public:
     // A duplicate of every socket, for one process.
     [[nodiscard]] StartResult<std::vector<Share>> share() const;
+    // As UnixListener's, of each that is fresh.
+    [[nodiscard]] StartResult<void> check_free() const;
 
    private:
     friend class Listeners;

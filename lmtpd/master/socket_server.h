@@ -7,8 +7,9 @@
 namespace lmtpd::master {
 
 // In words, with its pid and name where they can be had; none: nobody, or this process itself, be
-// it by another name of the same socket. Connects to it and hangs up. `path` is at most as long as
-// sun_path. What a process that has ended left behind is nobody's.
+// it by another name of the same socket. One whose backlog is full is taken for another's, since
+// nothing tells whose it is. Connects to it and hangs up. `path` is at most as long as sun_path.
+// What a process that has ended left behind is nobody's.
 [[nodiscard]] std::optional<std::string> other_server_of(const std::string& path);
 
 }  // namespace lmtpd::master

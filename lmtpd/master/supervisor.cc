@@ -110,7 +110,8 @@ void Supervisor::adopt_if_ready() {
   Listeners::Plan plan = std::exchange(next_.plan, {});
   if (!failure) {
     // In this order: adopting closes sockets of the generation that would stay.
-    StartResult<void> published = generation->publish();
+    StartResult<void> published = plan.check_free();
+    if (published) published = generation->publish();
     if (published) published = listeners_.adopt(std::move(plan));
     if (!published) failure = published.error();
   }

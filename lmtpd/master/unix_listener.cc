@@ -138,11 +138,10 @@ StartResult<UnixListener> UnixListener::prepare(const std::string& path,
 
   const std::string temporary = made.place_ + std::string(kTemporarySuffix);
   const std::string temporary_path = path + std::string(kTemporarySuffix);
-  for (const std::string& name : {path, temporary_path}) {
-    if (StartResult<void> free = check_unserved(name); !free) {
-      return tl::unexpected(std::move(free.error()));
-    }
-  }
+  StartResult<void> free = check_unserved(path);
+  if (free) free = check_replaceable(made.directory_.get(), temporary, temporary_path);
+  if (free) free = check_unserved(temporary_path);
+  if (!free) return tl::unexpected(std::move(free.error()));
   const ActingAs acting(made.actor_);
   StartResult<void> bound =
       bind_anew(made.socket_.get(), made.directory_.get(), temporary, temporary_path);
@@ -169,9 +168,15 @@ StartResult<UnixListener> UnixListener::prepare(const std::string& path,
   return made;
 }
 
+StartResult<void> UnixListener::check_free() const {
+  if (name_ == place_) return {};
+  StartResult<void> free = check_replaceable(directory_.get(), place_, path_);
+  if (free) free = check_unserved(path_);
+  return free;
+}
+
 StartResult<void> UnixListener::publish() {
   if (name_ == place_) return {};
-  if (StartResult<void> free = check_unserved(path_); !free) return free;
   const ActingAs acting(actor_);
   StartResult<void> checked = check_replaceable(directory_.get(), place_, path_);
   if (!checked) return checked;
@@ -183,6 +188,15 @@ StartResult<void> UnixListener::publish() {
 }
 
 bool UnixListener::in_place() const {
+  // There may be another directory at its path.
+  struct stat now{};
+  struct stat then{};
+  return ::stat(split(path_).directory.c_str(), &now) == 0 &&
+         ::fstat(directory_.get(), &then) == 0 && now.st_dev == then.st_dev &&
+         now.st_ino == then.st_ino && has_name();
+}
+
+bool UnixListener::has_name() const {
   // While socket_ is open its inode number is not given to another file.
   struct stat file{};
   return ::fstatat(directory_.get(), name_.c_str(), &file, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -192,7 +206,7 @@ bool UnixListener::in_place() const {
 UnixListener::~UnixListener() {
   if (name_.empty() || !socket_) return;
   const ActingAs acting(actor_);
-  if (!in_place()) return;
+  if (!has_name()) return;
   if (::unlinkat(directory_.get(), name_.c_str(), 0) != 0) {
     log_warning("{}", errno_text(fmt::format("socket {}: unlink", path_), errno));
   }

@@ -5,7 +5,8 @@
 // replaced, and none at which another process takes connections, by either name: that is looked at
 // before each of the two steps, so who binds between a look and its step, within microseconds,
 // loses his name. A directory that is not root's alone (Postfix's private/ belongs to postfix) is
-// worked in as the socket's owner, so that what its owner does there cannot lead root astray.
+// worked in as the socket's owner, so that what its owner does there cannot lead root astray, but
+// for that look: root connects to the name, which was no symlink a moment before, and hangs up.
 #pragma once
 
 #include <sys/types.h>
@@ -42,10 +43,12 @@ class UnixListener {
   // Removes the name if it still leads to this socket.
   ~UnixListener();
 
-  // Fails, for a while as far as this can tell, if another process serves the place by now.
+  // Fails, for a while as far as this can tell, if another process serves the place by now. Asked
+  // of all sockets before the first publish(), which nothing takes back.
+  [[nodiscard]] StartResult<void> check_free() const;
   [[nodiscard]] StartResult<void> publish();
 
-  // Whether its name still leads to it.
+  // Whether its path still leads to it.
   [[nodiscard]] bool in_place() const;
 
   [[nodiscard]] int fd() const { return socket_.get(); }
@@ -53,6 +56,7 @@ class UnixListener {
 
  private:
   UnixListener() = default;
+  [[nodiscard]] bool has_name() const;
 
   std::string path_;
   std::string place_;  // the last component of path_

@@ -192,7 +192,8 @@ void Session::Impl::on_resolved(std::uint64_t id, Result<std::vector<Mailbox>> m
   const std::optional<Reply> refusal = add_mailboxes(recipient, std::move(mailboxes));
   if (refusal) {
     note_refusal(recipient, *refusal);
-    recipient = {};
+    // Not by assignment, which keeps the strings' memory.
+    static_cast<void>(std::exchange(recipient, {}));
     give_back(held);
   } else {
     backend_.count(Counter::recipients_accepted);

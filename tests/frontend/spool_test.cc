@@ -263,6 +263,15 @@ TEST_F(Spools, GiveUpNothingInVain) {
   EXPECT_TRUE(lost_.empty());
 }
 
+// The largest message may have all.
+TEST_F(Spools, GiveUpForTheOldestWhatItTakesToBeAlone) {
+  ASSERT_TRUE(spool_.book(message(1), kClient, 100, start_));
+  ASSERT_TRUE(spool_.book(message(2), kOther, 600, start_));
+  ASSERT_FALSE(spool_.book(message(1), kClient, 950, start_));
+  spool_.expire(start_ + Spool::kPatience);
+  EXPECT_EQ(lost_, (std::vector<std::uint64_t>{2}));
+}
+
 TEST_F(Spools, GiveUpNothingThatGrowsNorIsFinishedNorWithinItsClientsPart) {
   ASSERT_TRUE(spool_.book(message(1), kClient, 200, start_));
   ASSERT_TRUE(spool_.book(message(2), kClient, 200, start_));

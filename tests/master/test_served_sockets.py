@@ -109,6 +109,22 @@ def test_a_reload_does_not_take_it_either(make_master):
     connect(second)
 
 
+def test_a_reload_that_finds_it_served_when_all_is_ready_leaves_all_as_it_was(make_master):
+    master = make_master().start()
+    second = master.socket.parent / "second"
+    master.mute.add("frontend 0")
+    master.write_config(listen="unix:private/lmtp, unix:private/second", listen_mode="0600")
+    before = master.socket.stat().st_ino
+    master.signal(signal.SIGHUP)
+    frontend = master.wait_role("frontend 0", number=1)
+    with served(second):
+        frontend.order("ready")
+        master.wait_log("reload refused")
+    assert master.socket.stat().st_ino == before
+    connect(master.socket)
+    assert master.control.exists()
+
+
 def test_a_reload_takes_ones_own_anew(make_master):
     master = make_master().start()
     link = master.dir / "queue" / "link"
