@@ -17,7 +17,8 @@
 namespace lmtpd {
 
 // What a field may have, in octets, wherever one role takes it from another that is less trusted
-// (but for a message's own text, which Channel::kMaxPayload bounds): a longer one does not decode. A text that is longer is cut where it is sent.
+// (but for a message's own text, which Channel::kMaxPayload bounds): a longer one does not decode.
+// A text that is longer is cut where it is sent.
 inline constexpr std::size_t kLongestText = 4096;                  // why something failed
 inline constexpr std::size_t kLongestAddress = 4096;               // of mail, folded and quoted
 inline constexpr std::size_t kLongestTicket = 4200;                // ticket.h

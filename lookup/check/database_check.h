@@ -27,7 +27,8 @@ struct CheckSummary {
 
 // `report` is given a line for each fault, "TABLE: <KEY> WHAT", and for each note, which is of what
 // is right at some sites: "TABLE: <KEY> note: WHAT", or of many keys "TABLE: note: WHAT" or
-// "PARAMETER: note: WHAT". Fails with lookup_failed where a file is wrong or a database cannot be reached or fails.
+// "PARAMETER: note: WHAT". Fails with lookup_failed where a file is wrong or a database cannot be
+// reached or fails.
 [[nodiscard]] Result<CheckSummary> check_databases(
     const Settings& settings, const FileReader& read_file,
     const std::function<void(const std::string& line)>& report);
