@@ -95,7 +95,8 @@ void Scanner::step() {
     if (std::isdigit(static_cast<unsigned char>(peek(1))) != 0) scan_.certain = false;
   }
   // Of these only $ may belong to a word.
-  if (!postgresql() && (c == '?' || c == ':' || c == '@' || (c == '$' && !word_precedes))) {
+  if (!postgresql() &&
+      (c == '?' || c == ':' || c == '@' || c == '#' || (c == '$' && !word_precedes))) {
     scan_.certain = false;
   }
   copy(SqlQuoting::none);

@@ -145,6 +145,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"SELECT ?, '%u'", kText, {}},   //
                     Case{"SELECT :a, '%u'", kText, {}},  //
                     Case{"SELECT CASE?1 WHEN '%u' THEN 2 END", kText, {}},
+                    Case{"SELECT #a, '%u'", kText, {}},
                     Case{"SELECT a FROM t WHERE k='%u' AND@a", kText, {}},
                     Case{"SELECT a FROM t WHERE k='%u' AND:a", kText, {}},
                     Case{"WHERE k=\"%u\"", kText, {}}));
