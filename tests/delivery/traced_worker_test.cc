@@ -48,6 +48,15 @@ class TracedWorker : public WorkerTest {
     return {"trace=writev,sync_file_range,fsync,linkat,unlinkat,sendmsg"};
   }
 
+  void deliver_alone() {
+    Peer frontend = worker_->introduce();
+    const std::string ticket = worker_->ticket("bob");
+    Deliver alone = message(1, ticket);
+    alone.alone = true;
+    frontend.send(alone);
+    EXPECT_EQ(frontend.hear(), "1 stored");
+  }
+
   // Ends the worker; then loop() and threads() are what each thread did to files and the new/ of
   // mailboxes, and each message that it sent, in order. A thread that did nothing is left out.
   void finish() {
@@ -103,14 +112,7 @@ class TracedWorker : public WorkerTest {
 };
 
 TEST_F(TracedWorker, DeliversInItsLoopWhatIsAlone) {
-  {
-    Peer frontend = worker_->introduce();
-    const std::string ticket = worker_->ticket("bob");
-    Deliver alone = message(1, ticket);
-    alone.alone = true;
-    frontend.send(alone);
-    EXPECT_EQ(frontend.hear(), "1 stored");
-  }
+  deliver_alone();
   finish();
   EXPECT_THAT(loop(), ElementsAre("sendmsg",  // Ready
                                   "writev bob/tmp/", "fsync bob/tmp/", "linkat bob/tmp",
@@ -182,14 +184,7 @@ class StarvedWorker : public TracedWorker {
 };
 
 TEST_F(StarvedWorker, WaitsForTimeAndNotForTheSocketWhichIsWritable) {
-  {
-    Peer frontend = worker_->introduce();
-    const std::string ticket = worker_->ticket("bob");
-    Deliver alone = message(1, ticket);
-    alone.alone = true;
-    frontend.send(alone);
-    EXPECT_EQ(frontend.hear(), "1 stored");
-  }
+  deliver_alone();
   worker_->master->send(Stop{});
   EXPECT_EQ(worker_->wait(), 0);
   int failed = 0;

@@ -1,110 +1,17 @@
-#include "lookup/authenticator.h"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <map>
 #include <string>
-#include <utility>
 
-#include "lmtpd/base/base64.h"
-#include "tests/lookup/fake_table.h"
+#include "tests/lookup/authenticator_fixture.h"
 
 namespace lmtpd::lookup {
 namespace {
 
-using Kind = AuthStep::Kind;
 using testing::HasSubstr;
-using std::string_view_literals::operator""sv;
-
-constexpr auto kDes = "{DES-CRYPT}secleh8igablY";  // "pencil"
-
-// Time is real, but nobody waits for it: what waits for FailureRecord is seen not to have happened.
-class AuthenticatorTest : public testing::Test, public Authenticator::Client {
- protected:
-  explicit AuthenticatorTest(std::size_t window = kAuthWindow) : window_(window) {}
-
-  struct Step {
-    std::uint64_t id;
-    Kind kind;
-    std::string text;
-  };
-
-  void on_auth_step(std::uint64_t id, Kind kind, std::string_view text) override {
-    steps_.push_back({id, kind, std::string(text)});
-  }
-
-  void begin(std::uint64_t id, std::string_view mechanism, std::string_view response,
-             const std::string& address = "192.0.2.1") {
-    EXPECT_TRUE(authenticator_.begin(*this, {.id = id,
-                                             .address = address,
-                                             .mechanism = mechanism,
-                                             .has_response = true,
-                                             .response = response}));
-  }
-  void plain(std::uint64_t id, const std::string& user, const std::string& password,
-             const std::string& address = "192.0.2.1") {
-    begin(id, "PLAIN", '\0' + user + '\0' + password, address);
-  }
-  // Turns the loop until there are `count` steps.
-  void wait_for(std::size_t count) {
-    while (steps_.size() < count) event_base_loop(base_.get(), EVLOOP_ONCE);
-  }
-  Kind outcome(const std::string& user, const std::string& password) {
-    // Each from an address of its own, so that none waits for the failures of another.
-    const auto id = ++last_id_;
-    const std::size_t before = steps_.size();
-    plain(id, user, password, "192.0.2." + std::to_string(id));
-    wait_for(before + 1);
-    EXPECT_EQ(steps_.back().id, id);
-    return steps_.back().kind;
-  }
-  // What SCRAM's first message draws.
-  std::string server_first(const std::string& user) {
-    const auto id = ++last_id_;
-    begin(id, "SCRAM-SHA-256", "n,,n=" + user + ",r=abc", "198.51.100." + std::to_string(id));
-    EXPECT_EQ(steps_.back().kind, Kind::challenge);
-    authenticator_.end(*this, id);
-    const std::string text = steps_.back().text;
-    return text.substr(text.find(",s="));
-  }
-
-  // What answers the challenge of a SCRAM exchange with this user's name, and a wrong proof.
-  std::string challenged(std::uint64_t id, const std::string& user) {
-    begin(id, "SCRAM-SHA-256", "n,,n=" + user + ",r=abc");
-    EXPECT_EQ(steps_.back().kind, Kind::challenge);
-    const std::string& text = steps_.back().text;
-    return "c=biws," + text.substr(0, text.find(',')) + ",p=" + to_base64(std::string(32, 'x'));
-  }
-  // The user's, of each table.
-  std::vector<int> asked_for(const std::string& user) {
-    const int first = table_.asked();
-    const int second = second_table_.asked();
-    EXPECT_EQ(outcome(user, "wrong"), Kind::refused);
-    return {table_.asked() - first, second_table_.asked() - second};
-  }
-
-  const std::size_t window_;
-  EventBasePtr base_{event_base_new()};
-  FakeTable table_{"fake:passwords", {{"tim", kDes}}};
-  FakeTable second_table_{"fake:more", {{"sue", kDes}, {"tim", "{CRYPT}*"}}};
-  std::atomic<int> hashes_ = 0;
-  std::atomic<int> verifiers_ = 0;
-  Authenticator authenticator_{
-      base_.get(),
-      {{&table_, &second_table_}, {"PLAIN", "LOGIN", "SCRAM-SHA-256"}, Key{}, window_},
-      *PasswordThreads::open([this](const StoredPassword& stored, std::string_view password) {
-        ++(stored.scram() != nullptr ? verifiers_ : hashes_);
-        return stored.matches(password);
-      })};
-  std::vector<Step> steps_;
-  std::uint64_t last_id_ = 0;
-};
 
 TEST_F(AuthenticatorTest, KnowsWhoHasThePassword) {
   EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);
@@ -405,114 +312,6 @@ TEST_F(AuthenticatorTest, RefusesAMechanismThatIsNotAllowed) {
   begin(1, "CRAM-MD5", "");
   ASSERT_EQ(steps_.size(), 1U);
   EXPECT_EQ(steps_[0].kind, Kind::refused);
-}
-
-class FullAuthenticator : public AuthenticatorTest {
- protected:
-  FullAuthenticator() : AuthenticatorTest(4) {}
-
-  // Waits for its client.
-  void idle(std::uint64_t id, const std::string& address) { begin(id, "LOGIN", "tim", address); }
-  // What was told since the last time.
-  std::string told() {
-    std::string text;
-    for (const Step& step : std::exchange(steps_, {})) {
-      constexpr std::array kNames{"challenge", "accepted", "refused", "unavailable"};
-      text += fmt::format("{} {}, ", step.id, kNames.at(static_cast<std::size_t>(step.kind)));
-    }
-    return text;
-  }
-};
-
-TEST_F(FullAuthenticator, AnAddressThatHoldsAllPlacesMakesRoomWithTheOneThatWaitsLongest) {
-  for (std::uint64_t id = 1; id <= 4; ++id) idle(id, "192.0.2.1");
-  EXPECT_TRUE(authenticator_.respond(*this, 1, ""));  // no password: over
-  idle(5, "192.0.2.1");
-  told();
-  idle(6, "192.0.2.2");
-  EXPECT_EQ(told(), "2 unavailable, 6 challenge, ");
-  idle(7, "192.0.2.1");
-  EXPECT_EQ(told(), "3 unavailable, 7 challenge, ");
-  idle(8, "192.0.2.3");
-  EXPECT_EQ(told(), "4 unavailable, 8 challenge, ");
-  // What its client had said by then is no breach.
-  EXPECT_TRUE(authenticator_.respond(*this, 3, "pencil"));
-  EXPECT_TRUE(authenticator_.respond(*this, 6, "pencil"));
-  wait_for(1);
-  EXPECT_EQ(told(), "6 accepted, ");
-}
-
-TEST_F(FullAuthenticator, OfAQueueTheLastGivesWayAndNoneThatIsLookedAt) {
-  Rounds rounds;
-  table_.answer_in(&rounds);
-  plain(1, "tim", "pencil");
-  plain(2, "tim", "pencil");
-  idle(3, "192.0.2.1");
-  plain(4, "tim", "pencil");
-  told();
-  plain(5, "tim", "pencil", "192.0.2.2");
-  plain(6, "tim", "pencil", "192.0.2.3");
-  plain(7, "tim", "pencil", "192.0.2.4");
-  EXPECT_EQ(told(), "3 unavailable, 4 unavailable, 2 unavailable, ");
-  plain(8, "tim", "pencil", "192.0.2.5");
-  EXPECT_EQ(told(), "8 unavailable, ");
-  rounds.play_all();
-  wait_for(4);
-  for (const Step& step : steps_) EXPECT_EQ(step.kind, Kind::accepted) << step.id;
-  EXPECT_EQ(hashes_, 4);
-}
-
-// One is looked up for an address, and the others wait.
-TEST_F(FullAuthenticator, SoDoesWhoWaitsForScramsVerifier) {
-  Rounds rounds;
-  table_.answer_in(&rounds);
-  for (std::uint64_t id = 1; id <= 4; ++id) begin(id, "SCRAM-SHA-256", "n,,n=tim,r=abc");
-  plain(5, "tim", "pencil", "192.0.2.2");
-  EXPECT_EQ(told(), "4 unavailable, ");
-  while (steps_.size() < 4) {
-    event_base_loop(base_.get(), EVLOOP_NONBLOCK);
-    rounds.play_all();
-  }
-  std::ranges::sort(steps_, {}, &Step::id);
-  EXPECT_EQ(told(), "1 challenge, 2 challenge, 3 challenge, 5 accepted, ");
-}
-
-// Else the tables could be asked for any number, by clients that come and leave.
-TEST_F(FullAuthenticator, WhoLeavesKeepsHisPlaceUntilTheTablesHaveAnswered) {
-  Rounds rounds;
-  table_.answer_in(&rounds);
-  const auto come_and_leave = [this](std::uint64_t id) {
-    begin(id, "SCRAM-SHA-256", "n,,n=tim,r=abc", fmt::format("192.0.2.{}", id));
-    authenticator_.end(*this, id);
-  };
-  for (std::uint64_t id = 1; id <= 4; ++id) come_and_leave(id);
-  EXPECT_EQ(told(), "");
-  come_and_leave(5);
-  plain(6, "tim", "pencil", "192.0.2.6");
-  EXPECT_EQ(told(), "5 unavailable, 6 unavailable, ");
-  EXPECT_EQ(rounds.waiting(), 4U);
-  rounds.play_all();
-  EXPECT_EQ(told(), "");
-  table_.answer_in(nullptr);
-  plain(7, "tim", "pencil", "192.0.2.1");
-  wait_for(1);
-  EXPECT_EQ(told(), "7 accepted, ");
-}
-
-TEST_F(FullAuthenticator, SoDoesWhoWaitsForTheTimeOfHisFailures) {
-  const auto try_all = [this](std::uint64_t first_id) {
-    for (std::uint64_t i = 0; i < 4; ++i) {
-      plain(first_id + i, fmt::format("user{}", i), "wrong", fmt::format("192.0.2.{}", i));
-    }
-  };
-  try_all(1);
-  wait_for(4);
-  told();
-  try_all(5);
-  idle(9, "192.0.2.9");
-  EXPECT_EQ(told(), "8 unavailable, 9 challenge, ");
-  idle(10, "192.0.2.10");
-  EXPECT_EQ(told(), "9 unavailable, 10 challenge, ");
 }
 
 TEST_F(AuthenticatorTest, AnIdIsNotUsedTwice) {
