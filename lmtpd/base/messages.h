@@ -72,7 +72,9 @@ struct Configure {
   std::uint32_t instance = 0;   // which of the frontends
   MailboxOwner owner;           // whom the role becomes
   Key key{};                    // lookup: the ticket key; a worker: the key derived for its owner
-  bool check_only = false;      // lookup: Ready means that every database took its query (lmtpd -t)
+  // lmtpd -t: what is found goes to standard error, and lookup's Ready means that every database
+  // took its query.
+  bool check_only = false;
   static void fields(auto& self, auto&& field) {
     field(self.parameters, self.instance, self.owner, self.key, self.check_only);
   }

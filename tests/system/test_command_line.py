@@ -66,10 +66,11 @@ def test_what_is_missing_is_named(make_daemon, parameter, value, words):
         assert word in done.stderr, done.stderr
 
 
-def test_t_finds_a_broken_template(make_daemon, site, tables):
+@pytest.mark.parametrize("log", ["stderr", "syslog"])
+def test_t_finds_a_broken_template(make_daemon, site, tables, log):
     broken = site.path / "broken.cf"
     broken.write_text(tables.path("uids").read_text().replace("select_field=uid", "select_field=uidd"))
-    daemon = make_daemon(start=False, virtual_uid_maps=f"pgsql:{broken}")
+    daemon = make_daemon(start=False, virtual_uid_maps=f"pgsql:{broken}", log=log)
     done = daemon.run("-t")
     assert done.returncode != 0
     assert str(broken) in done.stderr and "uidd" in done.stderr, done.stderr
