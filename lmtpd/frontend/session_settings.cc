@@ -1,6 +1,10 @@
 #include "lmtpd/frontend/session_settings.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
+
+#include "lmtpd/base/sasl.h"
 
 namespace lmtpd::frontend {
 namespace {
@@ -10,6 +14,14 @@ session::AuthUse auth_use(const ListenSpec& listener) {
   if (listener.kind == ListenSpec::Kind::unix_socket) return session::AuthUse::none;
   if (!listener.options.auth) return session::AuthUse::required_of_strangers;
   return *listener.options.auth ? session::AuthUse::required : session::AuthUse::offered;
+}
+
+// Those by which somebody could authenticate there.
+std::vector<std::string> mechanisms_at(const Settings& settings, const ListenSpec& listener) {
+  if (settings.auth_password_maps.empty()) return {};
+  std::vector<std::string> usable = settings.auth_mechanisms;
+  if (!settings.has_tls_at(listener)) std::erase_if(usable, sends_password);
+  return usable;
 }
 
 }  // namespace
@@ -38,12 +50,13 @@ session::Settings session_settings(const Settings& settings, const ListenSpec& l
   out.session_timeout = settings.session_timeout;
   out.transaction_time_limit = settings.transaction_time_limit;
   out.strict_rfc821_envelopes = settings.strict_rfc821_envelopes;
+  out.disable_vrfy_command = settings.disable_vrfy_command;
   out.reject_bare_newline = settings.forbid_bare_newline == ForbidBareNewline::reject;
   out.defer_over_quota = settings.over_quota == OverQuota::defer;
   out.tls = settings.starttls_at(listener);
   out.tls_first = listener.kind == ListenSpec::Kind::inets;
   out.starttls_timeout = settings.starttls_timeout;
-  if (!settings.auth_password_maps.empty()) out.auth_mechanisms = settings.auth_mechanisms;
+  out.auth_mechanisms = mechanisms_at(settings, listener);
   out.auth = auth_use(listener);
   return out;
 }

@@ -82,8 +82,8 @@ void Session::Impl::on_auth_step(AuthStep step) {
   if (state_ != State::authenticating) return;
   touch();
   if (step.kind == AuthStep::Kind::challenge) {
-    if (stopping_) return close(kShutdown);
     state_ = State::challenged;
+    if (overstays()) return close(kShutdown);
     output_ += fmt::format("334 {}\r\n", to_base64(step.text));
     return;
   }

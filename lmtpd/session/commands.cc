@@ -116,7 +116,10 @@ void Session::Impl::on_lhlo(std::string_view argument) {
 }
 
 void Session::Impl::on_mail(std::string_view argument) {
-  if (const auto refusal = refusal_of_stranger()) return answer(*refusal);
+  if (const auto refusal = refusal_of_stranger()) {
+    backend_.count(Counter::untrusted_refused);
+    return answer(*refusal);
+  }
   const auto path = parse_path(argument, "FROM:", settings_.strict_rfc821_envelopes, kBadSender);
   if (!path) return answer(path.error());
   const auto parameters = parse_mail_parameters(path->parameters, settings_.auth != AuthUse::none);
@@ -243,7 +246,7 @@ void Session::Impl::on_noop(std::string_view) { answer(kOk); }
 
 void Session::Impl::on_vrfy(std::string_view) {
   if (const auto refusal = refusal_of_stranger()) return answer(*refusal);
-  answer(kCannotVerify);
+  answer(settings_.disable_vrfy_command ? kVrfyDisabled : kCannotVerify);
 }
 
 void Session::Impl::on_starttls(std::string_view) {

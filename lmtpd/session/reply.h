@@ -56,7 +56,7 @@ inline constexpr FixedReply kNotBase64{501, "5.5.2", "Not base64"};
 inline constexpr FixedReply kAuthCancelled{501, "5.7.0", "Authentication cancelled"};
 inline constexpr FixedReply kUnknownMechanism{504, "5.5.4", "Authentication mechanism unknown"};
 inline constexpr FixedReply kAuthRequired{530, "5.7.0", "Authentication required"};
-inline constexpr FixedReply kNotTrusted{550, "5.7.1", "Access denied: this client is not trusted"};
+inline constexpr FixedReply kNotTrusted{450, "4.7.1", "Access denied: this client is not trusted"};
 inline constexpr FixedReply kWrongPassword{535, "5.7.8", "Authentication failed"};
 inline constexpr FixedReply kEncryptionRequired{
     538, "5.7.11", "Encryption required for this authentication mechanism"};
@@ -64,8 +64,9 @@ inline constexpr FixedReply kEncryptionRequired{
 inline constexpr Ending kBye{{221, "2.0.0", "Bye"}};
 inline constexpr Ending kSilentTooLong{{421, "4.4.2", "Timeout, closing connection"},
                                        Counter::session_timeout_hits};
-inline constexpr Ending kTransactionTooLong{{421, "4.4.2", "Timeout, closing connection"},
-                                            Counter::transaction_time_limit_hits};
+inline constexpr Ending kTransactionTooLong{
+    {421, "4.4.2", "Transaction took too long, closing connection"},
+    Counter::transaction_time_limit_hits};
 inline constexpr Ending kShutdown{{421, "4.3.2", "Service shutting down, closing connection"}};
 inline constexpr Ending kTurnedAway{{421, "4.3.2", "Too many connections, closing connection"}};
 inline constexpr Ending kLostCount{{421, "4.5.4", "Unknown size, closing connection"}};
@@ -98,6 +99,7 @@ inline constexpr FixedReply kNeedlessArgument{501, "5.5.4", "No argument is allo
 inline constexpr FixedReply kBadParameter{501, "5.5.4", "Bad parameter value"};
 inline constexpr FixedReply kUnknownAttribute{501, "5.5.4", "Attribute not recognized"};
 inline constexpr FixedReply kRepeatedParameter{501, "5.5.4", "Parameter given twice"};
+inline constexpr FixedReply kVrfyDisabled{502, "5.5.1", "VRFY is disabled"};
 inline constexpr FixedReply kNotImplemented{502, "5.5.1", "Command not implemented"};
 inline constexpr FixedReply kBadSequence{503, "5.5.1", "Bad sequence of commands"};
 inline constexpr FixedReply kBinaryWantsBdat{503, "5.5.1", "A BINARYMIME message comes by BDAT"};

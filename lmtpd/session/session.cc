@@ -15,6 +15,8 @@ namespace {
 // Octets, but for the reply that goes beyond.
 constexpr std::size_t kOutputLimit = 64 * 1024;
 constexpr std::size_t kLongestVerb = 32;  // octets in the log
+// For whom a shutdown meets before his first message.
+constexpr std::chrono::milliseconds kShutdownGrace{1000};
 
 // What no mail system sends, and a wrong password. Replies that say something about a recipient, a
 // message or the daemon do not count, nor does 503: one refused MAIL draws it for each of a
@@ -64,7 +66,7 @@ void Session::Impl::on_tls(TlsFacts facts) {
   } else {
     state_ = State::start;
   }
-  if (stopping_) close(kShutdown);
+  if (overstays()) close(kShutdown);
 }
 
 void Session::Impl::on_tls_failed(std::string_view why) {
@@ -295,7 +297,12 @@ void Session::Impl::enter_ready() {
   origin_.reset();
   if (state_ != State::start) state_ = State::ready;
   touch();
-  if (stopping_) close(kShutdown);
+  if (overstays()) close(kShutdown);
+}
+
+bool Session::Impl::overstays() const {
+  return leaves_ && row_of(state_).ends_at_shutdown &&
+         (transactions_ > 0 || backend_.now() >= *leaves_);
 }
 
 // Its time limit. Chunks out of turn have the time of the message that their client has in mind.
@@ -311,6 +318,7 @@ Clock::time_point Session::Impl::deadline() const {
   const StateRow& row = row_of(state_);
   Clock::time_point due = Clock::time_point::max();
   if (row.silence != nullptr) due = last_activity_ + settings_.*row.silence;
+  if (leaves_ && row.ends_at_shutdown) due = std::min(due, *leaves_);
   return row.is_timed ? std::min(due, end_of_transaction()) : due;
 }
 
@@ -321,15 +329,16 @@ void Session::Impl::on_deadline() {
     on_tls_failed("timeout");
     return;
   }
-  close(backend_.now() >= end_of_transaction() ? kTransactionTooLong : kSilentTooLong);
+  if (backend_.now() >= end_of_transaction()) {
+    close(kTransactionTooLong);
+  } else {
+    close(overstays() ? kShutdown : kSilentTooLong);
+  }
 }
 
 void Session::Impl::shut_down() {
-  if (row_of(state_).ends_at_shutdown) {
-    close(kShutdown);
-  } else if (state_ != State::closed) {
-    stopping_ = true;
-  }
+  if (!leaves_) leaves_ = backend_.now() + kShutdownGrace;
+  if (overstays()) close(kShutdown);
 }
 
 void Session::Impl::turn_away() {

@@ -45,6 +45,7 @@ struct Settings {
   std::chrono::milliseconds session_timeout{300'000};           // without a command or data
   std::chrono::milliseconds transaction_time_limit{1'800'000};  // MAIL to the dot; stray chunks
   bool strict_rfc821_envelopes = false;
+  bool disable_vrfy_command = false;
   bool reject_bare_newline = false;          // forbid_bare_newline = reject
   bool defer_over_quota = false;             // over_quota = defer
   std::vector<std::string> auth_mechanisms;  // in capitals; none: nobody can authenticate
@@ -199,7 +200,8 @@ class Session {
   [[nodiscard]] Clock::time_point deadline() const;
   void on_deadline();
   // 421 4.3.2: at once between transactions, else after the transaction's last reply (RFC
-  // 5321 3.8).
+  // 5321 3.8). Who has only come in has a second to begin his first message: a 421 in a new session
+  // is taken for the whole destination's, and the mail is deferred.
   void shut_down();
   // 421 4.3.2 at once, behind which nothing is owed: its owner has no room for one that has sent no
   // mail. A handshake ends without a word.

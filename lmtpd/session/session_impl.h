@@ -110,6 +110,7 @@ class Session::Impl {
   void end_transaction();
   void greet();
   void become(Peer peer);
+  [[nodiscard]] bool overstays() const;
   void enter_ready();
   [[nodiscard]] bool needs_tls() const { return settings_.tls == TlsLevel::encrypt && !tls_; }
   // Of a command that is not legal now, and has taken its octets.
@@ -180,7 +181,7 @@ class Session::Impl {
   Backend& backend_;
 
   State state_ = State::handshake;
-  bool stopping_ = false;  // 421 as soon as the session is between transactions
+  std::optional<Clock::time_point> leaves_;  // when it stops; at once behind a transaction
   CommandReader reader_;
   std::optional<std::pair<std::string, LineFault>> held_;  // a command that must_wait()
   std::deque<Unanswered> unanswered_;

@@ -33,7 +33,7 @@ struct StateRow {
   // How long the client may be silent; none: it is not its turn.
   std::chrono::milliseconds Settings::* silence;
   bool is_timed;          // transaction_time_limit holds, if there is a message or a stray chunk
-  bool ends_at_shutdown;  // at once; else as soon as it comes to such a state
+  bool ends_at_shutdown;  // as shut_down() says; else as soon as it comes to such a state
 };
 
 inline constexpr std::array kStates{

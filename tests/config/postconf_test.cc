@@ -190,6 +190,7 @@ TEST_F(Postconf, HasTheDefaultsThatWeName) {
                                           "virtual_alias_expansion_limit",
                                           "virtual_alias_address_length_limit",
                                           "strict_rfc821_envelopes",
+                                          "disable_vrfy_command",
                                           "mail_owner",
                                           "setgid_group"};
   std::string words;

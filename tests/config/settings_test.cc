@@ -52,6 +52,7 @@ TEST(Settings, TheTablesDefaultsAreTheMembers) {
   EXPECT_DEFAULT(message_size_limit);
   EXPECT_DEFAULT(hopcount_limit);
   EXPECT_DEFAULT(strict_rfc821_envelopes);
+  EXPECT_DEFAULT(disable_vrfy_command);
   EXPECT_DEFAULT(mail_owner);
   EXPECT_DEFAULT(setgid_group);
   EXPECT_DEFAULT(postfix_config_directory);

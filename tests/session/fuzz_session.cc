@@ -74,6 +74,10 @@ class Run {
     while (backend_.answer_next(*session_)) offer();
     must(unsent_.empty() || session_->closing());
     session_->shut_down();
+    // A client that says no more, and a daemon that stops: whatever it was at comes to an end.
+    backend_.advance(settings_.transaction_time_limit);
+    session_->on_deadline();
+    must(session_->closing());
     check();
     return transcript_;
   }

@@ -226,6 +226,8 @@ class Performance {
       settings_.tls_first = true;
     } else if (name == "strict") {
       settings_.strict_rfc821_envelopes = true;
+    } else if (name == "disable_vrfy_command") {
+      settings_.disable_vrfy_command = true;
     } else if (name == "reject_bare_newline") {
       settings_.reject_bare_newline = true;
     } else if (name == "mechanisms") {

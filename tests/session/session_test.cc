@@ -417,6 +417,8 @@ TEST_F(SessionTest, AResponseMayHave12288Octets) {  // L9
 
 TEST_F(SessionTest, AShutdownWaitsForAnExchangesOutcome) {
   start_with_auth({{AuthStep::Kind::accepted, "u"}});
+  EXPECT_EQ(ask("MAIL FROM:<>"), "250 2.1.0");
+  EXPECT_EQ(ask("RSET"), "250 2.0.0");
   client_->send("AUTH PLAIN AHUAcA==\r\n");
   session_->shut_down();
   EXPECT_EQ(reply_now(), "none");

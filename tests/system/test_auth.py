@@ -154,6 +154,18 @@ def test_a_password_is_not_taken_in_clear(auth):
         assert "AUTH SCRAM-SHA-256 PLAIN LOGIN" in client.offers
 
 
+def test_who_could_not_authenticate_anyway_may_come_again(make_daemon, tables, users):
+    """For want of TLS, though somebody else is trusted: the site's slip, for which nothing bounces (L11)."""
+    target = ("127.0.0.1", free_port())
+    daemon = make_daemon(listen=f"unix:private/dovecot-lmtp {{inet:127.0.0.1:{target[1]}}}",
+                         auth_password_maps=tables.map("passwords"), trusted_clients="192.0.2.1")
+    with Lmtp(target) as client:
+        assert not [line for line in client.lhlo().lines if line.startswith("AUTH")]
+        assert client.command("MAIL FROM:<>").code == 450
+        assert client.command("AUTH PLAIN AHUAcA==").code == 502
+    assert daemon.counters()["untrusted_refused"] == 1
+
+
 def test_a_changed_password_counts_at_once_and_a_lost_database_is_no_refusal(auth, postgres):
     with auth.client() as client:
         assert plain(client, "user@domain.org", PASSWORD).code == 235

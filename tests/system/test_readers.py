@@ -102,3 +102,18 @@ def test_mail_delivered_while_a_reader_is_connected_is_seen(daemon, dovecot, del
             client.noop()
             return client.response("EXISTS")[1][-1]
         assert wait_until(exists, "Dovecot has seen it") == b"2"
+
+
+def test_a_reader_that_waits_is_told_of_a_delivery(daemon, dovecot):  # N8
+    """By inotify: Dovecot looks for itself only every half a minute."""
+    assert daemon.deliver("user2@domain.org", MESSAGES["plain"]).final[0].code == 250
+    with imaplib.IMAP4("127.0.0.1", dovecot.imap_port, timeout=15) as client:
+        client.login("user2@domain.org", "secret")
+        assert client.select() == ("OK", [b"1"])
+        client.send(b"idle IDLE\r\n")
+        assert client.readline().startswith(b"+")
+        assert daemon.deliver("user2@domain.org", MESSAGES["plain"]).final[0].code == 250
+        assert client.readline() == b"* 2 EXISTS\r\n"
+        client.send(b"DONE\r\n")
+        while not client.readline().startswith(b"idle OK"):
+            continue

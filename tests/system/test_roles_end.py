@@ -45,7 +45,7 @@ def test_sigterm_in_data_lets_the_message_be_finished(make_daemon, mail_base):  
     assert client.envelope("s@remote.example", ["user@domain.org"])[2].code == 354
     client.send(b"Subject: not yet done\r\n\r\n")
     os.kill(daemon.master, signal.SIGTERM)
-    # Between transactions a session is told at once (RFC 5321 3.8).
+    # Who has sent nothing is told within a second (RFC 5321 3.8).
     reply = idle.reply()
     assert (reply.code, reply.enhanced) == (421, "4.3.2")
     assert idle.at_end()

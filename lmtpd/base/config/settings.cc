@@ -199,6 +199,7 @@ void read_sessions(ParameterReader& reader, Settings& settings) {
   // Below, a session with TLS, AUTH and XFORWARD would not come to its first recipient.
   reader.number("junk_command_limit", settings.junk_command_limit, 20);
   reader.yes_no("strict_rfc821_envelopes", settings.strict_rfc821_envelopes);
+  reader.yes_no("disable_vrfy_command", settings.disable_vrfy_command);
   reader.size("message_size_limit", settings.message_size_limit, 0);
   reader.number("hopcount_limit", settings.hopcount_limit);
   reader.choice(

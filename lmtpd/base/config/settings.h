@@ -74,6 +74,7 @@ struct Settings {
   std::uint64_t message_size_limit = 0;                     // octets; 0: none
   std::uint32_t hopcount_limit = 100;
   bool strict_rfc821_envelopes = false;
+  bool disable_vrfy_command = false;
   std::string mail_owner = "postfix";  // no worker runs as these two
   std::string setgid_group = "postdrop";
 
