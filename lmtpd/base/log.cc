@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <cstdlib>
 #include <system_error>
 
@@ -70,6 +69,21 @@ std::string stderr_line(Severity severity, std::string_view text) {
                      prefix(severity), text);
 }
 
+// Of well-formed UTF-8. A terminal obeys U+0080 to U+009F as it does ESC sequences, U+2028 and
+// U+2029 end a line in some viewers, and U+202A to U+202E and U+2066 to U+2069 have what stands
+// behind them shown in another order.
+bool is_printable(std::string_view character) {
+  switch (character.size()) {
+    case 1:
+      return character >= " " && character != "\x7F";
+    case 2:
+      return character >= "\xC2\xA0";
+    default:
+      return (character < "\xE2\x80\xA8" || character > "\xE2\x80\xAE") &&
+             (character < "\xE2\x81\xA6" || character > "\xE2\x81\xA9");
+  }
+}
+
 }  // namespace
 
 void open_log(const char* role, LogTarget target, Severity least) {
@@ -119,11 +133,11 @@ std::string escaped(std::string_view text, std::size_t longest) {
       out += "...";
       break;
     }
-    const auto first = static_cast<std::uint8_t>(text[0]);
-    if (length == 0 || first < 0x20 || first == 0x7F) {
+    const std::string_view character = text.substr(0, length);
+    if (length == 0 || !is_printable(character)) {
       out += '?';
     } else {
-      out += text.substr(0, length);
+      out += character;
     }
     text.remove_prefix(length == 0 ? 1 : length);
   }

@@ -106,5 +106,14 @@ TEST(Escaped, KeepsWhatIsPlainAndCutsWhatIsLong) {
   EXPECT_EQ(escaped("123456", 5), "12345...");
 }
 
+TEST(Escaped, LeavesNothingThatAViewerObeys) {  // H20
+  EXPECT_EQ(escaped("\x1B[31m \xC2\x80 \xC2\x9F[31m \xC2\xA0"), "?[31m ? ?[31m \xC2\xA0");
+  EXPECT_EQ(escaped("\xE2\x80\xA7 \xE2\x80\xA8 \xE2\x80\xAE \xE2\x80\xAF"),
+            "\xE2\x80\xA7 ? ? \xE2\x80\xAF");
+  EXPECT_EQ(escaped("\xE2\x81\xA5 \xE2\x81\xA6 \xE2\x81\xA9 \xE2\x81\xAA"),
+            "\xE2\x81\xA5 ? ? \xE2\x81\xAA");
+  EXPECT_EQ(escaped("\xF0\x9F\x93\xA7"), "\xF0\x9F\x93\xA7");
+}
+
 }  // namespace
 }  // namespace lmtpd
