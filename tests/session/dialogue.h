@@ -24,7 +24,8 @@
 //   c: octets        sent as they stand
 //   c!: octets       the same, in one piece where others are cut
 //   S: text          the next reply line begins with it
-//   S[N]: text       the same N times
+//   S=: text         the next reply line is it
+//   S[N]: text       each of the next N reply lines begins with it
 //   S[*]: text       all lines of the next reply begin with it
 //   stored PATH [text]   the next message to be delivered, followed by its lines: `| line`
 //                    and, where its last one has no end, `|$ text`; with `text` what the

@@ -60,9 +60,17 @@ class Performance {
     expect_whole_message();
     begin();
     stage_.end();
-    EXPECT_EQ(stage_.read_line(), std::nullopt) << "a reply that nobody expects";
+    EXPECT_EQ(read_line(), std::nullopt) << "a reply that nobody expects";
     if (stage_.closed()) expect_farewell();
     EXPECT_EQ(backend_.breaches(), std::vector<std::string>());
+  }
+
+  [[nodiscard]] std::string transcript() const {
+    std::string all = replies_;
+    for (const ScriptedBackend::Stored& copy : backend_.stored) {
+      all += "stored " + copy.path + "\n" + copy.content;
+    }
+    return all;
   }
 
  private:
@@ -200,7 +208,7 @@ class Performance {
       backend_.outcomes.insert_or_assign(name, ScriptedBackend::Outcome{result, after});
     } else if (what == "body") {
       const std::size_t equals = name.find('=');
-      if (name == "refused") backend_.refuse_body = Error{Reason::no_space, ""};
+      if (name == "refused") backend_.refuse_body = ScriptedBackend::no_room();
       if (name.starts_with("full-at")) backend_.full_at = std::stoul(name.substr(equals + 1));
       if (name.starts_with("refused-at")) backend_.refuse_at = std::stoul(name.substr(equals + 1));
     } else {
@@ -252,9 +260,18 @@ class Performance {
     }
   }
 
+  std::optional<std::string> read_line() {
+    std::optional<std::string> line = stage_.read_line();
+    if (line) replies_ += *line + "\n";
+    return line;
+  }
+
   void expect_replies(std::string_view text) {
     const std::string_view prefix = behind_colon(text);
-    if (text.starts_with("S[*]")) {
+    if (text.starts_with("S=:")) {
+      expect_reply(prefix);
+      EXPECT_EQ(last_reply_, prefix);
+    } else if (text.starts_with("S[*]")) {
       while (expect_reply(prefix) == '-') continue;
     } else {
       for (std::size_t i = 0; i < times(text); ++i) expect_reply(prefix);
@@ -263,7 +280,7 @@ class Performance {
 
   // Returns what stands behind the code: '-' where the reply goes on.
   char expect_reply(std::string_view prefix) {
-    const auto line = stage_.read_line();
+    const auto line = read_line();
     if (!line) {
       ADD_FAILURE() << "no reply comes";
       return '\0';
@@ -324,7 +341,7 @@ class Performance {
   }
 
   void expect_closed() {
-    EXPECT_EQ(stage_.read_line(), std::nullopt);
+    EXPECT_EQ(read_line(), std::nullopt);
     EXPECT_TRUE(stage_.closed());
   }
 
@@ -335,6 +352,7 @@ class Performance {
   Settings settings_;
   Peer peer_;
   bool begun_ = false;
+  std::string replies_;     // all lines
   bool in_lines_ = false;   // of one reply
   std::string last_reply_;  // its last line
   std::size_t heard_ = 0;   // of AUTH, that the dialogue has named
@@ -345,10 +363,12 @@ class Performance {
 
 }  // namespace
 
-void perform(const Dialogue& dialogue, Manner manner, Stage& stage) {
+std::string perform(const Dialogue& dialogue, Manner manner, Stage& stage) {
   // Dates in Received.
   setenv("TZ", "UTC", 1);
-  Performance(dialogue, manner, stage).run();
+  Performance performance(dialogue, manner, stage);
+  performance.run();
+  return performance.transcript();
 }
 
 const char* name_of(Manner manner) {

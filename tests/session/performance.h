@@ -63,6 +63,9 @@ class Stage {
   ScriptedBackend backend_;
 };
 
-void perform(const Dialogue& dialogue, Manner manner, Stage& stage);
+// Returns what must be the same of every performance of a dialogue: all lines of the replies,
+// then what was stored. Nothing of that is this machine's: a Stage has one id for its session, and
+// puts back what it has of its own.
+[[nodiscard]] std::string perform(const Dialogue& dialogue, Manner manner, Stage& stage);
 
 }  // namespace lmtpd::session

@@ -46,6 +46,10 @@ class ScriptedBackend final : public Backend {
   std::size_t full_at = SIZE_MAX;    // octets at which append_body() says false, once
   std::size_t refuse_at = SIZE_MAX;  // octets at which it does, and on_body_refused() follows
   Duration body_after{0};
+  // In a Connection's words.
+  static Error no_room() {
+    return {Reason::no_space, "no memory for the message within the time limit"};
+  }
 
   // One mailbox or several at `paths`, whose final address is `final_address` or the recipient's
   // own.
@@ -187,7 +191,7 @@ void ScriptedBackend::give(Asker& asker, const Answer& answer) {
       return;
     case Kind::body_refused:
       if (bodies_.erase(answer.id) == 0) return;
-      asker.on_body_refused(answer.id, refuse_body.value_or(Error{Reason::no_space, "no space"}));
+      asker.on_body_refused(answer.id, refuse_body.value_or(no_room()));
       return;
     case Kind::copy_done: {
       const auto found = outcomes.find(answer.key);
