@@ -21,18 +21,16 @@ const std::map<std::string, Place> kPlaces{
 
 Place place_of(const std::filesystem::path& file, const DialogueLine& line) {
   constexpr std::size_t kName = std::string_view("only ").size();
-  const auto found = kPlaces.find(line.text.substr(kName, line.text.find(':', kName) - kName));
+  const std::size_t colon = line.text.find(": ", kName);
+  if (colon == std::string::npos || colon + 2 == line.text.size()) {
+    refuse(file, line.number, "`only` without a reason");
+  }
+  const auto found = kPlaces.find(line.text.substr(kName, colon - kName));
   if (found == kPlaces.end()) refuse(file, line.number, "no such place");
   return found->second;
 }
 
 }  // namespace
-
-bool Dialogue::is_timed() const {
-  return std::ranges::any_of(lines, [](const DialogueLine& line) {
-    return line.text.starts_with("wait ") || line.text == "stop" || line.text.starts_with("tls");
-  });
-}
 
 bool Dialogue::begins_tls() const {
   return std::ranges::any_of(lines,
@@ -75,6 +73,10 @@ std::vector<Dialogue> read_dialogues(const std::string& folder) {
   return dialogues;
 }
 
+bool is_event(std::string_view line) {
+  return line.starts_with("wait ") || line == "stop" || line.starts_with("tls");
+}
+
 std::string unescaped(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -114,17 +116,25 @@ std::size_t times(std::string_view line) {
   return count;
 }
 
+std::string repeated(std::string_view octets, std::size_t times) {
+  std::string all;
+  all.reserve(octets.size() * times);
+  for (std::size_t i = 0; i < times; ++i) all += octets;
+  return all;
+}
+
 std::string_view behind_colon(std::string_view line) {
   return line.substr(std::min(line.size(), line.find(':') + 2));
 }
 
 std::string said(std::string_view line) {
-  if (line.starts_with("c: ") || line.starts_with("c!: ")) return unescaped(behind_colon(line));
-  std::string out;
+  const std::string octets = unescaped(behind_colon(line));
+  if (line.starts_with("c: ") || line.starts_with("c!: ")) return octets;
+  if (line.starts_with("c[")) return repeated(octets, times(line));
   if (line.starts_with("C: ") || line == "C:" || line.starts_with("C[")) {
-    for (std::size_t i = 0; i < times(line); ++i) out += unescaped(behind_colon(line)) + "\r\n";
+    return repeated(octets + "\r\n", times(line));
   }
-  return out;
+  return {};
 }
 
 }  // namespace lmtpd::session

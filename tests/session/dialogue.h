@@ -4,7 +4,7 @@
 // A file holds dialogues; each begins with a line `== title`, the title naming points of the
 // checklist. Then, a line each:
 //   # comment
-//   only PLACE[: WHY]    performed there alone, beside the bare session:
+//   only PLACE: WHY      performed there alone, beside the bare session:
 //                        session  what it tells cannot be had over a socket, such as the time
 //                        clear    not in TLS from the first octet
 //                        tls      in TLS from the first octet, which the bare session is told of
@@ -22,14 +22,16 @@
 //   C: line          sent with CR LF; escapes \r \n \t \0 \\ \xHH
 //   C[N]: line       the same N times
 //   c: octets        sent as they stand
+//   c[N]: octets     the same N times, without anything between them
 //   c!: octets       the same, in one piece where others are cut
 //   S: text          the next reply line begins with it
 //   S=: text         the next reply line is it
 //   S[N]: text       each of the next N reply lines begins with it
 //   S[*]: text       all lines of the next reply begin with it
-//   stored PATH [text]   the next message to be delivered, followed by its lines: `| line`
-//                    and, where its last one has no end, `|$ text`; with `text` what the
-//                    client sent of it, without the fields that were put before
+//   stored PATH [text]   the next message to be delivered, followed by its lines: `| line`,
+//                    `|[N] octets` where it is N times these, and, where its last one has no
+//                    end, `|$ text`; with `text` what the client sent of it, without the
+//                    fields that were put before
 //   nothing stored   nothing that has not been named
 //   log TEXT         some line of the log holds it
 //   last log TEXT    the last line of the log ends with it
@@ -63,9 +65,6 @@ struct Dialogue {
   std::vector<DialogueLine> lines;
   Place place = Place::anywhere;
 
-  // It tells the time, stops the session, or has TLS begin, between two commands: what it says
-  // cannot be sent at once.
-  [[nodiscard]] bool is_timed() const;
   // It says itself when the handshake is.
   [[nodiscard]] bool begins_tls() const;
   // The client shows a certificate then.
@@ -75,10 +74,14 @@ struct Dialogue {
 // All of every *.txt in `folder`. Aborts if there is none, or one is not as above.
 [[nodiscard]] std::vector<Dialogue> read_dialogues(const std::string& folder);
 
+// Time passes, the session is stopped, or TLS begins: what the client says behind it is not sent
+// before.
+[[nodiscard]] bool is_event(std::string_view line);
 // With escapes undone.
 [[nodiscard]] std::string unescaped(std::string_view text);
 // How often a line is to be taken: "S[3]: ..." three times.
 [[nodiscard]] std::size_t times(std::string_view line);
+[[nodiscard]] std::string repeated(std::string_view octets, std::size_t times);
 [[nodiscard]] std::string_view behind_colon(std::string_view line);
 // What the client sends by this line; nothing where it is another's.
 [[nodiscard]] std::string said(std::string_view line);

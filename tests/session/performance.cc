@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "lmtpd/base/counters.h"
+#include "tests/session/clean_text.h"
 #include "tests/session/enhanced_codes.h"
 #include "tests/session/reference_data.h"
 
@@ -52,10 +53,12 @@ class Performance {
   }
 
   void run() {
-    for (const DialogueLine& line : dialogue_.lines) {
+    while (next_ < dialogue_.lines.size()) {
+      const DialogueLine& line = dialogue_.lines[next_++];
       SCOPED_TRACE(dialogue_.file + ":" + std::to_string(line.number) + ": " + line.text);
       perform(line.text);
       if (::testing::Test::HasFatalFailure()) return;
+      if (is_event(line.text)) say_all(next_);
     }
     expect_whole_message();
     begin();
@@ -63,6 +66,7 @@ class Performance {
     EXPECT_EQ(read_line(), std::nullopt) << "a reply that nobody expects";
     if (stage_.closed()) expect_farewell();
     EXPECT_EQ(backend_.breaches(), std::vector<std::string>());
+    expect_clean_lines();
   }
 
   [[nodiscard]] std::string transcript() const {
@@ -78,17 +82,24 @@ class Performance {
     if (std::exchange(begun_, true)) return;
     stage_.begin(settings_, peer_);
     if (dialogue_.place == Place::tls && !dialogue_.begins_tls()) stage_.begin_tls({});
+    say_all(0);
+  }
+
+  // What stands there, and behind it, before the next event.
+  void say_all(std::size_t at) {
     if (manner_ != Manner::pipelined) return;
     std::string all;
-    for (const DialogueLine& line : dialogue_.lines) all += said(line.text);
-    stage_.send(all);
+    for (; at < dialogue_.lines.size() && !is_event(dialogue_.lines[at].text); ++at) {
+      all += said(dialogue_.lines[at].text);
+    }
+    if (!all.empty()) stage_.send(all);
   }
 
   void perform(const std::string& text) {
     if (text[0] == 'C' || text[0] == 'c') {
       if (text == "closed") return expect_closed();
       begin();
-      if (manner_ == Manner::pipelined) return;  // it was said at the beginning
+      if (manner_ == Manner::pipelined) return;  // it was said before
       if (text.starts_with("c!")) {
         stage_.send_in_one_piece(said(text));
       } else {
@@ -99,6 +110,9 @@ class Performance {
       expect_replies(text);
     } else if (text.starts_with("|$")) {
       EXPECT_EQ(std::exchange(rest_, {}), unescaped(text.substr(3)));
+    } else if (text.starts_with("|[")) {
+      const std::size_t octets = std::min(text.size(), text.find(' ') + 1);
+      expect_line(repeated(unescaped(text.substr(octets)), times(text)));
     } else if (text[0] == '|') {
       expect_line(text.size() > 2 ? unescaped(text.substr(2)) : "");
     } else {
@@ -310,11 +324,31 @@ class Performance {
     EXPECT_TRUE(has_none || word[0] == line[0]) << line;
   }
 
-  // Received is the last of the trace fields, and its date the last of it.
+  // Whatever the client said: all that the session wrote is text, a line each.
+  void expect_clean_lines() const {
+    for (const std::string& line : backend_.log_lines) {
+      EXPECT_TRUE(is_clean(line)) << "logged: " << ::testing::PrintToString(line);
+    }
+    for (const ScriptedBackend::Stored& copy : backend_.stored) {
+      std::istringstream fields(copy.content.substr(0, trace_size(copy.content)));
+      for (std::string line; std::getline(fields, line);) {
+        if (line.ends_with('\r')) line.pop_back();     // BINARYMIME
+        if (line.starts_with('\t')) line.erase(0, 1);  // folded
+        EXPECT_TRUE(is_clean(line)) << "stored: " << ::testing::PrintToString(line);
+      }
+    }
+  }
+
+  // Octets of the fields that were put before a message. Received is the last of them, and its date
+  // the last of it.
+  static std::size_t trace_size(const std::string& content) {
+    const std::size_t date = content.find("+0000", content.find("\nReceived: "));
+    return content.find('\n', date) + 1;
+  }
+
   void skip_trace(const std::string& part) {
     ASSERT_EQ(part, "text");
-    rest_.erase(0, rest_.find("+0000") + 5);
-    rest_.erase(0, rest_.find('\n') + 1);
+    rest_.erase(0, trace_size(rest_));
   }
 
   void expect_line(const std::string& expected) {
@@ -351,6 +385,7 @@ class Performance {
   ScriptedBackend& backend_;  // stage_'s
   Settings settings_;
   Peer peer_;
+  std::size_t next_ = 0;  // of its lines
   bool begun_ = false;
   std::string replies_;     // all lines
   bool in_lines_ = false;   // of one reply

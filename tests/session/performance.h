@@ -17,17 +17,13 @@
 
 namespace lmtpd::session {
 
-// How the client's octets come: each line when its turn comes, octet by octet, or all of them at
-// once.
+// How the client's octets come: each line when its turn comes, octet by octet, or all at once that
+// are said before the next event.
 enum class Manner { stepwise, bytewise, pipelined };
 
 [[nodiscard]] const char* name_of(Manner manner);
 // For a test's name: the title in letters and digits.
 [[nodiscard]] std::string name_of(const Dialogue& dialogue);
-// Whether all that its client says can be sent at once.
-[[nodiscard]] inline bool suits(const Dialogue& dialogue, Manner manner) {
-  return manner != Manner::pipelined || !dialogue.is_timed();
-}
 
 // A session, its client's end, and the backend that does as the dialogue says. It knows the manner
 // and cuts what is sent.
