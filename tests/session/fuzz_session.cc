@@ -1,8 +1,9 @@
 // A whole session: octets of a hostile client against a Backend whose answers come when and as the
 // input says. The first octet chooses settings; octets from 0xF0 on direct the Backend, 0xEF quotes
-// one; all others are the client's. After each step the session must keep its bounds and its part
-// of the Backend's contract. Then the client's octets alone, whole and one at a time, must draw the
-// same replies.
+// one; all others are the client's. 0xF2 N has the client say its last octet 64 * (N + 1) times
+// more, or its last line behind the line's end: no input is as long as what is too long for a
+// session. After each step the session must keep its bounds and its part of the Backend's contract.
+// Then the client's octets alone, whole and one at a time, must draw the same replies.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -21,6 +22,9 @@ using namespace lmtpd::session;
 void must(bool holds) {
   if (!holds) std::abort();
 }
+
+// Octets of repetitions, so that an input is done in time.
+constexpr std::size_t kMostRepeated = 32 * 1024;
 
 class Run {
  public:
@@ -51,6 +55,7 @@ class Run {
     peer.trusted = (flags & 32) != 0;
     if ((flags & 1) != 0) settings_.auth = AuthUse::offered;
     if ((flags & 2) != 0) settings_.auth = AuthUse::required_of_strangers;
+    if ((flags & (32 | 64)) == 64) settings_.auth = AuthUse::required;
     using Step = AuthStep::Kind;
     backend_.auth_steps = {{Step::challenge, "x"}, {Step::refused, {}},     {Step::unavailable, {}},
                            {Step::challenge, {}},  {Step::accepted, "u\n"}, {Step::accepted, "v"}};
@@ -63,9 +68,11 @@ class Run {
     for (std::size_t i = 0; i < input.size(); ++i) {
       const auto octet = static_cast<std::uint8_t>(input[i]);
       if (octet == 0xEF && i + 1 < input.size()) {
-        unsent_ += input[++i];
+        say(input[++i]);
       } else if (octet < 0xF0) {
-        unsent_ += static_cast<char>(octet);
+        say(static_cast<char>(octet));
+      } else if (octet == 0xF2 && i + 1 < input.size()) {
+        repeat(64 * (static_cast<std::uint8_t>(input[++i]) + std::size_t{1}));
       } else if (directed) {
         direct(octet);
       }
@@ -83,6 +90,21 @@ class Run {
   }
 
  private:
+  void say(char octet) {
+    if (line_.ends_with('\n')) line_.clear();
+    line_ += octet;
+    unsent_ += octet;
+  }
+
+  void repeat(std::size_t times) {
+    if (line_.empty()) return;
+    const std::string what = line_.ends_with('\n') ? line_ : line_.substr(line_.size() - 1);
+    for (; times > 0 && repeated_ + what.size() <= kMostRepeated; --times) {
+      unsent_ += what;
+      repeated_ += what.size();
+    }
+  }
+
   void direct(std::uint8_t octet) {
     offer();
     switch (octet & 3) {
@@ -104,16 +126,25 @@ class Run {
     offer();
   }
 
+  // Replies that nobody takes stop a session, too.
   void offer() {
-    while (!unsent_.empty()) {
+    do {
+      take();
+      check();
+    } while (!unsent_.empty() && session_->wants_input());
+  }
+
+  void take() {
+    std::string_view rest = unsent_;
+    while (!rest.empty()) {
       if (session_->wants_tls()) begin_tls();
-      const std::size_t consumed = session_->consume(std::string_view(unsent_).substr(0, piece_));
-      must(consumed <= unsent_.size());
+      const std::size_t consumed = session_->consume(rest.substr(0, piece_));
+      must(consumed <= rest.size());
       must(consumed > 0 || !session_->wants_input());
       if (consumed == 0) break;
-      unsent_.erase(0, consumed);
+      rest.remove_prefix(consumed);
     }
-    check();
+    unsent_.erase(0, unsent_.size() - rest.size());
   }
 
   // What follows is taken for protected.
@@ -138,6 +169,7 @@ class Run {
       const std::string line = output.substr(at, end - at);
       check_reply(line);
       check_stored(line);
+      check_sender(line);
     }
     must(at == output.size());
     for (const std::string& line : backend_.log_lines) must_be_clean(line);
@@ -154,6 +186,14 @@ class Run {
          static_cast<std::size_t>(std::ranges::count(backend_.told_stored, std::string("a"))));
   }
 
+  // Where AUTH is required no mail is taken before it, nor behind what has it forgotten: XCLIENT,
+  // which is answered by a greeting.
+  void check_sender(const std::string& line) {
+    if (line.starts_with("220 ")) authenticated_ = false;
+    if (line.starts_with("235 ")) authenticated_ = true;
+    must(settings_.auth != AuthUse::required || authenticated_ || !line.starts_with("250 2.1.0"));
+  }
+
   static void check_reply(const std::string& line) {
     must_be_clean(line);
     must(line.size() >= 4 && line.size() <= 510);
@@ -168,6 +208,9 @@ class Run {
   ScriptedBackend backend_;
   std::optional<Session> session_;
   std::string unsent_;
+  std::string line_;          // that the client said last, without repetitions
+  std::size_t repeated_ = 0;  // octets
+  bool authenticated_ = false;
   std::string transcript_;
   std::set<std::string> messages_stored_;  // replies, which have its id
   std::size_t piece_;

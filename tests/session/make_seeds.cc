@@ -31,20 +31,38 @@ std::string quoted(const std::string& octets) {
 // The first octet of fuzz_session's input, and what it has the Backend do at this line.
 unsigned char settings_of(const Dialogue& dialogue) {
   static const std::pair<std::string_view, unsigned> kSettings[] = {
-      {"set strict", 1},        {"set auth offered", 1},      {"set reject_bare_newline", 2},
-      {"set auth required", 2}, {"set auth strangers", 2},    {"body full-at", 4},
-      {"body refused-at", 8},   {"body refused", 16},         {"set trusted", 32},
-      {"set tls may", 32},      {"set tls encrypt", 32 | 64}, {"set tls_first", 128}};
+      {"set strict", 1},          {"set auth offered", 1},      {"set reject_bare_newline", 2},
+      {"set auth required", 256}, {"set auth strangers", 2},    {"body full-at", 4},
+      {"body refused-at", 8},     {"body refused", 16},         {"set trusted", 32},
+      {"set tls may", 32},        {"set tls encrypt", 32 | 64}, {"set tls_first", 128}};
   unsigned flags = dialogue.place == Place::tls ? 128 : 0;
   for (const DialogueLine& line : dialogue.lines) {
     const auto* const row = std::ranges::find_if(
         kSettings, [&](const auto& setting) { return line.text.starts_with(setting.first); });
     if (row != std::end(kSettings)) flags |= row->second;
   }
+  // Not with TLS, nor of who is trusted: there it is required of strangers.
+  if ((flags & 256) != 0) flags |= (flags & 32) != 0 ? 2 : 64;
   return static_cast<unsigned char>(flags);
 }
 
+// What is said N times, by fuzz_session's direction for that. Of c[N]: one octet.
+std::string shortened(std::string_view line) {
+  std::string one = quoted(unescaped(behind_colon(line)));
+  if (line[0] == 'C') one += "\r\n";
+  std::string out = one;
+  std::size_t left = times(line) - 1;
+  while (left >= 64) {
+    const std::size_t blocks = std::min<std::size_t>(left / 64, 256);
+    out += '\xF2';
+    out += static_cast<char>(blocks - 1);
+    left -= 64 * blocks;
+  }
+  return out + repeated(one, left);
+}
+
 std::string_view direction_of(std::string_view line) {
+  if (line.starts_with("S[")) return "\xF3";
   if (line.starts_with("S")) return "\xF0";
   if (line.starts_with("wait ")) return "\xF1\xF1\xF1";
   if (line == "tls failed") return "\xFA";
@@ -66,7 +84,10 @@ int main(int argc, char** argv) {
     std::string commands;
     for (const DialogueLine& line : dialogue.lines) {
       all += direction_of(line.text);
-      if (line.text.starts_with("C[")) continue;  // the same again and again
+      if (line.text.starts_with("C[") || line.text.starts_with("c[")) {
+        all += shortened(line.text);
+        continue;  // the same again and again
+      }
       const std::string octets = said(line.text);
       all += quoted(octets);
       commands += octets;
