@@ -31,8 +31,8 @@ standards leave a choice, contradict each other, or were not followed, and why. 
 `tests/protocol/points.txt` and the tests that name a point; `ctest -R protocol.table` fails where a point has no test.
 
 The dialogues (`*.txt`) are performed with a bare session, and over a unix socket, TCP and TLS; each time a line when its turn comes,
-an octet at a time, and all at once, but for those in which something happens between two commands: time passes, the daemon is
-stopped, TLS begins. The transcript is the same; where one cannot be had somewhere, a line `only` in it says why.
+an octet at a time, and all at once, or up to where something happens between two commands: time passes, the daemon is stopped, TLS
+begins. Each time the whole transcript is the same; where a dialogue cannot be had somewhere, a line `only` in it says why.
 """
 
 FUZZING = """## What a stranger may send

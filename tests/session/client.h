@@ -29,13 +29,15 @@ class Client {
 
   // Offers what the session has not taken yet.
   void push() {
-    while (!unsent_.empty()) {
-      const std::size_t consumed = session_.consume(std::string_view(unsent_).substr(0, piece_));
+    std::string_view rest = unsent_;
+    while (!rest.empty()) {
+      const std::size_t consumed = session_.consume(rest.substr(0, piece_));
       collect();
       if (consumed == 0) break;
-      EXPECT_LE(consumed, unsent_.size());
-      unsent_.erase(0, consumed);
+      ASSERT_LE(consumed, rest.size());
+      rest.remove_prefix(consumed);
     }
+    unsent_.erase(0, unsent_.size() - rest.size());
   }
 
   // The next reply line, without CR LF; waits for answers that are owed. nullopt: none comes.

@@ -194,6 +194,22 @@ TEST_F(SessionTest, AddressesAndParametersHave1000OctetsAtMost) {  // C3, M2
   EXPECT_EQ(ask("RCPT TO:<" + of(1000, "@x.org") + "> ORCPT=rfc822;" + of(993, "")), "250 2.1.5");
 }
 
+// And these are octets, of which a character may have several.
+TEST_F(SessionTest, InUtf8TheyHaveHalfAsManyCharacters) {  // J8
+  const auto of = [](std::size_t octets, const std::string& end) {
+    std::string text((octets - end.size()) % 2, 'x');
+    while (text.size() + end.size() < octets) text += "\xC3\xB6";
+    return text + end;
+  };
+  backend_.add_mailbox(of(1000, "@x.org"), {"long"});
+  start();
+  EXPECT_EQ(ask("MAIL FROM:<" + of(1001, "@y.org") + "> SMTPUTF8"), "553 5.1.7");
+  EXPECT_EQ(ask("MAIL FROM:<" + of(1000, "@y.org") + "> SMTPUTF8"), "250 2.1.0");
+  EXPECT_EQ(ask("RCPT TO:<" + of(1001, "@x.org") + ">"), "553 5.1.3");
+  EXPECT_EQ(ask("RCPT TO:<a@x.org> ORCPT=utf-8;" + of(995, "")), "501 5.5.4");
+  EXPECT_EQ(ask("RCPT TO:<" + of(1000, "@x.org") + "> ORCPT=utf-8;" + of(994, "")), "250 2.1.5");
+}
+
 TEST_F(SessionTest, ALineThatNeverEndsTakesNoMemory) {  // C2
   start();
   client_->send(std::string(10'000'000, 'x'));
