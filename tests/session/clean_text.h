@@ -8,8 +8,7 @@
 
 namespace lmtpd::session {
 
-// UTF-8 without controls: C0 (and so without line ends), DEL and C1 (U+0080 to U+009F, which some
-// terminals obey).
+// UTF-8 without controls: C0 (and so without line ends), DEL and C1, which some terminals obey.
 [[nodiscard]] inline bool is_clean(std::string_view line) {
   while (!line.empty()) {
     const std::size_t length = utf8_sequence(line);
@@ -18,6 +17,28 @@ namespace lmtpd::session {
     if (first < 0x20 || first == 0x7F) return false;
     if (first == 0xC2 && static_cast<unsigned char>(line[1]) < 0xA0) return false;
     line.remove_prefix(length);
+  }
+  return true;
+}
+
+// The fields that were put before a message. Received is the last of them, and its date, in UTC,
+// the last of it.
+[[nodiscard]] inline std::string_view trace_of(std::string_view message) {
+  const std::size_t date = message.find("+0000", message.find("\nReceived: "));
+  return message.substr(0, message.find('\n', date) + 1);
+}
+
+// Of such fields each line, with LF, or CR LF as before BINARYMIME, and the tab where it is folded.
+[[nodiscard]] inline bool are_clean(std::string_view fields) {
+  if (fields.empty()) return false;
+  while (!fields.empty()) {
+    const std::size_t end = fields.find('\n');
+    if (end == std::string_view::npos) return false;
+    std::string_view line = fields.substr(0, end);
+    fields.remove_prefix(end + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.starts_with('\t')) line.remove_prefix(1);
+    if (!is_clean(line)) return false;
   }
   return true;
 }

@@ -330,25 +330,13 @@ class Performance {
       EXPECT_TRUE(is_clean(line)) << "logged: " << ::testing::PrintToString(line);
     }
     for (const ScriptedBackend::Stored& copy : backend_.stored) {
-      std::istringstream fields(copy.content.substr(0, trace_size(copy.content)));
-      for (std::string line; std::getline(fields, line);) {
-        if (line.ends_with('\r')) line.pop_back();     // BINARYMIME
-        if (line.starts_with('\t')) line.erase(0, 1);  // folded
-        EXPECT_TRUE(is_clean(line)) << "stored: " << ::testing::PrintToString(line);
-      }
+      EXPECT_TRUE(are_clean(trace_of(copy.content))) << ::testing::PrintToString(copy.content);
     }
-  }
-
-  // Octets of the fields that were put before a message. Received is the last of them, and its date
-  // the last of it.
-  static std::size_t trace_size(const std::string& content) {
-    const std::size_t date = content.find("+0000", content.find("\nReceived: "));
-    return content.find('\n', date) + 1;
   }
 
   void skip_trace(const std::string& part) {
     ASSERT_EQ(part, "text");
-    rest_.erase(0, trace_size(rest_));
+    rest_.erase(0, trace_of(rest_).size());
   }
 
   void expect_line(const std::string& expected) {
