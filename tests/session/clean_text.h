@@ -8,7 +8,9 @@
 
 namespace lmtpd::session {
 
-// UTF-8 without controls: C0 (and so without line ends), DEL and C1, which some terminals obey.
+// UTF-8 without controls: C0 (and so without line ends), DEL, C1, which some terminals obey, what
+// some viewers take for a line's end (U+2028, U+2029), and what turns the direction of the text
+// (U+202A to U+202E, U+2066 to U+2069).
 [[nodiscard]] inline bool is_clean(std::string_view line) {
   while (!line.empty()) {
     const std::size_t length = utf8_sequence(line);
@@ -16,6 +18,11 @@ namespace lmtpd::session {
     const auto first = static_cast<unsigned char>(line[0]);
     if (first < 0x20 || first == 0x7F) return false;
     if (first == 0xC2 && static_cast<unsigned char>(line[1]) < 0xA0) return false;
+    for (const std::string_view obeyed :
+         {"\u2028", "\u2029", "\u202A", "\u202B", "\u202C", "\u202D", "\u202E", "\u2066", "\u2067",
+          "\u2068", "\u2069"}) {
+      if (line.starts_with(obeyed)) return false;
+    }
     line.remove_prefix(length);
   }
   return true;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "lmtpd/session/session.h"
+#include "tests/session/clean_text.h"
 #include "tests/session/scripted_backend.h"
 
 namespace {
@@ -172,9 +173,12 @@ class Run {
       check_sender(line);
     }
     must(at == output.size());
-    for (const std::string& line : backend_.log_lines) must_be_clean(line);
+    for (const std::string& line : backend_.log_lines) must(is_clean(line));
     backend_.log_lines.clear();
-    for (const auto& copy : backend_.stored) must(copy.content.starts_with("Return-Path: <"));
+    for (const auto& copy : backend_.stored) {
+      must(copy.content.starts_with("Return-Path: <"));
+      must(are_clean(trace_of(copy.content)));
+    }
     backend_.stored.clear();
   }
 
@@ -195,13 +199,9 @@ class Run {
   }
 
   static void check_reply(const std::string& line) {
-    must_be_clean(line);
+    for (const char c : line) must(c >= 0x20 && c < 0x7F);
     must(line.size() >= 4 && line.size() <= 510);
     must(line[0] >= '2' && line[0] <= '5' && (line[3] == ' ' || line[3] == '-'));
-  }
-
-  static void must_be_clean(const std::string& line) {
-    for (const char c : line) must(static_cast<unsigned char>(c) >= 0x20 && c != 0x7F);
   }
 
   Settings settings_;
@@ -217,6 +217,10 @@ class Run {
 };
 
 }  // namespace
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  return setenv("TZ", "UTC", 1);  // dates in Received
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
