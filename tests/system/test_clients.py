@@ -29,18 +29,24 @@ def ports():
 
 @pytest.fixture(scope="module")
 def authority(site):
-    return Authority(site.make("clients-certificates"), "ours")
+    """What it issued for lmtpd is localhost.crt and localhost.key."""
+    made = Authority(site.make("clients-certificates"), "ours")
+    made.issue("localhost", made.directory / "localhost.crt", made.directory / "localhost.key")
+    return made
 
 
 @pytest.fixture(scope="module")
 def daemon(make_module_daemon, postgres, tables, authority, ports):
     postgres.sql("ALTER TABLE users ALTER password TYPE text; UPDATE users SET password = "
                  f"'{dovecot_hash('SCRAM-SHA-256', PASSWORD)}' WHERE userid = 'user@foo.org'")
-    certificate, key = (authority.directory / f"localhost.{kind}" for kind in ("crt", "key"))
-    authority.issue("localhost", certificate, key)
-    return make_module_daemon(listen=f"unix:private/dovecot-lmtp {ports.listen()}",
-                              auth_password_maps=tables.map("passwords"), tls_cert_file=str(certificate),
-                              tls_key_file=str(key), auth_mechanisms="SCRAM-SHA-256, PLAIN, LOGIN")
+    return make_module_daemon(listen=f"unix:private/dovecot-lmtp {ports.listen()}", **tls_files(authority),
+                              auth_password_maps=tables.map("passwords"),
+                              auth_mechanisms="SCRAM-SHA-256, PLAIN, LOGIN")
+
+
+def tls_files(authority):
+    return {f"tls_{what}_file": str(authority.directory / f"localhost.{ending}")
+            for what, ending in (("cert", "crt"), ("key", "key"))}
 
 
 def by_subject(mail_base, subject):
@@ -203,8 +209,7 @@ def test_postfix_authenticates_by_default_against_a_hash_of_crypt(
                  "WHERE userid = 'user2@domain.org'")
     port = free_port()
     daemon = make_daemon(listen=f"{{inet:127.0.0.1:{port} tls=may}}", auth_password_maps=tables.map("passwords"),
-                         tls_cert_file=str(authority.directory / "localhost.crt"),
-                         tls_key_file=str(authority.directory / "localhost.key"))
+                         **tls_files(authority))
     write_password(postfix, port, PASSWORD, "user2@domain.org")
     postfix.change(authenticating(postfix, port, "", "encrypt"))
     send(postfix, "postfix, default", len(RECIPIENTS))
@@ -240,6 +245,28 @@ def test_postfix_keeps_the_mail_while_its_password_is_wrong(daemon, ports, postf
     postfix.flush()
     postfix.wait_log(SENT, before + 1)
     assert len(by_subject(mail_base, "postfix, wrong")) == 1
+
+
+def test_postfix_delivers_by_its_certificate(make_daemon, authority, postfix, mail_base):
+    """Nobody is trusted by his address: without the certificate the mail stays in the queue (L11)."""
+    certificate, key = (authority.directory / f"postfix.{kind}" for kind in ("crt", "key"))
+    authority.issue("relay.test", certificate, key)
+    port = free_port()
+    daemon = make_daemon(listen=f"{{inet:127.0.0.1:{port} tls=encrypt}}",
+                         tls_client_ca=str(authority.certificate), **tls_files(authority))
+    postfix.change({"virtual_transport": f"lmtp:inet:localhost:{port}", "lmtp_tls_security_level": "encrypt"})
+    deferred = r"status=deferred \(host localhost\S* said: 450 4\.7\.1"
+    before = len(re.findall(deferred, postfix.log_text()))
+    postfix.send("tester@remote.example", ["user@domain.org"], "Subject: postfix, certificate\r\n\r\n")
+    postfix.wait_log(deferred, before + 1)
+    assert by_subject(mail_base, "postfix, certificate") == []
+    assert daemon.counters()["untrusted_refused"] > 0
+    before = len(re.findall(SENT, postfix.log_text()))
+    postfix.change({"lmtp_tls_cert_file": str(certificate), "lmtp_tls_key_file": str(key)})
+    postfix.flush()
+    postfix.wait_log(SENT, before + 1)
+    (message,) = by_subject(mail_base, "postfix, certificate")
+    assert '(Client CN "relay.test", Issuer "ours" (verified OK))' in message.header("Received")[0]
 
 
 # ---- Exim

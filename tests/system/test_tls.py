@@ -341,6 +341,37 @@ def test_client_certificates_are_asked_for(make_daemon, certificates, mail_base,
     assert words in newest(mail_base / "domain.org/mails/user").header("Received")[0]
 
 
+@pytest.mark.parametrize("passwords, refusal", [
+    (None, (450, "4.7.1")),  # nobody can authenticate
+    ("static:unusable", (530, "5.7.0")),
+])
+def test_a_certificate_of_the_authority_opens(make_daemon, certificates, passwords, refusal):
+    """And nothing else does where no address of the client's is trusted (L11)."""
+    site = Site(make_daemon, certificates, trusted_clients="192.0.2.1",  # for the port without TLS
+                tls_client_ca=str(certificates.ours.certificate), auth_password_maps=passwords)
+
+    def connect(way, who):
+        """`who` names the certificate; None is TLS without one, "" no TLS."""
+        context = client_context(who and certificates.pair(who))
+        client = Lmtp(getattr(site, way), tls=context if way == "first" else None)
+        client.lhlo()
+        if way == "may" and who != "":
+            client.starttls(context)
+            client.lhlo()
+        return client
+    for way in ("first", "may"):
+        with connect(way, "client") as client:
+            deliver(client)
+    assert site.daemon.counters()["untrusted_refused"] == 0
+    refused = [("first", "stranger"), ("first", None), ("may", "stranger"), ("may", None), ("may", "")]
+    for number, (way, who) in enumerate(refused, 1):
+        with connect(way, who) as client:
+            reply = client.command("MAIL FROM:<sender@remote.example>")
+            assert (reply.code, reply.enhanced) == refusal, (way, who)
+            assert client.command("RCPT TO:<user@domain.org>").code == 503
+        assert site.daemon.counters()["untrusted_refused"] == number
+
+
 def test_client_certificates_are_needed(make_daemon, certificates):
     site = Site(make_daemon, certificates, tls_client_ca=str(certificates.ours.certificate),
                 tls_req_ccert="yes")
