@@ -1,10 +1,12 @@
-"""AUTH on the whole daemon: PLAIN, LOGIN and SCRAM against passwords in PostgreSQL."""
+"""AUTH on the whole daemon: PLAIN, LOGIN and SCRAM against passwords in PostgreSQL, and in SQLite."""
 
 import base64
 import hashlib
 import hmac
 import os
 import pathlib
+import re
+import sqlite3
 import ssl
 
 import pytest
@@ -18,24 +20,41 @@ MACHINE_ID = pathlib.Path("/etc/machine-id")
 
 @pytest.fixture(scope="module")
 def users(postgres):
-    """user@domain.org with a hash, user@foo.org with a verifier, user2@domain.org in clear text."""
+    """[(name, stored password)]: user@domain.org with a hash, user@foo.org with a verifier, user2@domain.org in
+    clear text."""
     postgres.sql("ALTER TABLE users ALTER password TYPE text")
-    for user, stored_password in (("user@domain.org", dovecot_hash("SHA512-CRYPT", PASSWORD)),
-                                  ("user@foo.org", dovecot_hash("SCRAM-SHA-256", PASSWORD)),
-                                  ("user2@domain.org", "{PLAIN}" + PASSWORD)):
+    rows = [("user@domain.org", dovecot_hash("SHA512-CRYPT", PASSWORD)),
+            ("user@foo.org", dovecot_hash("SCRAM-SHA-256", PASSWORD)),
+            ("user2@domain.org", "{PLAIN}" + PASSWORD)]
+    for user, stored_password in rows:
         postgres.sql(f"UPDATE users SET password = '{stored_password}' WHERE userid = '{user}'")
+    return rows
+
+
+@pytest.fixture(scope="module")
+def password_maps(site, tables, users):
+    """By scheme: the same passwords, and the same table file but for the login."""
+    folder = site.make("sqlite-passwords")
+    with sqlite3.connect(folder / "mail.db") as database:
+        database.execute("CREATE TABLE users (userid text PRIMARY KEY, password text)")
+        database.executemany("INSERT INTO users VALUES (?, ?)", users)
+    of_postgres = tables.path("passwords").read_text()
+    of_sqlite, replaced = re.subn(r"(?m)^(hosts|user|password|dbname)=.*\n", "", of_postgres)
+    assert replaced == 4
+    (folder / "passwords.cf").write_text(f"dbpath={folder}/mail.db\n{of_sqlite}")
+    return {"pgsql": tables.map("passwords"), "sqlite": f"sqlite:{folder}/passwords.cf"}
 
 
 class Site:
     """A daemon with one TCP port, TLS on it if the client likes."""
 
-    def __init__(self, make_daemon, tables, directory):
+    def __init__(self, make_daemon, password_map, directory):
         self.target = ("127.0.0.1", free_port())
         certificate, key = directory / "crt", directory / "key"
         Authority(directory, "ca").issue("mx.host.test", certificate, key)
         self.daemon = make_daemon(
             listen=f"unix:private/dovecot-lmtp {{inet:127.0.0.1:{self.target[1]} tls=may}}",
-            auth_password_maps=tables.map("passwords"), tls_cert_file=str(certificate),
+            auth_password_maps=password_map, tls_cert_file=str(certificate),
             tls_key_file=str(key), auth_mechanisms="SCRAM-SHA-256, PLAIN, LOGIN")
 
     def client(self, tls=True):
@@ -50,10 +69,16 @@ class Site:
         return client
 
 
+@pytest.fixture
+def scheme():
+    """Of the table of passwords, where a test says no other."""
+    return "pgsql"
+
+
 # Each test has a daemon of its own: what one fails at would slow down the next.
 @pytest.fixture
-def auth(make_daemon, tables, tmp_path, users):
-    return Site(make_daemon, tables, tmp_path)
+def auth(make_daemon, password_maps, scheme, tmp_path):
+    return Site(make_daemon, password_maps[scheme], tmp_path)
 
 
 def encoded(octets):
@@ -95,6 +120,7 @@ def scram(client, user, password):
     return reply
 
 
+@pytest.mark.parametrize("scheme", ["pgsql", "sqlite"])
 @pytest.mark.parametrize("mechanism, user, tls, protocol", [
     (plain, "user@domain.org", True, "LMTPSA"),
     (login, "User@Domain.ORG", True, "LMTPSA"),
