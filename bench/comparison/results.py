@@ -1,5 +1,6 @@
 """The tables of a comparison: a row for each contender under each workload, and the bounds."""
 
+import contextlib
 import statistics
 
 from .workloads import Figure
@@ -54,15 +55,21 @@ class Results:
     def bounds_table(self, workloads):
         """Markdown: what is wanted of each workload, and whether it was reached."""
         lines = ["| workload | wanted | measured | |", "|---|---|---|---|"]
+        for workload, bound, value in self._bounds(workloads):
+            lines.append(f"| {workload.name} | {bound.words} | {value:.2f} | "
+                         f"{'reached' if bound.holds(value) else '**missed**'} |")
+        return "\n".join(lines) if len(lines) > 2 else ""
+
+    def missed(self, workloads):
+        """The bounds that were not reached, each with the figure."""
+        return [f"{workload.name}: {bound.words}: {value:.2f}"
+                for workload, bound, value in self._bounds(workloads) if not bound.holds(value)]
+
+    def _bounds(self, workloads):
         for workload in workloads:
             for bound in workload.bounds:
-                try:
-                    value = bound.value(self.median)
-                except KeyError:
-                    continue
-                lines.append(f"| {workload.name} | {bound.words} | {value:.2f} | "
-                             f"{'reached' if bound.holds(value) else '**missed**'} |")
-        return "\n".join(lines) if len(lines) > 2 else ""
+                with contextlib.suppress(KeyError):
+                    yield workload, bound, bound.value(self.median)
 
     def _latency(self, workload, name, percentile):
         try:

@@ -1,10 +1,16 @@
-"""bench/compare end to end, small: what it prints, and that it leaves nothing behind."""
+"""bench/compare end to end, small: what it prints, and that it leaves nothing behind. And how it ends."""
+import contextlib
+import dataclasses
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
+import types
 
 import pytest
 
@@ -56,6 +62,69 @@ def test_beside_slow_clients(workdir):
     (run,) = json.loads((workdir / "json").read_text())["runs"]["beside-slow"]["lmtpd"]
     assert 0 < run["without_ms"]["p50"] <= run["without_ms"]["p99"]
     assert run["beside_ms"] == run["latency_ms"]
+
+
+class Unmeasured:
+    """In a contender's place."""
+    words = "lmtpd"
+
+    def __init__(self, *_):
+        pass
+
+    def version(self):
+        return "0"
+
+
+@pytest.fixture(name="beside_slow")
+def without_measuring(monkeypatch, tmp_path, capsys):
+    """bench/compare with `arguments`, where beside-slow is all there is and its p99 is `ratio` times that
+    without: (what it prints, what it ends with)."""
+    loader = importlib.machinery.SourceFileLoader("compare", str(COMPARE))
+    script = importlib.util.module_from_spec(importlib.util.spec_from_loader("compare", loader))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    loader.exec_module(script)
+    from comparison import contenders, file_system, machine, mail_site, workloads  # script has the path
+
+    @contextlib.contextmanager
+    def no_site(**_):
+        yield types.SimpleNamespace(directory=types.SimpleNamespace(path=tmp_path))
+    monkeypatch.setattr(script, "check_machine", lambda *_: None)
+    monkeypatch.setattr(machine, "describe", lambda *_: {})
+    monkeypatch.setattr(machine, "text", lambda *_: "")
+    monkeypatch.setattr(mail_site, "MailSite", no_site)
+    monkeypatch.setattr(file_system, "have_own_mounts", lambda *_: None)
+    monkeypatch.setattr(file_system, "Image", lambda *_: types.SimpleNamespace(close=lambda: None))
+    monkeypatch.setitem(contenders.CONTENDERS, "lmtpd", Unmeasured)
+    monkeypatch.setattr(workloads, "ALL", ("beside-slow",))
+
+    def run(ratio, *arguments):
+        figures = {"deliveries_per_second": 300.0, "cpu_us_per_delivery": 1.0, "database_cpu_us_per_delivery": 1.0,
+                   "without_ms": {"p99": 10.0}, "beside_ms": {"p99": 10.0 * ratio}}
+        monkeypatch.setitem(workloads.WORKLOADS, "beside-slow", dataclasses.replace(
+            workloads.WORKLOADS["beside-slow"], measure=lambda *_: figures))
+        monkeypatch.setattr(sys, "argv", ["compare", "--no-install", "--json", str(tmp_path / "json"), *arguments])
+        end = None
+        try:
+            script.main()
+        except SystemExit as ended:
+            end = ended.code  # words, which Python prints to standard error before it exits with 1
+        return capsys.readouterr().out, end
+    return run
+
+
+def test_a_workload_asked_for_by_name_fails_by_its_bound(beside_slow):
+    name = ("--workload", "beside-slow")
+    assert beside_slow(1.5, *name)[1] is None
+    printed, end = beside_slow(1.51, *name)
+    assert end == "compare: beside-slow: p99 at most 1.5 x that without: 1.51"
+    assert "| beside-slow | p99 at most 1.5 x that without | 1.51 | **missed** |" in printed
+
+
+@pytest.mark.parametrize("arguments", [("--all",), ("--workload", "beside-slow", "--small")])
+def test_elsewhere_a_missed_bound_is_a_mark(beside_slow, arguments):
+    printed, end = beside_slow(1.51, *arguments)
+    assert end is None
+    assert "| beside-slow | p99 at most 1.5 x that without | 1.51 | **missed** |" in printed
 
 
 @pytest.mark.parametrize("arguments, text", [

@@ -51,11 +51,14 @@ def test_a_bound_is_reached_or_missed(results, limit, at_most, verdict):
                   at_most=at_most)
     workload = Workload("load", "words", ("lmtpd", "dovecot"), None, (bound,))
     assert f"| load | so much | 10.00 | {verdict} |" in results.bounds_table([workload])
+    assert results.missed([workload]) == (["load: so much: 10.00"] if "missed" in verdict else [])
 
 
 def test_a_bound_on_what_was_not_measured_is_left_out(results):
     bound = Bound("so much", Figure("load", "floor"), 1)
-    assert results.bounds_table([Workload("load", "words", ("floor",), None, (bound,))]) == ""
+    workload = Workload("load", "words", ("floor",), None, (bound,))
+    assert results.bounds_table([workload]) == ""
+    assert results.missed([workload]) == []
 
 
 def test_every_workload_names_contenders_and_bounds_that_are_there():
