@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -64,6 +65,15 @@ def readable_mail_base(mail_base):
     mail_base.chmod(0o755)
     yield mail_base
     mail_base.chmod(0o711)
+
+
+@pytest.fixture(scope="module")
+def mail_base_in_memory(site):
+    path = site.make("home-in-memory")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=711", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
+    path.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -1,26 +1,32 @@
 """Clients that send an octet now and then (slow loris): they hold up nobody, and they are ended.
 
-`bench/compare --workload beside-slow` measures what 5,000 of them cost; here the machine may be busy.
+`bench/compare --workload beside-slow` measures what 5,000 of them cost; so many need half a minute to come.
 """
 
 import json
-import statistics
 import subprocess
 
 import pytest
 
 from testsite import Lmtp, SlowClients, free_port
 
-CLIENTS = 600
+CLIENTS = 2000
 TURNS = 3
+MOST_TURNS = 9
 MESSAGE = b"Subject: beside them\n\nbody\n"
 SLOW = "user2@domain.org"
+
+
+@pytest.fixture(scope="module")
+def mail_base(mail_base_in_memory):
+    """That a disk has other work is not the slow clients' doing."""
+    return mail_base_in_memory
 
 
 def p99(daemon, build):
     """Milliseconds from a message's due time to its reply; every reply was right."""
     done = subprocess.run(
-        [build / "bench" / "blast", "--json", "-c", "8", "--rate", "100", "--duration", "1",
+        [build / "bench" / "blast", "--json", "-c", "8", "--rate", "300", "--duration", "1",
          "-t", "user@domain.org", f"unix:{daemon.socket_path}"],
         capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -35,10 +41,12 @@ def test_deliveries_beside_them(make_daemon, build, spool_limit, declared, capsy
     daemon = make_daemon(spool_limit=str(spool_limit), fsync="no")
     p99(daemon, build)
     without, beside = [], []
-    for _ in range(TURNS):
-        without.append(p99(daemon, build))
+    # Other work on the machine makes a turn slower and never faster: the best of each kind are compared, and
+    # where the bound seems missed there are more turns. What slow clients cost is in each.
+    while not beside or min(beside) > 1.5 * min(without) and len(beside) < MOST_TURNS:
+        without += [p99(daemon, build) for _ in range(TURNS)]
         with SlowClients(f"unix:{daemon.socket_path}", CLIENTS, SLOW, **declared) as slow:
-            beside.append(p99(daemon, build))
+            beside += [p99(daemon, build) for _ in range(TURNS)]
             report = slow.stop()
         assert report["ended"] == {}
         assert sum(report["connected"].values()) == CLIENTS
@@ -46,8 +54,7 @@ def test_deliveries_beside_them(make_daemon, build, spool_limit, declared, capsy
         assert report["connected"].keys() > {"message"}
     with capsys.disabled():
         print(f"\np99 of deliveries, ms: {without} without, {beside} beside {CLIENTS} slow clients")
-    # What waits for room waits for a minute; the rest is for a machine with other work.
-    assert statistics.median(beside) < 3 * statistics.median(without) + 500
+    assert min(beside) <= 1.5 * min(without)
 
 
 def test_time_limits_end_them(make_daemon):
