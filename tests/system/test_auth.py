@@ -141,7 +141,7 @@ def test_who_has_the_password_delivers(auth, mail_base, mechanism, user, tls, pr
     assert (counters["auth_successes"], counters["tls_sessions"]) == (1, int(tls))
 
 
-def test_what_is_wrong_is_one_reply_and_a_line_each(auth):
+def test_what_is_wrong_is_one_reply_and_a_line_each(auth):  # L7
     with auth.client() as client:
         # As many times as fit before the waits grow; each would be followed by a longer one.
         for user, mechanism, why in (("nobody@domain.org", plain, "no such user"),
@@ -192,7 +192,7 @@ def test_who_could_not_authenticate_anyway_may_come_again(make_daemon, tables, u
     assert daemon.counters()["untrusted_refused"] == 1
 
 
-def test_a_changed_password_counts_at_once_and_a_lost_database_is_no_refusal(auth, postgres):
+def test_a_changed_password_counts_at_once_and_a_lost_database_is_no_refusal(auth, postgres):  # L8
     with auth.client() as client:
         assert plain(client, "user@domain.org", PASSWORD).code == 235
     old = postgres.sql("SELECT password FROM users WHERE userid = 'user@domain.org'").strip()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 
 from testsite import PATIENCE, Lmtp, free_port, wait_until
 
@@ -55,7 +56,7 @@ def test_one_client_leaves_places_to_others(make_daemon):
 
 
 def test_a_burst_waits_to_be_greeted(make_daemon):
-    """A frontend that does something else for a while refuses nobody."""
+    """A frontend that does something else for a while refuses nobody, and then greets all of them within 5 s (A1)."""
     port, burst = free_port(), 300
     daemon = make_daemon(listen=f"unix:private/dovecot-lmtp, inet:127.0.0.1:{port}", trusted_clients="127.0.0.1")
     (frontend,) = daemon.role("frontend")
@@ -70,9 +71,11 @@ def test_a_burst_waits_to_be_greeted(make_daemon):
                     clients[-1].connect(address)
         finally:
             os.kill(frontend, signal.SIGCONT)
+            awake = time.monotonic()
         for client in clients:
             client.settimeout(PATIENCE)
             assert client.recv(4) == b"220 "
+        assert time.monotonic() - awake < 5
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ def test_sizes_in_the_names_are_true(delivered):  # D11
         assert message.sizes == (len(message.octets), len(with_crlf(message.octets)))
 
 
-def test_what_was_sent_is_stored_below_our_headers(delivered):  # D2, D7
+def test_what_was_sent_is_stored_below_our_headers(delivered):  # D2
     for sent in MESSAGES.values():
         assert [m for m in delivered if m.octets.endswith(b"\n" + sent)], sent[:40]
 
