@@ -127,14 +127,16 @@ std::string_view behind_colon(std::string_view line) {
   return line.substr(std::min(line.size(), line.find(':') + 2));
 }
 
+bool is_said(std::string_view line) {
+  const auto begins = [&](std::string_view with) { return line.starts_with(with); };
+  return begins("C: ") || line == "C:" || begins("C[") || begins("c: ") || begins("c!: ") ||
+         begins("c[");
+}
+
 std::string said(std::string_view line) {
-  const std::string octets = unescaped(behind_colon(line));
-  if (line.starts_with("c: ") || line.starts_with("c!: ")) return octets;
-  if (line.starts_with("c[")) return repeated(octets, times(line));
-  if (line.starts_with("C: ") || line == "C:" || line.starts_with("C[")) {
-    return repeated(octets + "\r\n", times(line));
-  }
-  return {};
+  if (!is_said(line)) return {};
+  const std::string octets = unescaped(behind_colon(line)) + (line[0] == 'C' ? "\r\n" : "");
+  return repeated(octets, times(line));
 }
 
 }  // namespace lmtpd::session

@@ -83,6 +83,8 @@ struct Dialogue {
 [[nodiscard]] std::size_t times(std::string_view line);
 [[nodiscard]] std::string repeated(std::string_view octets, std::size_t times);
 [[nodiscard]] std::string_view behind_colon(std::string_view line);
+// Whether it is the client's line.
+[[nodiscard]] bool is_said(std::string_view line);
 // What the client sends by this line; nothing where it is another's.
 [[nodiscard]] std::string said(std::string_view line);
 

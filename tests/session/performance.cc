@@ -96,8 +96,7 @@ class Performance {
   }
 
   void perform(const std::string& text) {
-    if (text[0] == 'C' || text[0] == 'c') {
-      if (text == "closed") return expect_closed();
+    if (is_said(text)) {
       begin();
       if (manner_ == Manner::pipelined) return;  // it was said before
       if (text.starts_with("c!")) {
@@ -152,6 +151,8 @@ class Performance {
     } else if (what == "heard") {
       ASSERT_LT(heard_, backend_.auth_messages.size()) << "nothing more was heard";
       EXPECT_EQ(backend_.auth_messages[heard_++], unescaped(text.substr(6)));
+    } else if (what == "closed") {
+      expect_closed();
     } else if (what == "nothing") {
       EXPECT_EQ(backend_.stored.size(), stored_);
     } else if (what == "log") {
