@@ -12,7 +12,7 @@ from testsite import Lmtp, SlowClients, free_port
 
 CLIENTS = 2000
 TURNS = 3
-MOST_TURNS = 9
+ATTEMPTS = 3
 MESSAGE = b"Subject: beside them\n\nbody\n"
 SLOW = "user2@domain.org"
 
@@ -39,22 +39,23 @@ def p99(daemon, build):
 ])
 def test_deliveries_beside_them(make_daemon, build, spool_limit, declared, capsys):
     daemon = make_daemon(spool_limit=str(spool_limit), fsync="no")
-    p99(daemon, build)
-    without, beside = [], []
-    # Other work on the machine makes a turn slower and never faster: the best of each kind are compared, and
-    # where the bound seems missed there are more turns. What slow clients cost is in each.
-    while not beside or min(beside) > 1.5 * min(without) and len(beside) < MOST_TURNS:
-        without += [p99(daemon, build) for _ in range(TURNS)]
+    # What slow clients cost is in each turn. Other work on the machine makes one slower and never faster, as does
+    # a start, so the best of each kind are compared; and where one kind alone had a quiet moment, another attempt
+    # decides.
+    ratios = []
+    while len(ratios) < ATTEMPTS and min(ratios, default=2) > 1.5:
+        without = [p99(daemon, build) for _ in range(TURNS)]
         with SlowClients(f"unix:{daemon.socket_path}", CLIENTS, SLOW, **declared) as slow:
-            beside += [p99(daemon, build) for _ in range(TURNS)]
+            beside = [p99(daemon, build) for _ in range(TURNS)]
             report = slow.stop()
+        ratios.append(min(beside) / min(without))
         assert report["ended"] == {}
         assert sum(report["connected"].values()) == CLIENTS
         assert report["connected"]["message"] > CLIENTS / 4
         assert report["connected"].keys() > {"message"}
-    with capsys.disabled():
-        print(f"\np99 of deliveries, ms: {without} without, {beside} beside {CLIENTS} slow clients")
-    assert min(beside) <= 1.5 * min(without)
+        with capsys.disabled():
+            print(f"\np99 of deliveries, ms: {without} without, {beside} beside {CLIENTS} slow clients")
+    assert min(ratios) <= 1.5
 
 
 def test_time_limits_end_them(make_daemon):
