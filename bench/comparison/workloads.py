@@ -1,7 +1,7 @@
 """The workloads by name: what is measured of whom, and what lmtpd must reach.
 
 A bound is shown with the figure and whether it was reached. A bound that is missed is an error only
-where its workload was asked for by name; a message that is lost or damaged always is.
+where its workload was asked for by name, and not with --small; a message that is lost or damaged always is.
 """
 
 import dataclasses

@@ -44,9 +44,9 @@ void log_error(fmt::format_string<Args...> format, Args&&... args) {
   log_line(Severity::error, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// `text` with `?` for control characters, those of UTF-8 included, for what turns the direction of
-// the text behind it, and for octets that are no valid UTF-8; and cut to `longest` octets with
-// `...` behind.
+// `text` with `?` for controls (C0, DEL, C1), U+2028 and U+2029, which end lines, what turns the
+// direction of the text (U+202A to U+202E, U+2066 to U+2069), and octets that are no valid UTF-8;
+// and cut to `longest` octets with `...` behind.
 [[nodiscard]] std::string escaped(std::string_view text, std::size_t longest = 255);
 
 // "what: strerror(error)".

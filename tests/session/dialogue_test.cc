@@ -1,7 +1,6 @@
-// Performs every dialogue three times with a bare session: each command when its turn comes, octet
-// by octet, and with all that the client says before something else happens offered at once. The
-// transcripts must be the same.
-// tests/frontend/transcripts_test.cc does the same over sockets.
+// Performs every dialogue with a bare session in three manners: each command when its turn comes,
+// octet by octet, and with all that the client says before something else happens offered at once.
+// The transcripts must be the same. tests/frontend/transcripts_test.cc does the same over sockets.
 #include <gtest/gtest.h>
 
 #include <vector>

@@ -45,7 +45,7 @@ class Run {
     if ((flags & 4) != 0) backend_.full_at = 20;
     if ((flags & 8) != 0) backend_.refuse_at = 60;
     if ((flags & 8) != 0) backend_.most_held = 600;
-    if ((flags & 16) != 0) backend_.refuse_body = Error{Reason::no_space, ""};
+    if ((flags & 16) != 0) backend_.refuse_body = ScriptedBackend::no_room();
     if ((flags & 32) != 0) settings_.tls = (flags & 64) != 0 ? TlsLevel::encrypt : TlsLevel::may;
     settings_.tls_first = (flags & 128) != 0;
     backend_.add_mailbox("a@x.org", {"a"});
@@ -190,10 +190,9 @@ class Run {
          static_cast<std::size_t>(std::ranges::count(backend_.told_stored, std::string("a"))));
   }
 
-  // Where AUTH is required no mail is taken before it, nor behind what has it forgotten: XCLIENT,
-  // which is answered by a greeting.
+  // Where AUTH is required of all no mail is taken before it. (Nobody is trusted then, so that no
+  // XCLIENT has it forgotten.)
   void check_sender(const std::string& line) {
-    if (line.starts_with("220 ")) authenticated_ = false;
     if (line.starts_with("235 ")) authenticated_ = true;
     must(settings_.auth != AuthUse::required || authenticated_ || !line.starts_with("250 2.1.0"));
   }

@@ -46,7 +46,7 @@ unsigned char settings_of(const Dialogue& dialogue) {
   return static_cast<unsigned char>(flags);
 }
 
-// What is said N times, by fuzz_session's direction for that. Of c[N]: one octet.
+// What is said N times, by fuzz_session's direction for that; where it is c[N], of one octet.
 std::string shortened(std::string_view line) {
   std::string one = quoted(unescaped(behind_colon(line)));
   if (line[0] == 'C') one += "\r\n";
@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
       all += direction_of(line.text);
       if (line.text.starts_with("C[") || line.text.starts_with("c[")) {
         all += shortened(line.text);
-        continue;  // the same again and again
+        continue;  // none of it for the other targets
       }
       const std::string octets = said(line.text);
       all += quoted(octets);

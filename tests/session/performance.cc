@@ -110,8 +110,7 @@ class Performance {
     } else if (text.starts_with("|$")) {
       EXPECT_EQ(std::exchange(rest_, {}), unescaped(text.substr(3)));
     } else if (text.starts_with("|[")) {
-      const std::size_t octets = std::min(text.size(), text.find(' ') + 1);
-      expect_line(repeated(unescaped(text.substr(octets)), times(text)));
+      expect_line(repeated(unescaped(text.substr(text.find(' ') + 1)), times(text)));
     } else if (text[0] == '|') {
       expect_line(text.size() > 2 ? unescaped(text.substr(2)) : "");
     } else {

@@ -13,6 +13,7 @@ from testsite import Lmtp, SlowClients, free_port
 CLIENTS = 2000
 TURNS = 3
 ATTEMPTS = 3
+MOST = 1.5  # times the p99 without them
 MESSAGE = b"Subject: beside them\n\nbody\n"
 SLOW = "user2@domain.org"
 
@@ -26,7 +27,7 @@ def mail_base(mail_base_in_memory):
 def p99(daemon, build):
     """Milliseconds from a message's due time to its reply; every reply was right."""
     done = subprocess.run(
-        [build / "bench" / "blast", "--json", "-c", "8", "--rate", "300", "--duration", "1",
+        [build / "bench" / "blast", "--json", "-c", "8", "--rate", "300", "--duration", "2",
          "-t", "user@domain.org", f"unix:{daemon.socket_path}"],
         capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -43,7 +44,7 @@ def test_deliveries_beside_them(make_daemon, build, spool_limit, declared, capsy
     # a start, so the best of each kind are compared; and where one kind alone had a quiet moment, another attempt
     # decides.
     ratios = []
-    while len(ratios) < ATTEMPTS and min(ratios, default=2) > 1.5:
+    while len(ratios) < ATTEMPTS and min(ratios, default=2) > MOST:
         without = [p99(daemon, build) for _ in range(TURNS)]
         with SlowClients(f"unix:{daemon.socket_path}", CLIENTS, SLOW, **declared) as slow:
             beside = [p99(daemon, build) for _ in range(TURNS)]
@@ -55,7 +56,7 @@ def test_deliveries_beside_them(make_daemon, build, spool_limit, declared, capsy
         assert report["connected"].keys() > {"message"}
         with capsys.disabled():
             print(f"\np99 of deliveries, ms: {without} without, {beside} beside {CLIENTS} slow clients")
-    assert min(ratios) <= 1.5
+    assert min(ratios) <= MOST
 
 
 def test_time_limits_end_them(make_daemon):
