@@ -47,7 +47,7 @@ int run_lookup() {
   Channel control = begin_role("lookup");
   RoleStart start = must(receive_role_start(control));
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
-  open_log("lookup", start.check_only ? LogTarget::standard_error : settings.log);
+  open_log("lookup", start.log_target(settings.log));
 
   const CounterReader counters = must(CounterReader::map(start.counters));
   start.counters.reset();

@@ -26,6 +26,11 @@ struct RoleStart {
     std::uint32_t index;  // as in messages.h, Listener
     UniqueFd socket;
   };
+  // Where the role logs: a check's findings are for whoever asked for it.
+  [[nodiscard]] LogTarget log_target(LogTarget configured) const {
+    return check_only ? LogTarget::standard_error : configured;
+  }
+
   std::string parameters;
   std::uint32_t instance = 0;
   MailboxOwner owner;

@@ -52,7 +52,7 @@ int main() {
   Channel control = begin_role("frontend");
   RoleStart start = must(receive_role_start(control));
   const Settings settings = must(Settings::parse(must(Parameters::deserialise(start.parameters))));
-  open_log("frontend", start.check_only ? LogTarget::standard_error : settings.log);
+  open_log("frontend", start.log_target(settings.log));
 
   NetworkList trusted = must(trusted_clients(settings, start));
   Counters counters = must(Counters::map(start.counters));

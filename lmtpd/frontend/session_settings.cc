@@ -1,10 +1,6 @@
 #include "lmtpd/frontend/session_settings.h"
 
 #include <algorithm>
-#include <string>
-#include <vector>
-
-#include "lmtpd/base/sasl.h"
 
 namespace lmtpd::frontend {
 namespace {
@@ -14,14 +10,6 @@ session::AuthUse auth_use(const ListenSpec& listener) {
   if (listener.kind == ListenSpec::Kind::unix_socket) return session::AuthUse::none;
   if (!listener.options.auth) return session::AuthUse::required_of_strangers;
   return *listener.options.auth ? session::AuthUse::required : session::AuthUse::offered;
-}
-
-// Those by which somebody could authenticate there.
-std::vector<std::string> mechanisms_at(const Settings& settings, const ListenSpec& listener) {
-  if (settings.auth_password_maps.empty()) return {};
-  std::vector<std::string> usable = settings.auth_mechanisms;
-  if (!settings.has_tls_at(listener)) std::erase_if(usable, sends_password);
-  return usable;
 }
 
 }  // namespace
@@ -56,7 +44,7 @@ session::Settings session_settings(const Settings& settings, const ListenSpec& l
   out.tls = settings.starttls_at(listener);
   out.tls_first = listener.kind == ListenSpec::Kind::inets;
   out.starttls_timeout = settings.starttls_timeout;
-  out.auth_mechanisms = mechanisms_at(settings, listener);
+  out.auth_mechanisms = settings.mechanisms_at(listener);
   out.auth = auth_use(listener);
   return out;
 }

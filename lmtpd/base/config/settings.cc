@@ -219,13 +219,10 @@ void read_auth(ParameterReader& reader, Settings& settings) {
 // Mail would be refused for good, which a mistake in the configuration must not do.
 void refuse_closed_doors(ParameterReader& reader, const Settings& settings) {
   if (settings.auth_mechanisms.empty()) return;  // which is an error by itself
-  const bool needs_tls_to_authenticate =
-      std::ranges::all_of(settings.auth_mechanisms, sends_password);
   for (const ListenSpec& spec : settings.listen) {
     if (spec.kind == ListenSpec::Kind::unix_socket || !spec.options.auth.value_or(true)) continue;
-    const bool has_tls = settings.has_tls_at(spec);
-    const bool trusts_somebody =
-        !settings.trusted_clients.empty() || (has_tls && !settings.tls_client_ca.empty());
+    const bool trusts_somebody = !settings.trusted_clients.empty() ||
+                                 (settings.has_tls_at(spec) && !settings.tls_client_ca.empty());
     if (!spec.options.auth && trusts_somebody) continue;
     if (settings.auth_password_maps.empty()) {
       reader.complain("listen",
@@ -234,7 +231,7 @@ void refuse_closed_doors(ParameterReader& reader, const Settings& settings) {
                           : fmt::format("{}: nobody could deliver here: set trusted_clients or "
                                         "auth_password_maps, or give it the option auth=no",
                                         spec.text));
-    } else if (!has_tls && needs_tls_to_authenticate) {
+    } else if (settings.mechanisms_at(spec).empty()) {
       reader.complain("listen", fmt::format("{}: nobody could deliver here: each of "
                                             "auth_mechanisms needs TLS, and there is none",
                                             spec.text));
@@ -314,6 +311,13 @@ TlsLevel Settings::starttls_at(const ListenSpec& listener) const {
 
 bool Settings::has_tls_at(const ListenSpec& listener) const {
   return listener.kind == ListenSpec::Kind::inets || starttls_at(listener) != TlsLevel::none;
+}
+
+std::vector<std::string> Settings::mechanisms_at(const ListenSpec& listener) const {
+  if (auth_password_maps.empty()) return {};
+  std::vector<std::string> usable = auth_mechanisms;
+  if (!has_tls_at(listener)) std::erase_if(usable, sends_password);
+  return usable;
 }
 
 bool Settings::uses_tls() const {

@@ -43,6 +43,8 @@ struct Settings {
   // What `listener`'s clients find: STARTTLS or none. Of inets: none, it has TLS before.
   [[nodiscard]] TlsLevel starttls_at(const ListenSpec& listener) const;
   [[nodiscard]] bool has_tls_at(const ListenSpec& listener) const;
+  // Those of auth_mechanisms by which somebody could authenticate to `listener`.
+  [[nodiscard]] std::vector<std::string> mechanisms_at(const ListenSpec& listener) const;
   // Whether any of `listen` has TLS.
   [[nodiscard]] bool uses_tls() const;
   // The files of tls_*, if uses_tls().
