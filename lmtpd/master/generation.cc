@@ -4,13 +4,12 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "lmtpd/base/counters.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
-#include "lmtpd/master/descriptors.h"
+#include "lmtpd/master/briefings.h"
 #include "lmtpd/master/mailbox_maker.h"
 
 namespace lmtpd::master {
@@ -27,21 +26,6 @@ constexpr seconds kHurriedTime{2};
 constexpr seconds kKillTime{10};
 
 bool exited_with(int status, int code) { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
-
-std::vector<UniqueFd> one(UniqueFd fd) {
-  std::vector<UniqueFd> list;
-  list.push_back(std::move(fd));
-  return list;
-}
-
-Result<void> hand_files(RoleProcess& role, const std::vector<Configuration::OpenFile>& files) {
-  for (const Configuration::OpenFile& file : files) {
-    UniqueFd fd = reopen(file.fd.get());
-    if (!fd) return fail(Reason::io, errno_text(file.path, errno));
-    role.tell(File{file.path}, one(std::move(fd)));
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -102,106 +86,46 @@ void Generation::restart_due(Clock::time_point now) {
 }
 
 void Generation::start_lookup(Clock::time_point now) {
-  Result<std::unique_ptr<RoleProcess>> process =
-      RoleProcess::launch(shared_->programs.lookup, lookup_.title);
-  if (!process) return launch_failed(lookup_, process.error().text, now);
-  if (Result<void> briefed = brief_lookup(**process); !briefed) {
-    return launch_failed(lookup_, briefed.error().text, now);
-  }
-  lookup_.process = std::move(*process);
+  const auto briefing = [this](RoleProcess& lookup) {
+    return brief_lookup(lookup, configuration_, sockets_, *shared_);
+  };
+  if (!start_role(lookup_, shared_->programs.lookup, briefing, now)) return;
   for (std::uint32_t i = 0; i < frontends_.size(); ++i) acquaint(i, now);
 }
 
-Result<void> Generation::brief_lookup(RoleProcess& lookup) {
-  lookup.tell(Configure{.parameters = configuration_.parameters,
-                        .owner = configuration_.lookup_user,
-                        .key = shared_->ticket_key,
-                        .check_only = configuration_.check_only});
-  if (Result<void> handed = hand_files(lookup, configuration_.files); !handed) return handed;
-  UniqueFd control = duplicate(sockets_.control.fd());
-  if (!control) return fail(Reason::io, errno_text("control_socket: dup", errno));
-  lookup.tell(Listener{.index = 0}, one(std::move(control)));
-  if (Result<void> shared = share_listeners(lookup, false); !shared) return shared;
-  if (Result<void> handed = hand_counters(lookup, false); !handed) return handed;
-  lookup.tell(Start{});
-  return {};
-}
-
 void Generation::start_committer(Clock::time_point now) {
-  Result<std::unique_ptr<RoleProcess>> process =
-      RoleProcess::launch(shared_->programs.committer, committer_.title);
-  if (!process) return launch_failed(committer_, process.error().text, now);
-  if (Result<void> briefed = brief_committer(**process); !briefed) {
-    return launch_failed(committer_, briefed.error().text, now);
-  }
-  committer_.process = std::move(*process);
-}
-
-Result<void> Generation::brief_committer(RoleProcess& committer) {
-  committer.tell(
-      Configure{.parameters = configuration_.parameters, .owner = configuration_.sync_user});
-  if (Result<void> briefed = shared_syncs_.brief_committer(committer); !briefed) return briefed;
-  if (Result<void> handed = hand_counters(committer, true); !handed) return handed;
-  committer.tell(Start{});
-  return {};
+  const auto briefing = [this](RoleProcess& committer) {
+    return brief_committer(committer, configuration_, shared_syncs_, *shared_);
+  };
+  start_role(committer_, shared_->programs.committer, briefing, now);
 }
 
 void Generation::start_frontend(std::uint32_t number, Clock::time_point now) {
-  Slot& slot = frontends_[number];
-  Result<std::unique_ptr<RoleProcess>> process =
-      RoleProcess::launch(shared_->programs.frontend, slot.title);
-  if (!process) return launch_failed(slot, process.error().text, now);
-  if (Result<void> briefed = brief_frontend(**process, number); !briefed) {
-    return launch_failed(slot, briefed.error().text, now);
+  const auto briefing = [this, number](RoleProcess& frontend) {
+    return brief_frontend(frontend, number, configuration_, sockets_, *shared_);
+  };
+  if (start_role(frontends_[number], shared_->programs.frontend, briefing, now)) {
+    acquaint(number, now);
+  }
+}
+
+bool Generation::start_role(Slot& slot, const RoleProgram& program, const Briefing& briefing,
+                            Clock::time_point now) {
+  Result<std::unique_ptr<RoleProcess>> process = RoleProcess::launch(program, slot.title);
+  const Result<void> briefed =
+      process.and_then([&](std::unique_ptr<RoleProcess>& role) { return briefing(*role); });
+  if (!briefed) {
+    const Backoff::Duration wait = slot.backoff.after_death({});
+    log_error("{}: {}; again in {} ms", slot.title, briefed.error().text, wait.count());
+    slot.start_at = now + wait;
+    return false;
   }
   slot.process = std::move(*process);
-  acquaint(number, now);
-}
-
-Result<void> Generation::brief_frontend(RoleProcess& frontend, std::uint32_t number) {
-  frontend.tell(Configure{.parameters = configuration_.parameters,
-                          .instance = number,
-                          .owner = configuration_.frontend_user,
-                          .check_only = configuration_.check_only});
-  if (Result<void> handed = hand_files(frontend, configuration_.frontend_files); !handed) {
-    return handed;
-  }
-  if (Result<void> shared = share_listeners(frontend, true); !shared) return shared;
-  if (Result<void> handed = hand_counters(frontend, true); !handed) return handed;
-  frontend.tell(Start{});
-  return {};
-}
-
-// Those of `listen` are the frontends', those of socketmap_listen lookup's, numbered from 1.
-Result<void> Generation::share_listeners(RoleProcess& role, bool is_frontend) {
-  const auto first = static_cast<std::uint32_t>(configuration_.settings.listen.size());
-  for (const Listeners::Share& share : sockets_.listeners) {
-    if ((share.index < first) != is_frontend) continue;
-    UniqueFd fd = duplicate(share.fd.get());
-    if (!fd) return fail(Reason::io, errno_text("a listening socket's dup", errno));
-    role.tell(Listener{.index = is_frontend ? share.index : share.index - first + 1},
-              one(std::move(fd)));
-  }
-  return {};
-}
-
-// To add to, or to read.
-Result<void> Generation::hand_counters(RoleProcess& role, bool to_add) {
-  const int page = shared_->counter_page.get();
-  UniqueFd fd = to_add ? duplicate(page) : reopen(page);
-  if (!fd) return fail(Reason::io, errno_text("the counters' memory", errno));
-  role.tell(CounterPage{}, one(std::move(fd)));
-  return {};
+  return true;
 }
 
 void Generation::acquaint(std::uint32_t frontend, Clock::time_point now) {
   lookup_channels_.make(frontend, find_frontend(frontend), lookup_.process.get(), now);
-}
-
-void Generation::launch_failed(Slot& slot, const std::string& why, Clock::time_point now) {
-  const Backoff::Duration wait = slot.backoff.after_death({});
-  log_error("{}: {}; again in {} ms", slot.title, why, wait.count());
-  slot.start_at = now + wait;
 }
 
 bool Generation::ready() const {

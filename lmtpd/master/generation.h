@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -92,13 +93,11 @@ class Generation {
   void start_lookup(Clock::time_point now);
   void start_committer(Clock::time_point now);
   void start_frontend(std::uint32_t number, Clock::time_point now);
-  [[nodiscard]] Result<void> brief_lookup(RoleProcess& lookup);
-  [[nodiscard]] Result<void> brief_committer(RoleProcess& committer);
-  [[nodiscard]] Result<void> brief_frontend(RoleProcess& frontend, std::uint32_t number);
-  [[nodiscard]] Result<void> share_listeners(RoleProcess& role, bool is_frontend);
-  [[nodiscard]] Result<void> hand_counters(RoleProcess& role, bool to_add);
+  // What a role is told before it starts; where that fails, or its launch, it is tried again later.
+  using Briefing = std::function<Result<void>(RoleProcess&)>;
+  bool start_role(Slot& slot, const RoleProgram& program, const Briefing& briefing,
+                  Clock::time_point now);
   void acquaint(std::uint32_t frontend, Clock::time_point now);
-  void launch_failed(Slot& slot, const std::string& why, Clock::time_point now);
   void reap(Slot& slot, Clock::time_point now);
 
   // What each role may say; false: it may not.
