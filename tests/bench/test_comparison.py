@@ -75,8 +75,7 @@ def test_the_document_tells_every_workload_and_contender():
     text = (pathlib.Path(run.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     text = text.replace("`connections-100`, `-400`", "`connections-100` `connections-400`")
     told = [name for name in [*WORKLOADS, *CONTENDERS] if f"`{name}`" in text]
-    variants = {"lmtpd-no-sync", "dovecot-no-sync", "lmtpd-large-cache", "lmtpd-own-syncs"}
-    assert set(told) == {*WORKLOADS, *CONTENDERS} - variants
+    assert set(told) == {*WORKLOADS, *CONTENDERS}
 
 
 def test_workloads_are_chosen_by_name_and_contender():
