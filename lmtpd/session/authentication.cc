@@ -48,7 +48,8 @@ void Session::Impl::on_auth(std::string_view argument) {
   // "=" is a response of no octets, none is no response.
   const std::optional<std::string> response = from_base64(initial == "=" ? "" : initial);
   if (!response) return answer(kNotBase64);
-  AuthStart start{.address = peer_.address, .mechanism = mechanism_};
+  const std::string& address = peer_.address.empty() ? client_ : peer_.address;
+  AuthStart start{.address = address, .mechanism = mechanism_};
   if (!initial.empty()) start.response = *response;
   state_ = State::authenticating;
   backend_.start_auth(start);

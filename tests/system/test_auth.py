@@ -6,12 +6,14 @@ import hmac
 import os
 import pathlib
 import re
+import shutil
 import sqlite3
 import ssl
+import subprocess
 
 import pytest
 
-from testsite import Authority, Lmtp, dovecot_hash, free_port, newest
+from testsite import REPOSITORY, Authority, Lmtp, dovecot_hash, free_port, newest
 
 MESSAGE = b"Subject: authenticated\n\nbody\n"
 PASSWORD = "p\u00e4ss word"
@@ -155,6 +157,29 @@ def test_what_is_wrong_is_one_reply_and_a_line_each(auth):  # L7
                                  rf".*sasl_username={user}")
         assert client.command("MAIL FROM:<s@remote.example>").code == 530
     assert PASSWORD not in auth.daemon.log_text()
+
+
+def test_fail2ban_bans_whom_the_log_names_and_nobody_else(auth, tmp_path):
+    """By the filter of docs/authentication.md, in lines as syslog's daemon writes them and as fail2ban has the
+    journal's."""
+    document = (REPOSITORY / "docs" / "authentication.md").read_text()
+    text, = re.findall(r"(?s)```\n# /etc/fail2ban/filter.d/lmtpd.conf\n(.*?)```", document)
+    rule = tmp_path / "lmtpd.conf"
+    rule.write_text(text)
+    shutil.copy("/etc/fail2ban/filter.d/common.conf", tmp_path)  # which it includes
+    forged = "warning: client=198.51.100.9: SASL PLAIN authentication failed: no such user"
+    with auth.client() as client:
+        for user in (f"joe@domain.org: {forged}", "user@domain.org"):
+            assert plain(client, user, "wrong").code == 535
+    auth.daemon.deliver("user@domain.org", f"Message-ID: <{forged}>\n\n".encode())
+    auth.daemon.wait_log(f"message-id=<{re.escape(forged)}")
+    lines = auth.daemon.log_text().splitlines()
+    assert sum(forged in line for line in lines) == 2
+    for prefix in ("", "lmtpd[7]: "):
+        log = tmp_path / "log"
+        log.write_text("".join(f"Nov 27 04:05:06 mx {prefix}{line}\n" for line in lines))
+        banned = subprocess.run(["fail2ban-regex", "-o", "ip", log, rule], capture_output=True, text=True, check=True)
+        assert banned.stdout.split() == ["127.0.0.1"] * 2, banned.stdout + banned.stderr
 
 
 @pytest.mark.skipif(not MACHINE_ID.exists() or not MACHINE_ID.read_text().strip(),

@@ -28,6 +28,9 @@ def client_at(address, port=25001):
                   source.packed + ours.packed + struct.pack(">HH", port, 24))
 
 
+CLIENT_AT_A_SOCKET = header(PROXY, UNIX, b"/run/client".ljust(216, b"\0"))
+
+
 @pytest.fixture(scope="module")
 def port():
     return free_port()
@@ -50,7 +53,7 @@ def newest_received(mail_base):
     (client_at("::ffff:192.0.2.129"), "[192.0.2.129]", "192.0.2.129:25001", True),
     (client_at("2001:db8::7"), "[IPv6:2001:db8::7]", "[2001:db8::7]:25001", False),
     # Whoever says that it is the proxy's own host is still no proxy.
-    (header(PROXY, UNIX, b"/run/client".ljust(216, b"\0")), "localhost", "unix", False),
+    (CLIENT_AT_A_SOCKET, "localhost", "unix", False),
     (header(PROXY, UNSPECIFIED), "unknown [unknown]", "unknown[unknown]", False),
 ])
 def test_the_client_is_the_one_that_the_header_names(
@@ -78,18 +81,33 @@ def test_the_client_may_speak_at_once(daemon, port):
         assert client.reply().code == 250
 
 
-def test_tls_begins_behind_the_header(make_daemon, tmp_path, mail_base):
-    port, certificate, key = free_port(), tmp_path / "crt", tmp_path / "key"
-    Authority(tmp_path, "ca").issue("mx.host.test", certificate, key)
-    make_daemon(listen=f"{{inets:127.0.0.1:{port} proxy=yes}}", trusted_clients="127.0.0.1, 192.0.2.128/25",
-                tls_cert_file=str(certificate), tls_key_file=str(key))
+def tls_client(make_daemon, directory, preamble, **parameters):
+    """(a daemon behind a proxy that leaves TLS to it, its client who begins with `preamble`)"""
+    port, certificate, key = free_port(), directory / "crt", directory / "key"
+    Authority(directory, "ca").issue("mx.host.test", certificate, key)
+    daemon = make_daemon(listen=f"{{inets:127.0.0.1:{port} proxy=yes}}", trusted_clients="127.0.0.1, 192.0.2.128/25",
+                         tls_cert_file=str(certificate), tls_key_file=str(key), **parameters)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with Lmtp(("127.0.0.1", port), preamble=client_at("192.0.2.129"), tls=context) as client:
+    return daemon, Lmtp(("127.0.0.1", port), preamble=preamble, tls=context)
+
+
+def test_tls_begins_behind_the_header(make_daemon, tmp_path, mail_base):
+    _, connected = tls_client(make_daemon, tmp_path, client_at("192.0.2.129"))
+    with connected as client:
         client.lhlo()
         assert client.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
     received = newest_received(mail_base)
     assert "from client.test ([192.0.2.129])" in received and " with LMTPS id " in received
+
+
+def test_a_failed_login_without_an_address_has_the_kind_of_its_socket(make_daemon, tmp_path):
+    daemon, connected = tls_client(make_daemon, tmp_path, CLIENT_AT_A_SOCKET,
+                                   auth_password_maps="static:{PLAIN}secret")
+    with connected as client:
+        client.lhlo()
+        assert client.command("AUTH PLAIN AHVzZXIAd3Jvbmc=").code == 535
+    daemon.wait_log("client=unix: SASL PLAIN authentication failed: ")
 
 
 @pytest.mark.parametrize("octets, words", [
