@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "lmtpd/base/config/values.h"
 #include "lmtpd/base/log.h"
 #include "lmtpd/master/file_identity.h"
 #include "lmtpd/master/socket_server.h"
@@ -23,6 +24,7 @@ namespace {
 // Of net.core.somaxconn, which caps it.
 constexpr int kBacklog = 4096;
 constexpr std::string_view kTemporarySuffix = ".new";
+static_assert(kLongestSocketPath + kTemporarySuffix.size() < sizeof(sockaddr_un::sun_path));
 
 constexpr MailboxOwner kRoot{Uid(0), Gid(0)};
 
@@ -103,11 +105,6 @@ std::string real_place(const std::string& path) {
 
 StartResult<void> check_unix_place(const std::string& path) {
   const Place place = split(path);
-  if (path.size() + kTemporarySuffix.size() >= sizeof(sockaddr_un::sun_path)) {
-    return configuration_failure(
-        fmt::format("socket {}: longer than {} octets", path,
-                    sizeof(sockaddr_un::sun_path) - kTemporarySuffix.size() - 1));
-  }
   const StartResult<UniqueFd> directory = open_directory(path, place.directory);
   if (!directory) return tl::unexpected(directory.error());
   return check_replaceable(directory->get(), place.name, path);

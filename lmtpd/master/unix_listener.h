@@ -28,13 +28,13 @@ struct SocketAccess {
 // if there is no such directory.
 [[nodiscard]] std::string real_place(const std::string& path);
 
-// Fails if `path` cannot become a socket: no directory, or something else than a socket is there.
-// Changes nothing.
+// Fails if `path`, as parse_socket_path() leaves it, cannot become a socket: no directory, or
+// something else than a socket is there. Changes nothing.
 [[nodiscard]] StartResult<void> check_unix_place(const std::string& path);
 
 class UnixListener {
  public:
-  // `path` is absolute. Listening, non-blocking, not yet at its place.
+  // `path` is as above. Listening, non-blocking, not yet at its place.
   // Fails as publish() would.
   [[nodiscard]] static StartResult<UnixListener> prepare(const std::string& path,
                                                          const SocketAccess& access);

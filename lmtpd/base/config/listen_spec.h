@@ -25,7 +25,7 @@ struct ListenOptions {
 struct ListenSpec {
   enum class Kind { unix_socket, inet, inets };
   Kind kind = Kind::unix_socket;
-  std::string path;        // unix: absolute, at most 107 octets (sun_path)
+  std::string path;        // unix: absolute, at most kLongestSocketPath octets
   std::string host;        // inet, inets: a name, an address without brackets, or "*" for all
   std::uint16_t port = 0;  // inet, inets
   ListenOptions options;

@@ -161,16 +161,15 @@ Parsed<TlsVersions> parse_tls_versions(std::string_view text) {
 }
 
 Parsed<std::string> parse_socket_path(std::string path) {
-  constexpr std::size_t kLongest = 107;
   if (!path.starts_with('/')) {
     return tl::unexpected(fmt::format("\"{}\" is not an absolute path", path));
   }
   if (path.ends_with('/') || (path + '/').find("/../") != std::string::npos) {
     return tl::unexpected(fmt::format("\"{}\" cannot be the path of a socket", path));
   }
-  if (path.size() > kLongest) {
+  if (path.size() > kLongestSocketPath) {
     return tl::unexpected(fmt::format("{} has {} octets; the path of a unix socket has at most {}",
-                                      path, path.size(), kLongest));
+                                      path, path.size(), kLongestSocketPath));
   }
   return path;
 }

@@ -50,7 +50,9 @@ using Parsed = tl::expected<T, std::string>;
 [[nodiscard]] Parsed<std::vector<ListenSpec>> parse_listen_list(std::string_view text,
                                                                 const std::string& queue_directory);
 
-// An absolute path without `..`, of at most 107 octets (sun_path, unix(7)).
+// sun_path of unix(7), with room for a suffix of a name to bind to (lmtpd/master/unix_listener.h).
+inline constexpr std::size_t kLongestSocketPath = 103;  // octets
+// An absolute path without `..`, and not longer.
 [[nodiscard]] Parsed<std::string> parse_socket_path(std::string path);
 
 }  // namespace lmtpd
