@@ -98,8 +98,8 @@ void Frontend::on_arrived(Arrived client) {
 
 void Frontend::on_nobody_awaited() { event_active(reap_.get(), EV_TIMEOUT, 1); }
 
-// Microseconds since 1970 and the instance: unique on this host while the clock does not go back,
-// and sorted by time.
+// Microseconds since 1970 and the instance: sorted by time, and unique on this host while the clock
+// does not go back, but for clients that old and new frontends get in one microsecond of a reload.
 std::string Frontend::next_session_id() {
   const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
       std::chrono::system_clock::now().time_since_epoch());

@@ -318,7 +318,8 @@ void Generation::reap(Slot& slot, Clock::time_point now) {
     return;
   }
   if (configuration_.check_only && !dead->ready() && WIFEXITED(*status)) {
-    failure_ = StartFailure{WEXITSTATUS(*status), "the tables are not in order"};
+    failure_ = StartFailure{WEXITSTATUS(*status),
+                            fmt::format("{} says that not all is in order", dead->title())};
     return;
   }
   if (dead->stopping()) {

@@ -55,7 +55,7 @@ def test_everything_has_its_place(image, prefix):
         "lib/tmpfiles.d/lmtpd.conf",
         "share/man/man5/lmtpd.cf.5", "share/man/man8/lmtpd.8", "share/man/man8/lmtpctl.8",
         *(f"share/doc/lmtpd/{name}" for name in (
-            "README.md", "NEWS.md", "LICENSE", "examples/lmtpd.cf", *documents, *examples)),
+            "README.md", "NEWS.md", "LICENSE", "bench/README.md", "examples/lmtpd.cf", *documents, *examples)),
         "etc/lmtpd/lmtpd.cf"}
     outside = {path for path in image.rglob("*") if path.is_file()} - set(prefix.rglob("*"))
     assert outside == {image / "etc" / "lmtpd" / "lmtpd.cf"}
