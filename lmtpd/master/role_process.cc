@@ -103,6 +103,11 @@ RoleProcess::~RoleProcess() {
 
 void RoleProcess::introduce(const Introduce& introduction, UniqueFd channel) {
   if (!ready_) {
+    std::erase_if(introductions_, [&introduction](const Introduction& kept) {
+      return kept.message.kind == introduction.kind &&
+             kept.message.instance == introduction.instance &&
+             kept.message.owner == introduction.owner;
+    });
     introductions_.push_back({introduction, std::move(channel)});
     return;
   }

@@ -51,7 +51,8 @@ class RoleProcess {
     channel_.send(message, std::move(descriptors));
     if (++unsent_ > kLongestBacklog) flush();
   }
-  // Kept until the role is ready.
+  // Kept until the role is ready, one of each peer: a second takes the place of the first, whose
+  // channel ends. So a role whose start hangs holds no more descriptors than it has peers.
   void introduce(const Introduce& introduction, UniqueFd channel);
   void set_ready();
 

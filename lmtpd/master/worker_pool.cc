@@ -85,6 +85,8 @@ void WorkerPool::introduce(std::uint32_t frontend, MailboxOwner owner, Worker& w
   RoleProcess* asker = find_frontend_(frontend);
   // A frontend that died has lost its transactions; the next one asks for itself.
   if (asker == nullptr) return;
+  // It has the other end of a channel that waits for the worker to be ready.
+  if (!worker.process->ready() && knows(worker, *asker)) return;
   std::optional<std::pair<UniqueFd, UniqueFd>> pair = make_channel_pair();
   if (!pair) {
     const std::string why = errno_text("a worker's channel", errno);
@@ -97,8 +99,15 @@ void WorkerPool::introduce(std::uint32_t frontend, MailboxOwner owner, Worker& w
   worker.process->introduce(
       {.kind = static_cast<std::uint8_t>(PeerKind::frontend), .instance = frontend},
       std::move(pair->second));
+  worker.frontends[frontend] = asker->pid();
   worker.introduced = now;
   worker.active = now;
+}
+
+bool WorkerPool::knows(const Worker& worker, const RoleProcess& frontend) {
+  return std::ranges::any_of(worker.frontends, [&frontend](const auto& introduced) {
+    return introduced.second == frontend.pid();
+  });
 }
 
 WorkerPool::Worker* WorkerPool::start(MailboxOwner owner, Clock::time_point now) {

@@ -1,7 +1,8 @@
 // lmtpd/master/worker_pool.h -- the workers of one generation: one a (uid, gid), started when asked
 // for.
 //
-// want() is always answered at the frontend, sooner or later: Introduce or WorkerRefused. At
+// want() is always answered at the frontend, sooner or later: Introduce or WorkerRefused; but while
+// a worker starts, a frontend that asks again has one answer, since each holds a descriptor. At
 // `limit` workers the one that has been idle longest is asked to leave, and the owner waits its
 // turn; a worker that died waits out its back-off, per owner, and its owner is refused meanwhile.
 #pragma once
@@ -66,6 +67,7 @@ class WorkerPool {
  private:
   struct Worker {
     std::unique_ptr<RoleProcess> process;
+    std::map<std::uint32_t, pid_t> frontends;  // whom it was introduced to last
     Clock::time_point introduced;
     Clock::time_point active;  // when its CPU time was last seen to grow
     std::chrono::nanoseconds cpu_seen{0};
@@ -82,6 +84,8 @@ class WorkerPool {
   };
 
   void introduce(std::uint32_t frontend, MailboxOwner owner, Worker& worker, Clock::time_point now);
+  // Whether the worker was introduced to that process.
+  [[nodiscard]] static bool knows(const Worker& worker, const RoleProcess& frontend);
   void refuse(std::uint32_t frontend, MailboxOwner owner, Reason reason, const std::string& text);
   void enqueue(std::uint32_t frontend, MailboxOwner owner, Clock::time_point now);
   [[nodiscard]] Worker* start(MailboxOwner owner, Clock::time_point now);

@@ -38,6 +38,48 @@ def test_worker_is_started_once_and_introduced_to_each_frontend(make_master):
     assert master.wait_event(worker, "heard")["text"] == "hello"
 
 
+def descriptors(master):
+    return len(os.listdir(f"/proc/{master.process.pid}/fd"))
+
+
+def test_frontend_that_asks_again_and_again_while_a_worker_starts_is_introduced_once(make_master):
+    master = make_master()
+    master.mute.add("worker 1001:1001")
+    master.start()
+    channel = master.want_worker(1001)["channel"]
+    worker = master.wait_role("worker 1001:1001")
+    frontend = master.wait_role("frontend 0")
+    master.want_worker(1002)
+    before = descriptors(master)
+    for _ in range(200):
+        master.wait_role("lookup").order("start_worker 0 1001 1001")
+    master.want_worker(1003)  # behind them
+    assert descriptors(master) <= before + 5
+    assert len(frontend.all("introduce", uid=1001)) == 1
+    # The first is as good as ever, with what was sent on it meanwhile.
+    frontend.order(f"say {channel} hello")
+    worker.order("ready")
+    assert master.wait_event(worker, "heard")["text"] == "hello"
+    assert len(worker.all("introduce")) == 1
+
+
+def test_worker_that_starts_is_introduced_to_the_frontend_that_is_there_by_then(make_master):
+    master = make_master()
+    master.mute.add("worker 1001:1001")
+    master.start()
+    master.want_worker(1001)
+    worker = master.wait_role("worker 1001:1001")
+    master.wait_role("frontend 0").order("exit 1")
+    second = master.wait_role("frontend 0", 1)
+    master.wait_event(second, "introduce")  # to lookup
+    master.wait_role("lookup").order("start_worker 0 1001 1001")
+    channel = master.wait_event(second, "introduce", uid=1001)["channel"]
+    worker.order("ready")
+    second.order(f"say {channel} hello")
+    assert master.wait_event(worker, "heard")["text"] == "hello"
+    assert len(worker.all("introduce")) == 1
+
+
 def test_same_uid_with_another_gid_is_another_worker(master):
     master.want_worker(1001, 1001)
     master.want_worker(1001, 1002)
