@@ -171,7 +171,8 @@ struct WorkerRefused {
 };
 
 // frontend: this worker broke the rules of its channel, or has said nothing for long; master ends
-// it.
+// it. One that was not introduced to this frontend is left alone: this may have crossed the end of
+// the one that is meant, and the start of another.
 struct ExpelWorker {
   static constexpr MessageType kType = MessageType::expel_worker;
   MailboxOwner owner;

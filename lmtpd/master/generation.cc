@@ -185,7 +185,7 @@ bool Generation::on_frontend(RoleProcess& role, Frame& frame) {
     case MessageType::ready:
       return on_ready(role, frame);
     case MessageType::expel_worker:
-      return role.ready() && on_expel_worker(frame);
+      return role.ready() && on_expel_worker(role, frame);
     case MessageType::want_lookup:
       return role.ready() && on_want_lookup(role, frame);
     default:
@@ -217,10 +217,10 @@ bool Generation::on_start_worker(Frame& frame) {
   return true;
 }
 
-bool Generation::on_expel_worker(Frame& frame) {
+bool Generation::on_expel_worker(RoleProcess& role, Frame& frame) {
   const std::optional<ExpelWorker> message = decode<ExpelWorker>(frame.payload);
   if (!message) return false;
-  workers_.expel(message->owner);
+  workers_.expel(message->owner, role);
   return true;
 }
 

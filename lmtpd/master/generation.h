@@ -107,7 +107,7 @@ class Generation {
   [[nodiscard]] static bool on_committer(RoleProcess& role, Frame& frame);
   [[nodiscard]] static bool on_ready(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_start_worker(Frame& frame);
-  [[nodiscard]] bool on_expel_worker(Frame& frame);
+  [[nodiscard]] bool on_expel_worker(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_want_lookup(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_make_mailbox(RoleProcess& role, Frame& frame);
   void on_mailbox_done(const MailboxRequests::Request& request, const Result<void>& made);

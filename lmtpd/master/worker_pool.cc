@@ -203,12 +203,18 @@ bool WorkerPool::evict_one(Clock::time_point now) {
   return true;
 }
 
-void WorkerPool::expel(MailboxOwner owner) {
+void WorkerPool::expel(MailboxOwner owner, const RoleProcess& frontend) {
   const auto found = workers_.find(owner);
   // It may have died, or left, since.
   if (found == workers_.end()) return;
-  log_error("{} (pid {}): expelled", found->second.process->title(), found->second.process->pid());
-  found->second.process->kill();
+  RoleProcess& worker = *found->second.process;
+  if (!knows(found->second, frontend)) {
+    log_warning("{} (pid {}): not expelled for {} (pid {}), which it was not introduced to",
+                worker.title(), worker.pid(), frontend.title(), frontend.pid());
+    return;
+  }
+  log_error("{} (pid {}): expelled", worker.title(), worker.pid());
+  worker.kill();
 }
 
 void WorkerPool::stop() {

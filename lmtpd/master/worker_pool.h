@@ -45,7 +45,9 @@ class WorkerPool {
   void want(std::uint32_t frontend, MailboxOwner owner, Clock::time_point now);
   // It broke the rules of a channel, or stands still: killed, and its owner waits out the back-off.
   // While it hangs in the kernel and does not die, its owner gets no other, and it counts as one.
-  void expel(MailboxOwner owner);
+  // A worker that was not introduced to `frontend`, which says so, stays: the one that is meant has
+  // ended meanwhile, or `frontend` lies.
+  void expel(MailboxOwner owner, const RoleProcess& frontend);
 
   // Asks every worker to leave; nothing is started any more.
   void stop();

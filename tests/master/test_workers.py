@@ -140,6 +140,37 @@ def test_expelled_worker_is_killed(master):
     assert not master.wait_role("frontend 0").gone
 
 
+def test_worker_is_expelled_only_for_a_frontend_that_it_was_introduced_to(make_master):
+    master = make_master(frontend_processes=2).start()
+    worker = ready_worker(master, 1001, frontend=1)
+    master.wait_role("frontend 0").order("expel_worker 1001 1001")
+    refused = f"worker 1001:1001 (pid {worker.pid}): not expelled for frontend "
+    master.wait_log(refused + "0 ")
+    # Nor for one that has come after the one that it was introduced to.
+    master.wait_role("frontend 1").order("exit 1")
+    successor = master.wait_role("frontend 1", 1)
+    successor.order("expel_worker 1001 1001")
+    master.wait_log(refused + "1 ")
+    assert not worker.gone and not master.wait_role("frontend 0").gone and not successor.gone
+    # Control.
+    master.wait_role("lookup").order("start_worker 1 1001 1001")
+    master.wait_event(successor, "introduce", uid=1001)
+    successor.order("expel_worker 1001 1001")
+    master.until(lambda: worker.gone)
+
+
+def test_successor_of_an_expelled_worker_is_not_expelled_for_it(make_master):
+    master = make_master(frontend_processes=2).start()
+    ready_worker(master, 1001, frontend=0).order("exit 1")
+    master.wait_log("exited with status 1; not started again")
+    master.until(lambda: master.want_worker(1001, frontend=1)["event"] == "introduce")
+    successor = master.wait_role("worker 1001:1001", 1)
+    # As if it had crossed the end of the first.
+    master.wait_role("frontend 0").order("expel_worker 1001 1001")
+    master.wait_log("not expelled for frontend 0")
+    assert not successor.gone and not master.wait_role("frontend 0").gone
+
+
 def test_expelled_worker_that_was_stopped_is_killed_and_has_a_successor(master):
     worker = ready_worker(master, 1001)
     os.kill(worker.pid, signal.SIGSTOP)
@@ -233,8 +264,8 @@ def sealed(master, uid, gid, path, seconds=60):
     return master.wait_event(lookup, "sealed", number=number)["ticket"]
 
 
-def ready_worker(master, uid):
-    master.want_worker(uid)
+def ready_worker(master, uid, frontend=0):
+    master.want_worker(uid, frontend=frontend)
     worker = master.wait_role(f"worker {uid}:{uid}")
     master.wait_event(worker, "introduce")
     return worker
