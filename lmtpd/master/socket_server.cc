@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
+#include <utility>
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/unique_fd.h"
@@ -17,6 +20,13 @@ namespace lmtpd::master {
 namespace {
 
 constexpr const char* kUnnamed = "another process";
+
+std::set<std::pair<dev_t, ino_t>> g_own;
+
+bool is_own(const std::string& path) {
+  struct stat file{};
+  return ::stat(path.c_str(), &file) == 0 && g_own.contains({file.st_dev, file.st_ino});
+}
 
 // The program's name as ps(1) has it, in parentheses and with a blank before.
 std::string name_of(pid_t pid) {
@@ -31,6 +41,7 @@ std::string name_of(pid_t pid) {
 }  // namespace
 
 std::optional<std::string> other_server_of(const std::string& path) {
+  if (is_own(path)) return std::nullopt;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return std::nullopt;
@@ -53,5 +64,9 @@ std::optional<std::string> other_server_of(const std::string& path) {
   if (listener.pid == ::getpid()) return std::nullopt;
   return fmt::format("pid {}{}", listener.pid, name_of(listener.pid));
 }
+
+void know_own_socket(dev_t device, ino_t inode) { g_own.emplace(device, inode); }
+
+void forget_own_socket(dev_t device, ino_t inode) { g_own.erase({device, inode}); }
 
 }  // namespace lmtpd::master

@@ -157,6 +157,7 @@ StartResult<UnixListener> UnixListener::prepare(const std::string& path,
   made.name_ = temporary;
   made.device_ = file.st_dev;
   made.inode_ = file.st_ino;
+  know_own_socket(made.device_, made.inode_);
   if ((as_root && ::fchownat(made.directory_.get(), temporary.c_str(), access.owner.uid.value(),
                              access.owner.gid.value(), AT_SYMLINK_NOFOLLOW) != 0) ||
       ::listen(made.socket_.get(), kBacklog) != 0) {
@@ -202,6 +203,7 @@ bool UnixListener::has_name() const {
 
 UnixListener::~UnixListener() {
   if (name_.empty() || !socket_) return;
+  forget_own_socket(device_, inode_);
   const ActingAs acting(actor_);
   if (!has_name()) return;
   if (::unlinkat(directory_.get(), name_.c_str(), 0) != 0) {

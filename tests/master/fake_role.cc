@@ -260,6 +260,10 @@ class FakeRole {
     } else if (verb == "expel_worker") {
       words >> uid >> gid;
       say(ExpelWorker{{Uid(uid), Gid(gid)}});
+    } else if (verb == "listen") {  // again, on the first of its listeners
+      int backlog = 0;
+      words >> backlog;
+      report(fmt::format("listens\tfailed={}", ::listen(listeners_.at(0).get(), backlog)));
     } else if (verb == "want_lookup") {
       say(WantLookup{});
     } else if (verb == "make_mailbox") {

@@ -136,6 +136,28 @@ def test_a_reload_takes_ones_own_anew(make_master):
         connect(master.socket)
 
 
+@pytest.mark.parametrize("title, name, changes", [
+    ("lookup", "control", {}), ("frontend 0", "socket", {"listen_mode": "0600"})])
+@pytest.mark.parametrize("backlog", [128, 0])
+@pytest.mark.parametrize("dies", [False, True])
+def test_nor_does_it_leave_ones_own_to_a_role_that_listens_itself(
+        make_master, title, name, changes, backlog, dies):
+    master = make_master().start()
+    path = getattr(master, name)
+    before = path.stat().st_ino
+    role = master.wait_role(title)
+    role.order(f"listen {backlog}")
+    assert master.wait_event(role, "listens")["failed"] == "0"
+    connect(path)  # with a backlog of 0 it is full now
+    if dies:
+        role.order("exit 1")
+        master.wait_role(title, 1)
+    master.write_config(**changes)
+    reload(master, "ready:")
+    assert path.stat().st_ino != before
+    connect(path)
+
+
 def test_a_reload_makes_anew_what_somebody_removed(make_master):
     master = make_master().start()
     master.socket.unlink()
