@@ -16,6 +16,7 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/wire.h"
+#include "lmtpd/master/left_children.h"
 #include "lmtpd/master/role_process.h"
 
 namespace lmtpd::master {
@@ -64,11 +65,7 @@ void keep_only(int base, int pipe) {
 }  // namespace
 
 MailboxRequests::~MailboxRequests() {
-  for (const Child& child : children_) {
-    ::kill(child.pid, SIGKILL);
-    // One that hangs in the kernel is left to init.
-    ::waitpid(child.pid, nullptr, WNOHANG);
-  }
+  for (const Child& child : children_) leave_child(child.pid);
 }
 
 void MailboxRequests::add(Request request, Clock::time_point now) {

@@ -39,7 +39,7 @@ class MailboxRequests {
   // `base` is virtual_mailbox_base, and outlives this.
   MailboxRequests(int base, Make make, OnDone on_done)
       : base_(base), make_(std::move(make)), on_done_(std::move(on_done)) {}
-  // Kills what still runs.
+  // Kills what still runs, and leaves it (left_children.h).
   ~MailboxRequests();
   MailboxRequests(const MailboxRequests&) = delete;
   MailboxRequests& operator=(const MailboxRequests&) = delete;

@@ -16,6 +16,7 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/role_start.h"
+#include "lmtpd/master/left_children.h"
 
 namespace lmtpd::master {
 namespace {
@@ -96,9 +97,7 @@ Result<std::unique_ptr<RoleProcess>> RoleProcess::launch(const RoleProgram& prog
 }
 
 RoleProcess::~RoleProcess() {
-  if (status_) return;
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, WNOHANG);
+  if (!status_) leave_child(pid_);
 }
 
 void RoleProcess::introduce(const Introduce& introduction, UniqueFd channel) {

@@ -29,8 +29,8 @@ class RoleProcess {
   // `title` is for the log: "frontend 0". Fails with errno's words; the caller tries again later.
   [[nodiscard]] static Result<std::unique_ptr<RoleProcess>> launch(const RoleProgram& program,
                                                                    std::string title);
-  // Kills a process that was not reaped, and leaves it to init: one that hangs in the kernel holds
-  // nobody up.
+  // Kills a process that was not reaped, and leaves it (left_children.h): one that hangs in the
+  // kernel holds nobody up.
   ~RoleProcess();
   RoleProcess(const RoleProcess&) = delete;
   RoleProcess& operator=(const RoleProcess&) = delete;

@@ -12,6 +12,7 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/master/control_socket.h"
+#include "lmtpd/master/left_children.h"
 
 namespace lmtpd::master {
 namespace {
@@ -188,6 +189,7 @@ void Supervisor::turn() {
   now = Clock::now();
   // After the signals were read: a child that ends from here on sends another SIGCHLD.
   for (Generation* generation : generations) generation->turn(now);
+  reap_left_children();
   if (asked.stop) {
     stop();
   } else if (asked.reload) {

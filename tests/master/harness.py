@@ -1,6 +1,7 @@
 """A copy of lmtpd with fake roles beside it, and what they report (fake_role.cc)."""
 
 import contextlib
+import ctypes
 import os
 import pathlib
 import pwd
@@ -26,6 +27,17 @@ WITHOUT_SYNCS = r"warning: .*fsync = no: a crash loses mail"
 
 KIND_FRONTEND, KIND_LOOKUP, KIND_WORKER = "0", "1", "2"
 OVERLOAD, IO, BAD_MAILBOX, NO_ACCESS = "15", "12", "5", "9"
+
+
+@contextlib.contextmanager
+def kept_from_its_end(pid):
+    """As if it hung in the kernel: its parent is not told of its death before its tracer is."""
+    seize, all_kinds = 0x4206, 0x40000000  # PTRACE_SEIZE, __WALL
+    assert ctypes.CDLL(None, use_errno=True).ptrace(seize, pid, None, None) == 0, ctypes.get_errno()
+    try:
+        yield
+    finally:
+        os.waitpid(pid, all_kinds)
 
 
 class Role:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import WITHOUT_SYNCS
+from harness import WITHOUT_SYNCS, kept_from_its_end
 
 
 def generation(master, number):
@@ -224,6 +224,16 @@ def test_the_oldest_of_many_generations_waits_no_longer(make_master):
     master.settle()
     master.signal(signal.SIGTERM)
     assert master.wait() == 0
+
+
+def test_role_that_hangs_in_the_kernel_is_left_behind_and_reaped_in_the_end(make_master):
+    master = make_master()
+    master.stubborn.add("lookup")
+    master.start()
+    lookup = master.wait_role("lookup")
+    with kept_from_its_end(lookup.pid):
+        reload(master, "ready:", f"lookup (pid {lookup.pid}) hangs and is left behind")
+    master.until(lambda: not os.path.exists(f"/proc/{lookup.pid}"))
 
 
 def test_stop_during_a_reload(make_master):

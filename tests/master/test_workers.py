@@ -1,7 +1,5 @@
 """Workers: started when asked for, as whom, how many, and what they may ask of master."""
 
-import contextlib
-import ctypes
 import os
 import pwd
 import signal
@@ -10,7 +8,7 @@ import stat
 import pytest
 
 from harness import (BAD_MAILBOX, FRONTEND_USER, IO, KIND_FRONTEND, KIND_WORKER, LISTEN_OWNER,
-                     LOOKUP_USER, NO_ACCESS, SYNC_USER)
+                     LOOKUP_USER, NO_ACCESS, SYNC_USER, kept_from_its_end)
 
 
 def ids(user):
@@ -178,17 +176,6 @@ def test_expelled_worker_that_was_stopped_is_killed_and_has_a_successor(master):
     master.wait_log("killed by signal 9")
     master.until(lambda: master.want_worker(1001)["event"] == "introduce")
     assert master.wait_role("worker 1001:1001", 1).pid != worker.pid
-
-
-@contextlib.contextmanager
-def kept_from_its_end(pid):
-    """As if it hung in the kernel: its parent is not told of its death before its tracer is."""
-    seize, all_kinds = 0x4206, 0x40000000  # PTRACE_SEIZE, __WALL
-    assert ctypes.CDLL(None, use_errno=True).ptrace(seize, pid, None, None) == 0, ctypes.get_errno()
-    try:
-        yield
-    finally:
-        os.waitpid(pid, all_kinds)
 
 
 def test_expelled_worker_that_does_not_die_has_no_second_beside_it_and_holds_up_no_other(make_master):
