@@ -32,12 +32,7 @@ namespace lmtpd::master {
 namespace {
 
 int fail_with(const StartFailure& failure) {
-  std::string_view text = failure.text;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    log_error("{}", text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
+  log_failure(failure);
   return failure.exit_status;
 }
 

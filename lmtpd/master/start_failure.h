@@ -16,6 +16,9 @@ struct StartFailure {
   std::string text;  // one line or several
 };
 
+// Each line as one of the log.
+void log_failure(const StartFailure& failure);
+
 template <class T>
 using StartResult = tl::expected<T, StartFailure>;
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string_view>
 #include <utility>
 
 #include "lmtpd/base/log.h"
@@ -29,14 +28,6 @@ UniqueFd block_signals() {
   return UniqueFd(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-void log_lines(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    log_error("{}", text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
-}
-
 }  // namespace
 
 int Supervisor::run(Configuration configuration) {
@@ -46,7 +37,7 @@ int Supervisor::run(Configuration configuration) {
     return EXIT_FAILURE;
   }
   if (StartResult<void> begun = begin(std::move(configuration)); !begun) {
-    log_lines(begun.error().text);
+    log_failure(begun.error());
     return begun.error().exit_status;
   }
   while (current_ || next_.generation || !old_.empty()) turn();
@@ -98,7 +89,7 @@ StartResult<void> Supervisor::load_and_begin() {
 }
 
 void Supervisor::refuse_reload(const StartFailure& failure) {
-  log_lines(failure.text);
+  log_failure(failure);
   log_error("reload refused; the configuration of before stays");
   notifier_.ready("reload refused, see the log");
 }
@@ -120,7 +111,7 @@ void Supervisor::adopt_if_ready() {
     generation->hurry(Clock::now());
     retire(std::move(generation));
     if (current_) return refuse_reload(*failure);
-    log_lines(failure->text);
+    log_failure(*failure);
     exit_status_ = failure->exit_status;
     return stop();
   }
