@@ -77,12 +77,28 @@ void MailboxRequests::add(Request request, Clock::time_point now) {
 }
 
 std::size_t MailboxRequests::open_of(pid_t worker) const {
-  const auto asked = [worker](const auto& item) { return item.request.worker == worker; };
-  return static_cast<std::size_t>(std::ranges::count_if(queue_, asked) +
-                                  std::ranges::count_if(children_, asked));
+  const auto waits = [worker](const Queued& item) { return item.request.worker == worker; };
+  const auto is_made = [worker](const Child& child) {
+    return child.request.worker == worker && !child.answered;
+  };
+  return static_cast<std::size_t>(std::ranges::count_if(queue_, waits) +
+                                  std::ranges::count_if(children_, is_made));
 }
 
-void MailboxRequests::start(Queued queued) {
+bool MailboxRequests::may_start() const {
+  return children_.size() < kMostProcesses &&
+         static_cast<std::size_t>(std::ranges::count(children_, true, &Child::has_place)) <
+             kMostChildren;
+}
+
+void MailboxRequests::start(Queued queued, Clock::time_point now) {
+  const bool hangs = std::ranges::any_of(children_, [&queued](const Child& child) {
+    return child.answered && child.request.path == queued.request.path;
+  });
+  if (hangs) {
+    on_done_(queued.request, fail(Reason::io, "an earlier attempt to make the mailbox hangs"));
+    return;
+  }
   std::array<int, 2> ends{-1, -1};
   if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
     on_done_(queued.request, fail(Reason::overload, errno_text("mailbox maker: pipe", errno)));
@@ -96,12 +112,14 @@ void MailboxRequests::start(Queued queued) {
     on_done_(queued.request, fail(Reason::overload, errno_text("mailbox maker: fork", errno)));
     return;
   }
-  children_.push_back({std::move(queued.request), queued.until, pid, std::move(read_end)});
+  children_.push_back(
+      {std::move(queued.request), queued.until, now + kUsualTime, pid, std::move(read_end)});
 }
 
 void MailboxRequests::wait_in(PollSet& set) {
   for (const Child& child : children_) {
     if (!child.answered) set.add_deadline(child.until);
+    if (child.has_place && !queue_.empty()) set.add_deadline(child.usual_until);
   }
   if (!queue_.empty()) set.add_deadline(queue_.front().until);
 }
@@ -130,6 +148,7 @@ void MailboxRequests::reap() {
 
 void MailboxRequests::advance(Clock::time_point now) {
   for (Child& child : children_) {
+    if (now >= child.usual_until) child.has_place = false;
     if (child.answered || now < child.until) continue;
     log_error("making mailbox {} took longer than {} s: killed",
               escaped(child.request.path.value()), kDeadline.count());
@@ -142,10 +161,10 @@ void MailboxRequests::advance(Clock::time_point now) {
              fail(Reason::overload, "the mailbox waited too long to be made"));
     queue_.pop_front();
   }
-  while (!queue_.empty() && children_.size() < kMostChildren) {
+  while (!queue_.empty() && may_start()) {
     Queued next = std::move(queue_.front());
     queue_.pop_front();
-    start(std::move(next));
+    start(std::move(next), now);
   }
 }
 

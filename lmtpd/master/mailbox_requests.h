@@ -1,7 +1,10 @@
 // lmtpd/master/mailbox_requests.h -- the workers' requests for missing mailboxes.
 //
-// Each is carried out by a child of its own, which lives as long as the request: a file system that
-// hangs holds up that child and nobody else. Every request is answered once, within kDeadline.
+// Each is carried out by a child of its own, kMostChildren at a time. A file system that hangs
+// holds up its own requests, and those behind them for kUsualTime: a child that takes longer, or
+// was killed and hangs in the kernel, has no place among those. While the latter hangs its mailbox
+// gets no second child, and is answered at once, so that it takes as many mailboxes to reach
+// kMostProcesses, where all others have to wait. Every request is answered once, within kDeadline.
 #pragma once
 
 #include <sys/types.h>
@@ -33,6 +36,8 @@ class MailboxRequests {
   using Make = std::function<Result<void>(int base, const MailboxPath&, MailboxOwner)>;
 
   static constexpr std::size_t kMostChildren = 16;
+  static constexpr std::chrono::seconds kUsualTime{5};
+  static constexpr std::size_t kMostProcesses = 512;
   static constexpr std::size_t kMostQueued = 4096;
   static constexpr std::chrono::seconds kDeadline{60};
 
@@ -52,7 +57,7 @@ class MailboxRequests {
   void wait_in(PollSet& set);
   // Answers the children that ended, and reaps them.
   void reap();
-  // What time brings: requests past their deadline, and those that waited for a child's end.
+  // What time brings: requests past their deadline, and those that waited for a place.
   void advance(Clock::time_point now);
 
  private:
@@ -63,12 +68,15 @@ class MailboxRequests {
   struct Child {
     Request request;
     Clock::time_point until;
+    Clock::time_point usual_until;
     pid_t pid;
     UniqueFd answer;        // the child's pipe
-    bool answered = false;  // too late for what the child says
+    bool has_place = true;  // of kMostChildren
+    bool answered = false;  // too late for what the child says: it was killed
   };
 
-  void start(Queued queued);
+  [[nodiscard]] bool may_start() const;
+  void start(Queued queued, Clock::time_point now);
   [[nodiscard]] static Result<void> read_answer(const Child& child, int status);
 
   int base_;
