@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "tests/base/unix_listener.h"
 #include "tests/frontend/far_end.h"
 #include "tests/frontend/proxy_headers.h"
-#include "tests/frontend/unix_listener.h"
 
 namespace lmtpd::frontend {
 namespace {

@@ -15,7 +15,7 @@
 #include "lmtpd/event/event_ptr.h"
 #include "lmtpd/frontend/frontend.h"
 #include "tests/base/hostile_packets.h"
-#include "tests/frontend/unix_listener.h"
+#include "tests/base/unix_listener.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-// tests/frontend/unix_listener.h -- a unix socket to listen on, and those who connect to it, none
+// tests/base/unix_listener.h -- a unix socket to listen on, and those who connect to it, none
 // of whom blocks.
 #pragma once
 
@@ -7,7 +7,7 @@
 
 #include "lmtpd/base/unique_fd.h"
 
-namespace lmtpd::frontend {
+namespace lmtpd {
 
 // At an address that the kernel chooses (unix(7), autobind).
 class UnixListener {
@@ -40,4 +40,4 @@ class UnixListener {
   socklen_t length_ = sizeof address_;
 };
 
-}  // namespace lmtpd::frontend
+}  // namespace lmtpd
