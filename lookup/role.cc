@@ -52,6 +52,11 @@ bool Role::take(Frame& frame) {
   switch (static_cast<MessageType>(frame.type)) {
     case MessageType::introduce:
       return take_introduce(frame);
+    case MessageType::serve:
+      if (!frame.descriptors.empty() || !decode<Serve>(frame.payload)) return false;
+      control_server_.open();
+      for (const auto& server : socketmap_servers_) server->open();
+      return true;
     case MessageType::stop:
       if (!frame.descriptors.empty() || !decode<Stop>(frame.payload)) return false;
       status_ = 0;

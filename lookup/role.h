@@ -35,7 +35,8 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
        const ResolverSettings& resolver, CacheControl& cache, const CounterReader& counters,
        Authenticator& authenticator, Listeners listeners);
 
-  // Says Ready and serves until master says Stop (0) or is gone (1).
+  // Says Ready, and serves until master says Stop (0) or is gone (1): frontends as they are
+  // introduced, the listeners from Serve on.
   [[nodiscard]] int run();
 
  private:

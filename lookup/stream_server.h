@@ -1,4 +1,4 @@
-// lookup/stream_server.h -- takes the connections of one listening socket.
+// lookup/stream_server.h -- takes the connections of one listening socket, from open() on.
 //
 // Who may connect is the socket's matter, its mode or address. So many at a time; the next ones
 // wait in the backlog.
@@ -28,12 +28,16 @@ class StreamServer final : private Connection::Owner {
     if (!listener) return;
     evutil_make_socket_nonblocking(listener.get());
     // A backlog of 0: it listens already.
-    listener_.reset(evconnlistener_new(base, on_accepted, this,
-                                       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
-                                       listener.release()));
+    listener_.reset(evconnlistener_new(
+        base, on_accepted, this, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED,
+        0, listener.release()));
   }
   StreamServer(const StreamServer&) = delete;
   StreamServer& operator=(const StreamServer&) = delete;
+
+  void open() {
+    if (listener_) evconnlistener_enable(listener_.get());
+  }
 
  private:
   struct ListenerDeleter {

@@ -36,6 +36,8 @@ enum class MessageType : std::uint16_t {
   start,
   introduce,
   stop,
+  // master -> frontend, lookup
+  serve,
   // any role -> master
   ready,
   // lookup -> master
@@ -142,9 +144,19 @@ struct Stop {
   static void fields(auto&, auto&&) {}
 };
 
+// ---- master -> frontend, lookup
+
+// Take connections from now on: the configuration is the one in effect, and the role's peers are
+// introduced. Sent once to each process, after its Ready, and never where it is a check's, a
+// refused reload's, or started again while its generation ends.
+struct Serve {
+  static constexpr MessageType kType = MessageType::serve;
+  static void fields(auto&, auto&&) {}
+};
+
 // ---- role -> master
 
-// The role has confined itself and serves.
+// The role has confined itself, and can serve.
 struct Ready {
   static constexpr MessageType kType = MessageType::ready;
   static void fields(auto&, auto&&) {}

@@ -50,20 +50,22 @@ Doors::Doors(event_base* base, const Settings& settings, NetworkList trusted_cli
         Door{this, spec, session_settings(settings, spec), std::move(one.socket), nullptr});
     door->readable.reset(
         event_new(base_, door->socket.get(), EV_READ | EV_PERSIST, on_acceptable, door.get()));
-    event_add(door->readable.get(), nullptr);
     doors_.push_back(std::move(door));
   }
 }
 
-void Doors::tick() {
-  if (accepting_ || closed_) return;
+void Doors::open() {
   for (const auto& door : doors_) event_add(door->readable.get(), nullptr);
-  accepting_ = true;
+  state_ = State::accepting;
+}
+
+void Doors::tick() {
+  if (state_ == State::pausing) open();
 }
 
 // Not more than that: who is here goes on by their settings.
 void Doors::close() {
-  closed_ = true;
+  state_ = State::closed;
   for (const auto& door : doors_) {
     door->readable.reset();
     door->socket.reset();
@@ -92,7 +94,7 @@ void Doors::accept(const Door& door) {
                   owner_.connections() + awaited_.size());
       owner_.count(Counter::accept_failures);
       for (const auto& each : doors_) event_del(each->readable.get());
-      accepting_ = false;
+      state_ = State::pausing;
     }
     return;
   }

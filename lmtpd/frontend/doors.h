@@ -3,8 +3,9 @@
 // A client is handed on as soon as it is known who it is. Where the listener's clients come by a
 // proxy that is when the proxy's header is there; one that is not among trusted_clients, or sends
 // no good header in time, is closed without a greeting, with a line of the log, unless it left
-// without a word. Where descriptors or memory are short nobody is accepted until the next tick():
-// the backlog waits, since refusing would count as a dead destination in Postfix.
+// without a word. Before open(), and where descriptors or memory are short until the next tick(),
+// nobody is accepted: the backlog waits, since refusing would count as a dead destination in
+// Postfix.
 #pragma once
 
 #include <sys/socket.h>
@@ -56,6 +57,8 @@ class Doors final : public ProxyArrival::Owner {
   Doors(event_base* base, const Settings& settings, NetworkList trusted_clients,
         std::vector<RoleStart::Listening> listening, Owner& owner);
 
+  // Clients are accepted from now on. Once, and before close().
+  void open();
   // Once a second.
   void tick();
   // Nobody is accepted any more. Who has been goes on, be his proxy's header still to come.
@@ -70,6 +73,12 @@ class Doors final : public ProxyArrival::Owner {
     session::Settings settings;
     UniqueFd socket;
     EventPtr readable;
+  };
+  enum class State {
+    unopened,
+    accepting,
+    pausing,  // until the next tick()
+    closed
   };
   // Whom a proxy has connected, and not named yet.
   struct Awaited {
@@ -98,8 +107,7 @@ class Doors final : public ProxyArrival::Owner {
   std::unordered_map<std::uint64_t, Awaited> awaited_;  // by name
   std::vector<std::uint64_t> ended_;                    // of those
   EventPtr reap_;
-  bool accepting_ = true;
-  bool closed_ = false;
+  State state_ = State::unopened;
 };
 
 }  // namespace lmtpd::frontend

@@ -260,6 +260,10 @@ bool Frontend::on_frame(Frame& frame) {
       deliveries_.refuse(refusal->owner, {refusal->reason, std::string(refusal->text)});
       return true;
     }
+    case MessageType::serve:
+      if (stopping_ || !decode<Serve>(frame.payload)) return false;
+      doors_.open();
+      return true;
     case MessageType::stop:
       if (!decode<Stop>(frame.payload)) return false;
       stop();

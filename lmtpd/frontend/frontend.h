@@ -41,7 +41,8 @@ class Frontend final : public Doors::Owner,
            std::optional<TlsContext> tls, std::uint32_t instance, Counters counters,
            Channel control, std::vector<RoleStart::Listening> listening);
 
-  // Serves until master says Stop and all is answered, or master is gone; then it breaks the loop.
+  // Serves from master's Serve until it says Stop and all is answered, or master is gone; then it
+  // breaks the loop.
   void run();
 
  private:

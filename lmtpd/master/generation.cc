@@ -135,10 +135,18 @@ bool Generation::ready() const {
 }
 
 StartResult<void> Generation::publish() {
-  StartResult<void> published = sockets_.control.check_free();
-  if (published) published = sockets_.control.publish();
-  if (published) phase_ = Phase::serving;
-  return published;
+  StartResult<void> free = sockets_.control.check_free();
+  return free ? sockets_.control.publish() : free;
+}
+
+void Generation::serve() {
+  phase_ = Phase::serving;
+  const auto tell = [](const Slot& slot) {
+    if (slot.process && slot.process->ready()) slot.process->tell(Serve{});
+  };
+  tell(lookup_);
+  std::ranges::for_each(frontends_, tell);
+  flush();
 }
 
 std::string Generation::not_ready() const {
@@ -167,11 +175,18 @@ bool Generation::on_ready(RoleProcess& role, Frame& frame) {
   return true;
 }
 
+bool Generation::on_server_ready(RoleProcess& role, Frame& frame) {
+  if (!on_ready(role, frame)) return false;
+  // Started again. Lookup may be while the generation drains: then frontends alone need it.
+  if (phase_ == Phase::serving) role.tell(Serve{});
+  return true;
+}
+
 bool Generation::on_lookup(RoleProcess& role, Frame& frame) {
   if (!frame.descriptors.empty()) return false;
   switch (static_cast<MessageType>(frame.type)) {
     case MessageType::ready:
-      return on_ready(role, frame);
+      return on_server_ready(role, frame);
     case MessageType::start_worker:
       return role.ready() && on_start_worker(frame);
     default:
@@ -183,7 +198,7 @@ bool Generation::on_frontend(RoleProcess& role, Frame& frame) {
   if (!frame.descriptors.empty()) return false;
   switch (static_cast<MessageType>(frame.type)) {
     case MessageType::ready:
-      return on_ready(role, frame);
+      return on_server_ready(role, frame);
     case MessageType::expel_worker:
       return role.ready() && on_expel_worker(role, frame);
     case MessageType::want_lookup:
@@ -299,6 +314,10 @@ void Generation::turn(Clock::time_point now) {
   mailboxes_.advance(now);
   check_start(now);
   advance_phases(now);
+  flush();
+}
+
+void Generation::flush() {
   for (const Slot* slot : helpers()) {
     if (slot->process) slot->process->flush();
   }

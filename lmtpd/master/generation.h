@@ -1,11 +1,12 @@
 // lmtpd/master/generation.h -- {frontends, lookup, workers, committer} of one reading of the
 // configuration.
 //
-// It starts its roles, introduces them to each other, restarts those that die, answers what they
-// ask, and ends them in order: frontends, which answer the transactions under way and need the
-// others for it, then workers, then lookup and the committer. A role that says what it may not say
-// is killed, as its death is survived anyway. Two generations run beside each other during a
-// reload; they share the listening sockets, the ticket key and the counters, which stand outside.
+// It starts its roles, introduces them to each other, lets clients in once it is told to,
+// restarts those that die, answers what they ask, and ends them in order: frontends, which answer
+// the transactions under way and need the others for it, then workers, then lookup and the
+// committer. A role that says what it may not say is killed, as its death is survived anyway. Two
+// generations run beside each other during a reload; they share the listening sockets, the ticket
+// key and the counters, which stand outside.
 #pragma once
 
 #include <array>
@@ -55,9 +56,12 @@ class Generation {
   Generation& operator=(const Generation&) = delete;
 
   void start(Clock::time_point now);
-  // All but workers serve. From then on it is published: control_socket leads to it.
+  // All but workers are there, and no client has come to them yet.
   [[nodiscard]] bool ready() const;
+  // control_socket leads to it from then on.
   [[nodiscard]] StartResult<void> publish();
+  // It takes clients from now on, once: its configuration is the one in effect.
+  void serve();
   // Why it cannot become ready: a role found the configuration wrong, or time is up.
   [[nodiscard]] const std::optional<StartFailure>& failure() const { return failure_; }
 
@@ -106,6 +110,8 @@ class Generation {
   [[nodiscard]] bool on_worker(RoleProcess& role, Frame& frame);
   [[nodiscard]] static bool on_committer(RoleProcess& role, Frame& frame);
   [[nodiscard]] static bool on_ready(RoleProcess& role, Frame& frame);
+  // Of a role that clients come to.
+  [[nodiscard]] bool on_server_ready(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_start_worker(Frame& frame);
   [[nodiscard]] bool on_expel_worker(RoleProcess& role, Frame& frame);
   [[nodiscard]] bool on_want_lookup(RoleProcess& role, Frame& frame);
@@ -126,6 +132,7 @@ class Generation {
   void advance_drain(Clock::time_point now);
   void enter(Phase phase, Clock::time_point deadline);
   void kill_phase();
+  void flush();
 
   Configuration configuration_;
   Sockets sockets_;

@@ -2,7 +2,7 @@
 // manager.
 //
 // They outlive the generations of roles: a reload prepares a Plan beside what is open, and adopts
-// it only when the new roles serve; a Plan that is dropped leaves no trace. A unix socket whose
+// it only when the new roles are ready; a Plan that is dropped leaves no trace. A unix socket whose
 // name somebody has removed is made anew. A socket that the service manager bound is used by the
 // entry of `listen` it fits, and is neither bound nor removed here.
 #pragma once

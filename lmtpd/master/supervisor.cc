@@ -115,14 +115,15 @@ void Supervisor::adopt_if_ready() {
     exit_status_ = failure->exit_status;
     return stop();
   }
-  const Settings& settings = generation->configuration().settings;
-  log_info("ready: {} frontend(s), {} listener(s), mail below {}", settings.frontend_processes,
-           settings.listen.size(), settings.virtual_mailbox_base);
-  notifier_.ready("ready");
   if (current_) {
     current_->stop(Clock::now());
     retire(std::move(current_));
   }
+  generation->serve();
+  const Settings& settings = generation->configuration().settings;
+  log_info("ready: {} frontend(s), {} listener(s), mail below {}", settings.frontend_processes,
+           settings.listen.size(), settings.virtual_mailbox_base);
+  notifier_.ready("ready");
   current_ = std::move(generation);
 }
 

@@ -17,6 +17,10 @@ namespace {
 class DoorsTest : public testing::Test, public Doors::Owner {
  protected:
   void open(bool proxy) {
+    make(proxy);
+    doors_->open();
+  }
+  void make(bool proxy) {
     Settings settings;
     settings.myhostname = "mx.test";
     ListenSpec spec;
@@ -53,6 +57,17 @@ class DoorsTest : public testing::Test, public Doors::Owner {
   std::vector<Counter> counted_;
   int nobody_awaited_ = 0;
 };
+
+TEST_F(DoorsTest, LetTheBacklogWaitUntilTheyAreOpened) {
+  make(false);
+  const UniqueFd client = connect();
+  doors_->tick();
+  run_loop(base_.get());
+  EXPECT_TRUE(arrived_.empty());
+  doors_->open();
+  run_loop(base_.get());
+  EXPECT_EQ(arrived_.size(), 1U);
+}
 
 TEST_F(DoorsTest, KnowWhoComesByAUnixSocket) {
   open(false);

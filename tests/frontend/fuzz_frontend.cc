@@ -79,6 +79,7 @@ class Run {
                       *Counters::map(counters()), Channel(std::move(control->second)),
                       std::move(listening_on));
     introduce_lookup();
+    send(*master_, Serve{});
   }
 
   void play(std::string_view input) {

@@ -19,7 +19,7 @@ namespace lmtpd::lookup {
 class RoleSite {
  protected:
   RoleSite(const Key& key, std::vector<std::string> mechanisms, PasswordThreads::Check check,
-           std::size_t auth_window = kAuthWindow)
+           std::size_t auth_window = kAuthWindow, Role::Listeners listeners = {})
       : key_(key),
         authenticator_(base_.get(), {{&passwords_}, std::move(mechanisms), key, auth_window},
                        *PasswordThreads::open(std::move(check))) {
@@ -30,8 +30,9 @@ class RoleSite {
     settings_.virtual_mailbox_base = "/home";
     auto pair = make_channel_pair();
     master_ = std::make_unique<Channel>(std::move(pair->first));
-    role_ = std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, key_,
-                                   resolver_, cache_, counters_, authenticator_, Role::Listeners());
+    role_ =
+        std::make_unique<Role>(base_.get(), Channel(std::move(pair->second)), settings_, key_,
+                               resolver_, cache_, counters_, authenticator_, std::move(listeners));
   }
   ~RoleSite() = default;
 

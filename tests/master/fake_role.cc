@@ -172,6 +172,8 @@ class FakeRole {
       }
       case MessageType::start:
         return report("start");
+      case MessageType::serve:
+        return report("serve");
       case MessageType::stop:
         return report("stop");
       case MessageType::introduce: {

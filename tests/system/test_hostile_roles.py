@@ -24,6 +24,7 @@ class HostileFrontend:
     def __init__(self, stand_in):
         self.control, self.settings = stand_in.begin()
         self.lookup = self.introduction("lookup").channel
+        self.control.expect("serve")
         self.numbers = 0
 
     def introduction(self, kind):
@@ -208,7 +209,8 @@ def test_lookups_tickets_end_soon_after_the_longest_transaction(frontend):
     assert 30 * 60 * 10**9 < left < 60 * 60 * 10**9  # transaction_time_limit = 30m
 
 
-@pytest.mark.parametrize("message", ["stop", "configure", "start_worker", "make_mailbox", "outcome"])
+@pytest.mark.parametrize("message", ["stop", "serve", "configure", "start_worker",
+                                     "make_mailbox", "outcome"])
 def test_a_frontend_that_says_to_master_what_it_may_not_is_ended(site, build, make_daemon, message):
     programs = wire.copy_programs(site, build)
     stand_in = wire.StandIn(programs, "lmtpd-frontend")
