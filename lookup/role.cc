@@ -57,6 +57,10 @@ bool Role::take(Frame& frame) {
       control_server_.open();
       for (const auto& server : socketmap_servers_) server->open();
       return true;
+    case MessageType::retire:
+      if (!frame.descriptors.empty() || !decode<Retire>(frame.payload)) return false;
+      for (const auto& server : socketmap_servers_) server->retire();
+      return true;
     case MessageType::stop:
       if (!frame.descriptors.empty() || !decode<Stop>(frame.payload)) return false;
       status_ = 0;

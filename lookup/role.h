@@ -36,7 +36,7 @@ class Role final : private EventChannel::Owner, private FrontendLink::Owner {
        Authenticator& authenticator, Listeners listeners);
 
   // Says Ready, and serves until master says Stop (0) or is gone (1): frontends as they are
-  // introduced, the listeners from Serve on.
+  // introduced, the listeners from Serve on, and those of socketmap until Retire.
   [[nodiscard]] int run();
 
  private:

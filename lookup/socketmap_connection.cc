@@ -48,6 +48,15 @@ SocketmapConnection::SocketmapConnection(event_base* base, UniqueFd socket, Serv
 
 SocketmapConnection::~SocketmapConnection() { service_.inquiries.abandon(*this); }
 
+void SocketmapConnection::retire() {
+  bufferevent_disable(buffer_.get(), EV_READ);
+  read();
+}
+
+bool SocketmapConnection::retired() const {
+  return (bufferevent_get_enabled(buffer_.get()) & EV_READ) == 0;
+}
+
 void SocketmapConnection::on_ready(bufferevent*, void* self) noexcept {
   static_cast<SocketmapConnection*>(self)->read();
 }
@@ -61,6 +70,10 @@ void SocketmapConnection::read() {
   using Kind = NetstringReader::Step::Kind;
   evbuffer* input = bufferevent_get_input(buffer_.get());
   const evbuffer* output = bufferevent_get_output(buffer_.get());
+  if (retired()) {
+    if (!busy_ && evbuffer_get_length(output) == 0) owner_.on_closed(*this);
+    return;
+  }
   while (!busy_ && evbuffer_get_length(output) < kMostOutput) {
     const std::size_t size = evbuffer_get_length(input);
     const auto* octets = reinterpret_cast<const char*>(evbuffer_pullup(input, -1));

@@ -42,6 +42,10 @@ class SocketmapConnection final : private Inquiries<MapReply>::Client {
   SocketmapConnection(const SocketmapConnection&) = delete;
   SocketmapConnection& operator=(const SocketmapConnection&) = delete;
 
+  // It ends once the request under way is answered; at once if there is none, when it may be gone
+  // on return. Postfix connects again and asks again.
+  void retire();
+
  private:
   struct BufferEventDeleter {
     void operator()(bufferevent* buffer) const { bufferevent_free(buffer); }
@@ -53,6 +57,7 @@ class SocketmapConnection final : private Inquiries<MapReply>::Client {
   void run(std::string_view request);
   void on_outcome(std::uint64_t id, const MapReply& reply) override;
   void answer(const MapReply& reply);
+  [[nodiscard]] bool retired() const;
 
   std::unique_ptr<bufferevent, BufferEventDeleter> buffer_;
   Service& service_;

@@ -1,4 +1,4 @@
-// lookup/stream_server.h -- takes the connections of one listening socket, from open() on.
+// lookup/stream_server.h -- takes the connections of one listening socket, from open() to retire().
 //
 // Who may connect is the socket's matter, its mode or address. So many at a time; the next ones
 // wait in the backlog.
@@ -35,8 +35,13 @@ class StreamServer final : private Connection::Owner {
   StreamServer(const StreamServer&) = delete;
   StreamServer& operator=(const StreamServer&) = delete;
 
-  void open() {
-    if (listener_) evconnlistener_enable(listener_.get());
+  void open() { enable(); }
+  // The socket is another process's alone from now on. Each connection ends as its retire() says.
+  void retire() {
+    listener_.reset();
+    for (auto next = connections_.begin(); next != connections_.end();) {
+      (next++)->second->retire();
+    }
   }
 
  private:
@@ -59,7 +64,11 @@ class StreamServer final : private Connection::Owner {
 
   void on_closed(Connection& connection) override {
     connections_.erase(&connection);
-    evconnlistener_enable(listener_.get());
+    enable();
+  }
+
+  void enable() {
+    if (listener_) evconnlistener_enable(listener_.get());
   }
 
   event_base* base_;

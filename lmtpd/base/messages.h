@@ -38,6 +38,8 @@ enum class MessageType : std::uint16_t {
   stop,
   // master -> frontend, lookup
   serve,
+  // master -> lookup
+  retire,
   // any role -> master
   ready,
   // lookup -> master
@@ -151,6 +153,16 @@ struct Stop {
 // refused reload's, or started again while its generation ends.
 struct Serve {
   static constexpr MessageType kType = MessageType::serve;
+  static void fields(auto&, auto&&) {}
+};
+
+// ---- master -> lookup
+
+// Another lookup answers Postfix from now on, by a newer configuration: take no more of its
+// connections, and end each of those that are there once what it has asked is answered. The
+// frontends' go on until Stop.
+struct Retire {
+  static constexpr MessageType kType = MessageType::retire;
   static void fields(auto&, auto&&) {}
 };
 

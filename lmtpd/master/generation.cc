@@ -388,6 +388,12 @@ void Generation::stop(Clock::time_point now) {
   advance_phases(now);
 }
 
+void Generation::retire(Clock::time_point now) {
+  if (lookup_.process && lookup_.process->ready()) lookup_.process->tell(Retire{});
+  stop(now);
+  flush();
+}
+
 void Generation::hurry(Clock::time_point now) {
   stop(now);
   hurried_ = true;

@@ -67,6 +67,8 @@ class Generation {
 
   // In order, within drain_time.
   void stop(Clock::time_point now);
+  // The same, as another generation is to serve: lookup answers Postfix no more.
+  void retire(Clock::time_point now);
   // No more waiting for clients: what does not end at once is killed.
   void hurry(Clock::time_point now);
   [[nodiscard]] bool ended() const { return phase_ == Phase::ended; }

@@ -115,8 +115,9 @@ void Supervisor::adopt_if_ready() {
     exit_status_ = failure->exit_status;
     return stop();
   }
+  // In this order, and before anybody is told: who asks then is answered by the new one.
   if (current_) {
-    current_->stop(Clock::now());
+    current_->retire(Clock::now());
     retire(std::move(current_));
   }
   generation->serve();

@@ -77,10 +77,10 @@ bool take_any(Frame& frame, Channel& again) {
 }
 
 bool take_message(Frame& frame, Channel& again) {
-  return take_any<Configure, File, Listener, CounterPage, Start, Introduce, Stop, Serve, Ready,
-                  StartWorker, WorkerRefused, ExpelWorker, WantLookup, MakeMailbox, MailboxMade,
-                  Resolve, WantWorker, Resolved, Authenticate, AuthResponse, AuthEnd, AuthStep,
-                  Deliver, Left, Outcome, Leaving>(frame, again);
+  return take_any<Configure, File, Listener, CounterPage, Start, Introduce, Stop, Serve, Retire,
+                  Ready, StartWorker, WorkerRefused, ExpelWorker, WantLookup, MakeMailbox,
+                  MailboxMade, Resolve, WantWorker, Resolved, Authenticate, AuthResponse, AuthEnd,
+                  AuthStep, Deliver, Left, Outcome, Leaving>(frame, again);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ std::string packet_of(const Messages&... messages) {
 
 void make_packets(Folder folder) {
   const std::string sealed = ticket();
-  folder.add(packet_of(Configure{.parameters = "a\0b"}, Start{}, Stop{}, Serve{}, Ready{},
+  folder.add(packet_of(Configure{.parameters = "a\0b"}, Start{}, Stop{}, Serve{}, Retire{}, Ready{},
                        CounterPage{}));
   folder.add(packet_of(Introduce{.kind = 2}, StartWorker{}, WorkerRefused{.text = "why"},
                        ExpelWorker{}, WantLookup{}, Leaving{}, Left{}));

@@ -1,8 +1,10 @@
-// Whom lookup answers beside frontends, and when: lmtpctl and Postfix, from Serve on.
+// Whom lookup answers beside frontends, and when: lmtpctl and Postfix, from Serve on, and Postfix
+// until Retire.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <array>
+#include <csignal>
 #include <optional>
 
 #include "tests/base/unix_listener.h"
@@ -32,6 +34,7 @@ class LookupListeners : public testing::Test, private Places, protected RoleSite
             make_ticket_key(), {}, [](const StoredPassword&, std::string_view) { return false; },
             kAuthWindow, Places::open()) {
     mailbox_.add("user@d.org", "d.org/user/");
+    std::signal(SIGPIPE, SIG_IGN);  // as begin_role()
   }
 
   template <class Message>
@@ -54,6 +57,8 @@ class LookupListeners : public testing::Test, private Places, protected RoleSite
     if (got < 0) return std::nullopt;
     return std::string(text.data(), static_cast<std::size_t>(got));
   }
+  // Nobody listens there.
+  bool postfix_is_refused() { return !maps.connect(); }
 
  private:
   UniqueFd client(UnixListener& place, std::string_view text) {
@@ -71,6 +76,57 @@ TEST_F(LookupListeners, LetClientsWaitUntilMasterSaysServe) {
   tell(Serve{});
   EXPECT_EQ(heard(asks), kAnswer);
   EXPECT_TRUE(heard(administrator));
+}
+
+TEST_F(LookupListeners, SendIdlePostfixAwayAtRetire) {
+  tell(Serve{});
+  const UniqueFd new_one = postfix("");
+  const UniqueFd kept = postfix(kQuestion);
+  const UniqueFd in_pieces = postfix("18:mail");
+  EXPECT_EQ(heard(kept), kAnswer);
+  tell(Retire{});
+  for (const UniqueFd* each : {&new_one, &kept, &in_pieces}) EXPECT_EQ(heard(*each), "");
+  EXPECT_TRUE(postfix_is_refused());
+}
+
+TEST_F(LookupListeners, AnswerWhatWasAskedBeforeRetire) {
+  Rounds rounds;
+  mailbox_.answer_in(&rounds);
+  tell(Serve{});
+  const UniqueFd asks = postfix(kQuestion);
+  tell(Retire{});
+  EXPECT_FALSE(heard(asks));
+  EXPECT_TRUE(postfix_is_refused());
+  rounds.play_all();
+  turn();
+  EXPECT_EQ(heard(asks), kAnswer);
+  EXPECT_EQ(heard(asks), "");
+}
+
+TEST_F(LookupListeners, DropWhoHangsUpAfterRetire) {
+  Rounds rounds;
+  mailbox_.answer_in(&rounds);
+  tell(Serve{});
+  UniqueFd asks = postfix(kQuestion);
+  tell(Retire{});
+  asks.reset();
+  turn();
+  rounds.play_all();
+  turn();
+  EXPECT_TRUE(postfix_is_refused());
+}
+
+// The control socket is the generation's own, and the frontends have recipients to look up.
+TEST_F(LookupListeners, GoOnForOthersAfterRetire) {
+  tell(Serve{});
+  Channel frontend = introduce(0);
+  tell(Retire{});
+  EXPECT_TRUE(heard(lmtpctl("flush\n")));
+  frontend.send(Resolve{1, "nobody@d.org"});
+  EXPECT_EQ(frontend.flush(), Channel::Status::ok);
+  turn();
+  Packet packet;
+  EXPECT_EQ(frontend.receive(packet), Channel::Status::ok);
 }
 
 }  // namespace

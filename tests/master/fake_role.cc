@@ -174,6 +174,8 @@ class FakeRole {
         return report("start");
       case MessageType::serve:
         return report("serve");
+      case MessageType::retire:
+        return report("retire");
       case MessageType::stop:
         return report("stop");
       case MessageType::introduce: {

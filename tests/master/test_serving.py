@@ -1,4 +1,4 @@
-"""Whom master lets take clients, and when: Serve."""
+"""Whom master lets take clients, and when: Serve, and Retire for the lookup that another takes the place of."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def reload(master, *expected):
 
 def told(role):
     """Of its clients, and that it is to end."""
-    return [event["event"] for event in role.events if event["event"] in ("serve", "stop")]
+    return [event["event"] for event in role.events if event["event"] in ("serve", "retire", "stop")]
 
 
 def test_clients_are_let_in_once_all_are_ready_and_introduced(master):
@@ -73,7 +73,7 @@ def test_a_role_that_is_started_again_serves_once_it_is_ready(master, title):
     assert [told(role) for role in others] == [["serve"], ["serve"]]
 
 
-def test_a_reload_stops_the_old_frontends(master):
+def test_a_reload_retires_the_old_lookup_and_stops_its_frontends(master):
     master.stubborn.update(SERVERS)
     master.start()
     old = roles(master, 0)
@@ -82,10 +82,11 @@ def test_a_reload_stops_the_old_frontends(master):
     new = roles(master, 1)
     for role in new:
         master.wait_event(role, "serve")
+    master.wait_event(old[0], "retire")
     for frontend in old[1:]:
         master.wait_event(frontend, "stop")
     master.settle()
-    assert [told(role) for role in old] == [["serve"], ["serve", "stop"], ["serve", "stop"]]
+    assert [told(role) for role in old] == [["serve", "retire"], ["serve", "stop"], ["serve", "stop"]]
     assert [told(role) for role in new] == 3 * [["serve"]]
     for frontend in old[1:]:
         frontend.order("exit 0")
@@ -97,7 +98,7 @@ def test_a_lookup_that_is_started_again_while_its_frontends_end_takes_no_clients
     master.start()
     old = roles(master, 0)
     reload(master, "ready:")
-    master.wait_event(old[1], "stop")
+    master.wait_event(old[0], "retire")
     old[0].order("exit 1")
     again = master.wait_role("lookup", 2)
     master.wait_event(again, "introduce", number=1)
@@ -154,6 +155,14 @@ def test_nor_do_they_where_a_socket_has_been_taken_meanwhile(master):
     assert [told(role) for role in new] == 3 * [["stop"]]
     assert [told(role) for role in old] == 3 * [["serve"]]
     os.unlink(second)
+
+
+def test_a_stop_retires_nobody(master):
+    """No other lookup answers."""
+    master.start()
+    servers = roles(master, 0)
+    assert master.stop() == 0
+    assert [told(role) for role in servers] == 3 * [["serve", "stop"]]
 
 
 def test_a_stop_during_the_start_lets_nobody_in(master):

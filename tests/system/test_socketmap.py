@@ -1,5 +1,6 @@
 """Postfix looks its tables up at lmtpd (socketmap_table(5)): postmap, and a whole delivery."""
 
+import contextlib
 import socket
 import subprocess
 
@@ -145,3 +146,56 @@ def test_many_connections_stay(daemon, postfix):
     assert {client.recv(100) for client in clients} == {b"18:OK user@domain.org,"}
     for client in clients:
         client.close()
+
+
+# ---- a reload
+
+@contextlib.contextmanager
+def old_generation_kept(daemon):
+    """By a session in the midst of its message, over the reload within."""
+    with daemon.client() as slow:
+        slow.envelope("sender@remote.example", ["user@foo.org"])
+        slow.send(b"Subject: slow\r\n")
+        frontends = set(daemon.role("frontend"))
+        yield
+        assert frontends <= set(daemon.role("frontend"))
+        slow.send(b"\r\nbody\r\n.\r\n")
+        assert slow.reply().code == 250
+
+
+def reload(daemon, **parameters):
+    daemon.parameters.update(parameters)
+    daemon.write()
+    ready = daemon.log_text().count("ready:")
+    assert daemon.ctl("reload").returncode == 0
+    daemon.wait_log("ready:", ready + 1)
+
+
+def ask(client, request):
+    client.sendall(f"{len(request)}:{request},".encode())
+    return client.recv(100)
+
+
+def test_a_domain_that_a_reload_adds_is_there_at_once(daemon, postfix):
+    reload(daemon, virtual_mailbox_domains="domain.org")
+    with old_generation_kept(daemon), connect(postfix) as kept:
+        assert ask(kept, "domain new.example") == b"9:NOTFOUND ,"
+        reload(daemon, virtual_mailbox_domains="domain.org, new.example")
+        for _ in range(50):
+            with connect(postfix) as client:
+                assert ask(client, "domain new.example") == b"14:OK new.example,"
+        assert kept.recv(100) == b""
+
+
+def test_a_postfix_that_keeps_its_connection_hears_of_a_reload(daemon, postfix, tables):
+    users = daemon.directory / "users"
+    users.write_text("")
+    reload(daemon, virtual_mailbox_maps=f"{tables.map('mailboxes')}, texthash:{users}")
+    with old_generation_kept(daemon), postfix.smtp() as client:
+        client.ehlo()
+        client.mail("tester@remote.example")
+        code, text = client.rcpt("new@domain.org")
+        assert code == 550 and b"5.1.1" in text
+        users.write_text("new@domain.org domain.org/new/\n")
+        reload(daemon)
+        assert client.rcpt("new@domain.org")[0] == 250
