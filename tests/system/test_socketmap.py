@@ -197,5 +197,7 @@ def test_a_postfix_that_keeps_its_connection_hears_of_a_reload(daemon, postfix, 
         code, text = client.rcpt("new@domain.org")
         assert code == 550 and b"5.1.1" in text
         users.write_text("new@domain.org domain.org/new/\n")
+        failures = postfix.log_text().count("lookup error")
         reload(daemon)
         assert client.rcpt("new@domain.org")[0] == 250
+        assert postfix.log_text().count("lookup error") == failures
