@@ -102,7 +102,8 @@ class Run {
           say(client, phrase(take()));
           break;
         case 3: {
-          const std::size_t length = std::min(take(), input.size());
+          const std::size_t asked = take();  // before the size is looked at
+          const std::size_t length = std::min(asked, input.size());
           say(client, input.substr(0, length));
           input.remove_prefix(length);
           break;
