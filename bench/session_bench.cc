@@ -52,6 +52,7 @@ class PromptBackend final : public Backend {
  public:
   Clock::time_point now() override { return Clock::now(); }
   std::time_t wall_clock() override { return std::time(nullptr); }
+  bool is_trusted(const std::string&) override { return false; }
   bool may_send_mail() override { return true; }
   void start_resolve(std::uint64_t id, const Address& recipient) override {
     resolves_.emplace_back(id, recipient.external());

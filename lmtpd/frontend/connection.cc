@@ -34,6 +34,7 @@ Connection::Connection(event_base* base, std::uint64_t name, Client client, cons
       lookup_(terms.lookup),
       place_(terms.places, std::move(client.key)),
       recipients_(terms.recipients, place_.client()),
+      trusted_clients_(terms.trusted_clients),
       tls_context_(terms.tls),
       session_(terms.settings, std::move(client.session_id), std::move(client.peer), *this),
       largest_body_(terms.settings.size_announced),

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lmtpd/base/config/network_list.h"
 #include "lmtpd/base/unique_fd.h"
 #include "lmtpd/event/event_ptr.h"
 #include "lmtpd/frontend/body.h"
@@ -65,6 +66,7 @@ class Connection final : private session::Backend {
     const TlsContext* tls;  // there if the settings have it
     ClientPlaces& places;
     RecipientRoom& recipients;
+    const NetworkList& trusted_clients;
     Questions& lookup;
   };
   // `name` is unique among the frontend's connections.
@@ -105,6 +107,7 @@ class Connection final : private session::Backend {
   // session::Backend
   Clock::time_point now() override;
   std::time_t wall_clock() override;
+  bool is_trusted(const std::string& address) override { return trusted_clients_.matches(address); }
   bool may_send_mail() override;
   void start_resolve(std::uint64_t id, const Address& recipient) override;
   void start_auth(const session::AuthStart& start) override;
@@ -149,6 +152,7 @@ class Connection final : private session::Backend {
   Questions& lookup_;
   ClientPlace place_;
   RecipientHold recipients_;  // of the transaction
+  const NetworkList& trusted_clients_;
   const TlsContext* tls_context_;
   std::optional<TlsStream> tls_;  // from the handshake on
   session::Session session_;

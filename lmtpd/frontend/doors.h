@@ -63,6 +63,7 @@ class Doors final : public ProxyArrival::Owner {
   void tick();
   // Nobody is accepted any more. Who has been goes on, be his proxy's header still to come.
   void close();
+  [[nodiscard]] const NetworkList& trusted_clients() const { return trusted_clients_; }
   // There is no proxy that has connected and whose header is still to come.
   [[nodiscard]] bool nobody_awaited() const { return awaited_.empty(); }
 

@@ -90,7 +90,8 @@ void Frontend::on_arrived(Arrived client) {
       base_, name,
       Connection::Client{std::move(client.socket), std::move(client.peer), std::move(client.client),
                          next_session_id()},
-      Connection::Terms{client.settings, tls_ ? &*tls_ : nullptr, places_, recipients_, lookup_},
+      Connection::Terms{client.settings, tls_ ? &*tls_ : nullptr, places_, recipients_,
+                        doors_.trusted_clients(), lookup_},
       *this);
   if (stopping_) connection->shut_down();
   connections_.emplace(name, std::move(connection));

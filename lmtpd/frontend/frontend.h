@@ -108,7 +108,7 @@ class Frontend final : public Doors::Owner,
   Strangers strangers_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t last_session_id_ = 0;
-  Doors doors_;  // its settings are the connections'
+  Doors doors_;  // its settings and its trusted clients are the connections'
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;  // by name
   std::vector<std::uint64_t> finished_;                                         // of those
   EventPtr tick_;

@@ -23,10 +23,12 @@ std::vector<std::string> Session::Impl::mechanisms_offered() const {
 
 std::optional<FixedReply> Session::Impl::refusal_of_stranger() const {
   if (user_ || settings_.auth == AuthUse::none || settings_.auth == AuthUse::offered) return {};
-  // Trust is of who is connected: whom he names by XCLIENT is another.
-  const bool is_trusted = peer_ == connected_ &&
-                          (peer_.trusted || (tls_ && tls_->client == TlsFacts::Client::verified));
-  if (is_trusted && settings_.auth == AuthUse::required_of_strangers) return {};
+  // The certificate is of who is connected: whom he names by XCLIENT is another.
+  const bool has_certificate =
+      peer_ == connected_ && tls_ && tls_->client == TlsFacts::Client::verified;
+  if ((peer_.trusted || has_certificate) && settings_.auth == AuthUse::required_of_strangers) {
+    return {};
+  }
   return settings_.auth_mechanisms.empty() ? kNotTrusted : kAuthRequired;
 }
 

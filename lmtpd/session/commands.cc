@@ -104,7 +104,7 @@ void Session::Impl::on_lhlo(std::string_view argument) {
       fmt::format("LIMITS RCPTMAX={}", std::min(settings_.recipient_limit, kHighestLimit)),
       fmt::format("SIZE {}", settings_.size_announced)};
   if (settings_.tls != TlsLevel::none && !tls_) lines.emplace_back("STARTTLS");
-  if (peer_.trusted && !needs_tls()) {
+  if (connected_.trusted && !needs_tls()) {
     lines.push_back(fmt::format("XCLIENT {}", kXclientAttributes));
     lines.push_back(fmt::format("XFORWARD {}", kXforwardAttributes));
   }
@@ -259,7 +259,7 @@ void Session::Impl::on_quit(std::string_view) { close(kBye); }
 
 // The session begins anew, with a greeting for its reply.
 void Session::Impl::on_xclient(std::string_view argument) {
-  if (!peer_.trusted) return answer(kNotAuthorized);
+  if (!connected_.trusted) return answer(kNotAuthorized);
   auto client = parse_xclient(argument);
   if (!client) return answer(client.error());
   Peer peer = peer_;
@@ -267,6 +267,7 @@ void Session::Impl::on_xclient(std::string_view argument) {
   if (client->address) {
     peer.address = *std::move(client->address);
     peer.port = 0;  // was another's
+    peer.trusted = backend_.is_trusted(peer.address);
   }
   if (client->port) peer.port = *client->port;
   become(std::move(peer));
@@ -278,7 +279,7 @@ void Session::Impl::on_xclient(std::string_view argument) {
 }
 
 void Session::Impl::on_xforward(std::string_view argument) {
-  if (!peer_.trusted) return answer(kNotAuthorized);
+  if (!connected_.trusted) return answer(kNotAuthorized);
   auto origin = parse_xforward(argument, origin_.value_or(Origin()));
   if (!origin) return answer(origin.error());
   origin_ = *std::move(origin);

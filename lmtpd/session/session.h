@@ -118,6 +118,9 @@ class Backend {
   virtual Clock::time_point now() = 0;
   virtual std::time_t wall_clock() = 0;
 
+  // Whether this address, which XCLIENT names, is among trusted_clients. kUnknown is not.
+  [[nodiscard]] virtual bool is_trusted(const std::string& address) = 0;
+
   // Asked at each MAIL that nothing else speaks against. False: there are too many connections;
   // 451 4.3.2.
   [[nodiscard]] virtual bool may_send_mail() = 0;

@@ -32,7 +32,9 @@ bool matches(std::string_view list, const char* client) {
   EXPECT_TRUE(items) << items.error();
   const auto networks = NetworkList::make(items.value_or(MatchList{}));
   EXPECT_TRUE(networks) << networks.error().text;
-  return networks && networks->matches(address(client));
+  if (!networks) return false;
+  EXPECT_EQ(networks->matches(std::string(client)), networks->matches(address(client))) << client;
+  return networks->matches(address(client));
 }
 
 TEST(Networks, HoldWhatTheirPrefixSays) {

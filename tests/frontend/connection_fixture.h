@@ -27,10 +27,10 @@ class ConnectionFixture : public testing::Test, public Services, public Question
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
               0);
     client_.reset(ends[0]);
-    connection_.emplace(
-        base_.get(), 1, Connection::Client{UniqueFd(ends[1]), {}, "", "S1"},
-        Connection::Terms{settings, tls, places_, recipients_, lookup == nullptr ? *this : *lookup},
-        *this);
+    connection_.emplace(base_.get(), 1, Connection::Client{UniqueFd(ends[1]), {}, "", "S1"},
+                        Connection::Terms{settings, tls, places_, recipients_, trusted_clients_,
+                                          lookup == nullptr ? *this : *lookup},
+                        *this);
     run();
   }
 
@@ -82,6 +82,7 @@ class ConnectionFixture : public testing::Test, public Services, public Question
   const EventBasePtr base_{event_base_new()};
   ClientPlaces places_{1, 1};
   RecipientRoom recipients_{1 << 20};
+  const NetworkList trusted_clients_;
   UniqueFd client_;
   std::vector<std::pair<std::uint64_t, std::string>> asked_;
   std::vector<std::string> auth_;

@@ -39,6 +39,9 @@ std::string octets_of(const Body& body) {
 
 ScriptedServices::ScriptedServices(session::ScriptedBackend& backend, bool unsaid_tls)
     : backend_(backend), unsaid_tls_(unsaid_tls) {
+  MatchList trusted;
+  for (const std::string& address : backend_.trusted_clients) trusted.push_back({.name = address});
+  trusted_clients_ = *NetworkList::make(trusted);
   if (backend_.mails_refused == 0) return;
   others_.emplace(places_, "others");
   EXPECT_TRUE(others_->hold());

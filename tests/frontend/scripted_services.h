@@ -26,6 +26,7 @@ class ScriptedServices final : public Services, public Questions {
   // refused.
   [[nodiscard]] ClientPlaces& places() { return places_; }
   [[nodiscard]] RecipientRoom& recipients() { return recipients_; }
+  [[nodiscard]] const NetworkList& trusted_clients() const { return trusted_clients_; }
   // It is to be destroyed.
   [[nodiscard]] bool finished() const { return finished_; }
   // Gives `connection` the answer that is due first. False: none is owed.
@@ -52,6 +53,7 @@ class ScriptedServices final : public Services, public Questions {
   const bool unsaid_tls_;
   ClientPlaces places_{1, 1};
   RecipientRoom recipients_{1 << 20};
+  NetworkList trusted_clients_;
   std::optional<ClientPlace> others_;
   bool finished_ = false;
 };

@@ -117,6 +117,7 @@ void SocketStage::begin(const session::Settings& settings, const session::Peer& 
                         .tls = &context(shows_certificate_),
                         .places = services_->places(),
                         .recipients = services_->recipients(),
+                        .trusted_clients = services_->trusted_clients(),
                         .lookup = *services_},
       *services_);
   if (unsaid_tls_) begin_tls({});

@@ -260,6 +260,9 @@ class Performance {
       settings_.auth = value == "required"    ? AuthUse::required
                        : value == "strangers" ? AuthUse::required_of_strangers
                                               : AuthUse::offered;
+    } else if (name == "trusted_clients") {
+      std::istringstream list(value);
+      for (std::string one; std::getline(list, one, ',');) backend_.trusted_clients.push_back(one);
     } else if (name == "trusted") {
       peer_.trusted = true;
     } else if (name == "defer_over_quota") {

@@ -1,4 +1,4 @@
-"""Listeners behind a proxy: HAProxy's PROXY protocol, version 2."""
+"""Clients behind a proxy: HAProxy's PROXY protocol, version 2, and XCLIENT."""
 
 import ipaddress
 import re
@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from testsite import PATIENCE, Authority, Lmtp, free_port, newest
+from testsite import PATIENCE, Authority, DovecotProxy, Lmtp, free_port, newest
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL, PROXY = 0x20, 0x21
@@ -180,3 +180,38 @@ def test_who_counts_as_one_client(make_daemon, first, second, code):
         for client, expected in ((holder, 250), (other, code)):
             client.lhlo()
             assert client.command("MAIL FROM:<s@remote.example>").code == expected
+
+
+@pytest.mark.parametrize("named, code", [
+    ("192.0.2.129", 250),
+    ("IPv6:2001:db8::7", 250),
+    ("192.0.2.7", 450),
+    ("192.0.2.130", 450),
+    ("[UNAVAILABLE]", 450),
+])
+def test_whom_xclient_names_is_trusted_by_his_own_address(make_daemon, named, code):
+    port = free_port()
+    make_daemon(listen=f"inet:127.0.0.1:{port}",
+                trusted_clients="127.0.0.1, !192.0.2.130, 192.0.2.128/25, [2001:db8::]/32")
+    with Lmtp(("127.0.0.1", port)) as client:
+        client.lhlo()
+        assert client.command(f"XCLIENT HELO=mx.example PROTO=LMTP PORT=25001 ADDR={named}").code == 220
+        client.lhlo()
+        assert client.command("MAIL FROM:<s@remote.example>").code == code
+
+
+def test_a_client_of_dovecots_proxy(make_daemon, site, mail_base):
+    """Where it is offered XCLIENT, it says unasked whom it has the mail from."""
+    port = free_port()
+    make_daemon(listen=f"inet:127.0.0.1:{port}", trusted_clients="127.0.0.1, 127.0.0.2")
+    proxy = DovecotProxy(site, port)
+    try:
+        proxy.start()
+        for source, code in (("127.0.0.2", 250), ("127.0.0.3", 450)):
+            with Lmtp(("127.0.0.1", proxy.port), source=source) as client:
+                client.lhlo()
+                outcome = client.deliver("s@remote.example", ["user@domain.org"], MESSAGE)
+                assert (outcome.final or outcome.recipients)[0].code == code, client.dialogue()
+    finally:
+        proxy.stop()
+    assert "from client.test ([127.0.0.2])" in newest_received(mail_base)

@@ -120,8 +120,19 @@ bool NetworkList::matches(const sockaddr_storage& address) const {
   } else {
     return false;
   }
-  const auto found =
-      std::ranges::find_if(items_, [&](const Item& item) { return item.network.contains(octets); });
+  return matches(octets);
+}
+
+bool NetworkList::matches(const std::string& address) const {
+  std::array<std::uint8_t, 4> ipv4{};
+  if (::inet_pton(AF_INET, address.c_str(), ipv4.data()) == 1) return matches(mapped(ipv4.data()));
+  Octets octets{};
+  return ::inet_pton(AF_INET6, address.c_str(), octets.data()) == 1 && matches(octets);
+}
+
+bool NetworkList::matches(const Octets& address) const {
+  const auto found = std::ranges::find_if(
+      items_, [&](const Item& item) { return item.network.contains(address); });
   return found != items_.end() && !found->negated;
 }
 

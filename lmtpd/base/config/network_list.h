@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,12 +42,16 @@ class NetworkList {
 
   // The first network that holds the address decides. False for what is no internet address.
   [[nodiscard]] bool matches(const sockaddr_storage& address) const;
+  // The same of "192.0.2.1" and "2001:db8::1".
+  [[nodiscard]] bool matches(const std::string& address) const;
 
  private:
   struct Item {
     bool negated;
     Network network;
   };
+  [[nodiscard]] bool matches(const std::array<std::uint8_t, 16>& address) const;
+
   std::vector<Item> items_;
 };
 

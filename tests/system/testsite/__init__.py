@@ -9,7 +9,7 @@ from .certificates import Authority
 from .daemon import Lmtpd
 from .directory import (PATIENCE, REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port,
                         wait_until)
-from .dovecot import PrivateDovecot, dovecot_hash
+from .dovecot import DovecotProxy, PrivateDovecot, dovecot_hash
 from .exim import PrivateExim
 from .lmtp import Lmtp, Reply
 from .maildir import Stored, newest, stored
@@ -23,6 +23,7 @@ from .tables import Tables
 __all__ = [
     "Authority",
     "Distance",
+    "DovecotProxy",
     "HoldingProxy",
     "Lmtp",
     "Lmtpd",

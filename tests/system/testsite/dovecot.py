@@ -1,4 +1,4 @@
-"""A Dovecot of the test's own (IMAP and POP3), the reader of the site's maildirs."""
+"""Dovecots of the test's own: the reader of the site's maildirs (IMAP and POP3), and a proxy for LMTP."""
 
 import re
 import signal
@@ -29,6 +29,25 @@ service pop3-login {{
   inet_listener pop3s {{
     port = 0
   }}
+}}
+"""
+
+PROXY = """
+protocols = lmtp
+listen = 127.0.0.1
+ssl = no
+base_dir = {directory}/run
+state_dir = {directory}/state
+log_path = {directory}/log
+lmtp_proxy = yes
+service lmtp {{
+  inet_listener lmtp {{
+    port = {port}
+  }}
+}}
+passdb {{
+  driver = static
+  args = nopassword=y proxy=y host=127.0.0.1 port={target}
 }}
 """
 
@@ -77,3 +96,17 @@ class PrivateDovecot:
         if self.process.poll() is not None:
             raise RuntimeError(f"Dovecot ended:\n{(self.directory / 'dovecot.out').read_text()}")
         return self.log.exists() and "starting up" in self.log.read_text()
+
+
+class DovecotProxy(PrivateDovecot):
+    """Every recipient's mail goes on to an LMTP server at port `target` of this host."""
+
+    def __init__(self, site, target):
+        self.directory = site.make("dovecot-proxy")
+        self.log = self.directory / "log"
+        self.port = free_port()
+        self.process = None
+        (self.directory / "run").mkdir()
+        (self.directory / "state").mkdir()
+        self.configuration = self.directory / "dovecot.conf"
+        self.configuration.write_text(PROXY.format(directory=self.directory, port=self.port, target=target))

@@ -32,14 +32,14 @@ class Outcome(NamedTuple):
 
 
 class Lmtp:
-    """`target` is a socket's path, or (host, port). `preamble` is sent before all else. `tls`: an SSLContext,
-    for TLS from the first octet."""
+    """`target` is a socket's path, or (host, port), and `source` the address that it is called from. `preamble` is
+    sent before all else. `tls`: an SSLContext, for TLS from the first octet."""
 
-    def __init__(self, target, timeout=PATIENCE, tls=None, preamble=b""):
+    def __init__(self, target, timeout=PATIENCE, tls=None, preamble=b"", source=None):
         self.transcript = []
         self._buffer = b""
         if isinstance(target, tuple):
-            self.socket = socket.create_connection(target, timeout)
+            self.socket = socket.create_connection(target, timeout, (source, 0) if source else None)
         else:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
