@@ -38,18 +38,14 @@ std::string format_line(const RecipientLine& line, const Reply& reply) {
       seconds(line.until_rcpt + line.until_resolved + line.until_dot + line.until_stored),
       seconds(line.until_rcpt), seconds(line.until_resolved), seconds(line.until_dot),
       seconds(line.until_stored), reply.enhanced, status(reply), reply_line(reply));
-  if (line.message) {
-    out += fmt::format(", size={}, message-id={}", line.message->size,
-                       escaped(line.message->message_id));
-  }
+  if (line.message) out += fmt::format(", size={}", line.message->size);
   out += fmt::format(", client={}", escaped(line.client));
-  if (line.origin == nullptr) return out;
-  if (!line.origin->queue_id.empty()) {
-    out += fmt::format(", orig_queue_id={}", escaped(line.origin->queue_id));
-  }
-  if (const std::string client = log_name(*line.origin); !client.empty()) {
+  const Origin origin = line.origin == nullptr ? Origin() : *line.origin;
+  if (!origin.queue_id.empty()) out += fmt::format(", orig_queue_id={}", escaped(origin.queue_id));
+  if (const std::string client = log_name(origin); !client.empty()) {
     out += fmt::format(", orig_client={}", escaped(client));
   }
+  if (line.message) out += fmt::format(", message-id={}", escaped(line.message->message_id));
   return out;
 }
 

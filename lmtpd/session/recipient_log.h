@@ -1,13 +1,14 @@
 // lmtpd/session/recipient_log.h -- the log's line on one recipient, in Postfix's manner.
 //
 //   ID: to=<final>, orig_to=<original>, relay=PATH, delay=0.9, delays=0.1/0.2/0.5/0.1, dsn=2.0.0,
-//   status=sent (250 2.0.0 Stored), size=1234, message-id=<...>, client=unix, orig_queue_id=4Z1X,
-//   orig_client=mx.example[192.0.2.1]
+//   status=sent (250 2.0.0 Stored), size=1234, client=unix, orig_queue_id=4Z1X,
+//   orig_client=mx.example[192.0.2.1], message-id=<...>
 //
 // (on one line). delays: from MAIL to this RCPT, until its mailboxes were known, until the dot,
 // until the message was stored. relay is the mailbox, `none` where there is none; size and
 // message-id stand behind a message only. orig_queue_id and orig_client are XFORWARD's. Every text
-// that came from outside is escaped and cut at 255 octets.
+// that came from outside is escaped and cut at 255 octets. message-id is last: it may hold blanks
+// and commas, and whoever wrote the message could make it look like further fields.
 #pragma once
 
 #include <chrono>

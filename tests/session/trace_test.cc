@@ -107,8 +107,8 @@ RecipientLine example() {
 TEST(RecipientLog, Sent) {
   EXPECT_EQ(format_line(example(), Reply(250, "2.0.0", "Stored")),
             "S1.1: to=<a@x.org>, relay=x.org/mails/a, delay=12.121, delays=0.1/0.001/12/0.02, "
-            "dsn=2.0.0, status=sent (250 2.0.0 Stored), size=1234, message-id=<1@y>, "
-            "client=unix");
+            "dsn=2.0.0, status=sent (250 2.0.0 Stored), size=1234, client=unix, "
+            "message-id=<1@y>");
 }
 
 TEST(RecipientLog, RefusedAtRcpt) {
@@ -129,9 +129,9 @@ TEST(RecipientLog, SaysWhereTheClientHadTheMessage) {
   Origin origin{"mx.example", "192.0.2.7", "4Z1X"};
   line.origin = &origin;
   EXPECT_TRUE(format_line(line, kOk).ends_with(
-      "client=unix, orig_queue_id=4Z1X, orig_client=mx.example[192.0.2.7]"));
+      "client=unix, orig_queue_id=4Z1X, orig_client=mx.example[192.0.2.7], message-id=<1@y>"));
   origin = {};
-  EXPECT_TRUE(format_line(line, kOk).ends_with("client=unix"));
+  EXPECT_TRUE(format_line(line, kOk).ends_with("client=unix, message-id=<1@y>"));
 }
 
 TEST(RecipientLog, EscapesAndCuts) {  // H20
