@@ -27,13 +27,14 @@ std::string_view without_leading_spaces(std::string_view text) {
   return text;
 }
 
-// `<@a,@b:user@c>`: what stands behind the route; npos never hides a colon of a quoted local part,
-// since a path that begins with @ has its route first.
+// `<@a,@b:user@c>`: what stands behind the route. Its colon is the first one: a quoted local part
+// stands behind it. A route with nothing behind it stays, and is refused as an address: what is
+// empty would be the null sender.
 std::string_view without_source_route(std::string_view path) {
   if (!path.starts_with('@')) return path;
   const std::size_t colon = path.find(':');
   // An IPv6 literal would hold colons; no route was ever written with one.
-  return colon == std::string_view::npos ? path : path.substr(colon + 1);
+  return colon >= path.size() - 1 ? path : path.substr(colon + 1);
 }
 
 }  // namespace
