@@ -130,18 +130,27 @@ void Session::Impl::drop_body() {
 
 void Session::Impl::end_chunk() {
   state_ = State::chunks;
-  answer(failure_of_message().value_or(kChunkOk));
+  const auto failure = failure_of_message();
+  if (failure) count_failure(*failure);
+  answer(failure.value_or(kChunkOk));
 }
 
 void Session::Impl::end_message() {
   transaction_->dot = backend_.now();
   if (const auto failure = failure_of_message()) {
-    if (failure->enhanced == kTooBig.enhanced) backend_.count(Counter::message_size_limit_hits);
-    if (failure->enhanced == kTooManyHops.enhanced) backend_.count(Counter::hopcount_limit_hits);
+    count_failure(*failure);
     answer_failed_message(*failure);
   } else {
     start_delivery();
   }
+}
+
+// Once a message: each chunk behind the one that was too much is answered the same.
+void Session::Impl::count_failure(const Reply& failure) {
+  if (failure.enhanced == transaction_->counted_failure) return;
+  transaction_->counted_failure = failure.enhanced;
+  if (failure.enhanced == kTooBig.enhanced) backend_.count(Counter::message_size_limit_hits);
+  if (failure.enhanced == kTooManyHops.enhanced) backend_.count(Counter::hopcount_limit_hits);
 }
 
 void Session::Impl::answer_failed_message(const Reply& reply) {

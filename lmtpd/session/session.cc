@@ -343,7 +343,9 @@ void Session::Impl::shut_down() {
 
 void Session::Impl::turn_away() {
   if (state_ == State::handshake) {
-    on_tls_failed("too many connections");
+    backend_.log(fmt::format("{}: client={}, closing (too many connections, in the TLS handshake)",
+                             id_, client_));
+    abandon();
   } else if (state_ != State::closed) {
     close(kTurnedAway);
   }

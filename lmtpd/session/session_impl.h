@@ -47,6 +47,7 @@ struct Transaction {
   bool body_is_ours = false;         // to append to, to drop or to hand over
   std::optional<BodyReader> reader;  // from DATA or the first BDAT on
   std::optional<Reply> refusal;      // what the backend said of the body
+  std::string counted_failure;       // the enhanced code of the one that was counted last
   Clock::time_point dot;             // or the end of the last chunk
   std::optional<Delivery> delivery;
   std::size_t answered = 0;  // recipients, from the first on
@@ -165,6 +166,7 @@ class Session::Impl {
   void go_on();
   void end_chunk();
   void end_message();
+  void count_failure(const Reply& failure);
   void answer_failed_message(const Reply& reply);
   void start_delivery();
   [[nodiscard]] std::vector<Copy> make_copies() const;

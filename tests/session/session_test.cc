@@ -313,6 +313,9 @@ TEST_F(SessionTest, IsTurnedAwayWhateverItIsAt) {
   shaking_hands.turn_away();
   EXPECT_EQ(shaking_hands.take_output(), "");
   EXPECT_TRUE(shaking_hands.closing());
+  EXPECT_EQ(backend_.log_lines.back(),
+            "S2: client=unix, closing (too many connections, in the TLS handshake)");
+  EXPECT_EQ(backend_.counted[Counter::tls_failures], 0U);
 }
 
 TEST_F(SessionTest, ErrorsAreForgottenWithAMessage) {
