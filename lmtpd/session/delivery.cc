@@ -27,15 +27,22 @@ std::uint64_t Recipient::octets() const {
 }
 
 Delivery::Delivery(const std::vector<Recipient>& recipients) {
-  std::unordered_map<std::string_view, std::size_t> by_path;
+  struct Place {
+    std::size_t copy;
+    const Recipient* last;  // that led there
+  };
+  std::unordered_map<std::string_view, Place> by_path;
   for (const Recipient& recipient : recipients) {
     std::vector<std::size_t>& mine = copies_of_.emplace_back();
     for (const Mailbox& mailbox : recipient.mailboxes) {
-      const auto [place, is_new] = by_path.try_emplace(mailbox.path, copies_.size());
+      const auto [found, is_new] =
+          by_path.try_emplace(mailbox.path, Place{copies_.size(), nullptr});
       if (is_new) copies_.push_back({&mailbox, &recipient.original});
-      if (std::ranges::find(mine, place->second) == mine.end()) mine.push_back(place->second);
+      Place& place = found->second;
+      if (std::exchange(place.last, &recipient) != &recipient) mine.push_back(place.copy);
     }
   }
+  known_of_.resize(copies_of_.size());
   outcomes_.resize(copies_.size());
 }
 
@@ -45,9 +52,12 @@ bool Delivery::record(std::size_t copy, Result<void> outcome, Clock::time_point 
   return true;
 }
 
-bool Delivery::settled(std::size_t recipient) const {
-  return std::ranges::all_of(copies_of_[recipient],
-                             [&](std::size_t copy) { return outcomes_[copy].has_value(); });
+// It is asked at each outcome, and a recipient may be a list of thousands.
+bool Delivery::settled(std::size_t recipient) {
+  const std::vector<std::size_t>& mine = copies_of_[recipient];
+  std::size_t& known = known_of_[recipient];
+  while (known < mine.size() && outcomes_[mine[known]]) ++known;
+  return known == mine.size();
 }
 
 Clock::time_point Delivery::time_of(std::size_t copy) const { return outcomes_[copy]->time; }

@@ -47,7 +47,8 @@ class Delivery {
   [[nodiscard]] const std::vector<std::size_t>& copies_of(std::size_t recipient) const {
     return copies_of_[recipient];
   }
-  [[nodiscard]] bool settled(std::size_t recipient) const;
+  // All of them have outcomes.
+  [[nodiscard]] bool settled(std::size_t recipient);
   // When the outcome of `copy`, which is known, came.
   [[nodiscard]] Clock::time_point time_of(std::size_t copy) const;
 
@@ -66,6 +67,7 @@ class Delivery {
   };
   std::vector<Plan> copies_;
   std::vector<std::vector<std::size_t>> copies_of_;
+  std::vector<std::size_t> known_of_;  // of these, how many from the first on have outcomes
   std::vector<std::optional<Outcome>> outcomes_;
 };
 

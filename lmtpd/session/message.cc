@@ -214,7 +214,7 @@ void Session::Impl::on_copy_done(std::uint64_t id, std::size_t copy, Result<void
 
 void Session::Impl::answer_settled_recipients() {
   Transaction& transaction = *transaction_;
-  const Delivery& delivery = *transaction.delivery;
+  Delivery& delivery = *transaction.delivery;
   const Reply stored(250, "2.0.0", fmt::format("Stored, id={}", transaction.id));
   for (; transaction.answered < transaction.recipients.size() &&
          delivery.settled(transaction.answered);

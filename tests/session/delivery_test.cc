@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
+
 namespace lmtpd::session {
 namespace {
 
@@ -35,6 +37,22 @@ TEST(Delivery, ARecipientIsSettledWithTheLastOfItsCopies) {
   EXPECT_TRUE(delivery.settled(1));
   EXPECT_TRUE(delivery.record(0, {}, now));
   EXPECT_TRUE(delivery.settled(0));
+}
+
+// Of a list of so many mailboxes each is looked at a few times, not as often as there are others.
+TEST(Delivery, OneRecipientMayHaveVeryManyCopies) {
+  constexpr std::size_t kMany = 100'000;
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < kMany; ++i) paths.push_back(std::to_string(i));
+  const std::vector<Recipient> recipients{recipient("a", paths)};
+  const std::clock_t begin = std::clock();
+  Delivery delivery(recipients);
+  for (std::size_t i = 0; i < kMany; ++i) {
+    ASSERT_FALSE(delivery.settled(0));
+    ASSERT_TRUE(delivery.record(i, {}, {}));
+  }
+  EXPECT_TRUE(delivery.settled(0));
+  EXPECT_LT(std::clock() - begin, 2 * CLOCKS_PER_SEC);
 }
 
 TEST(Delivery, AnOutcomeCountsOnce) {
