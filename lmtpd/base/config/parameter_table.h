@@ -80,7 +80,7 @@ inline constexpr auto kParameters = std::to_array<ParameterInfo>({
     {"recipient_limit", Owner::lmtpd, "1000", "Recipients of one transaction."},
     {"error_limit", Owner::lmtpd, "20", "Refused commands of one session, then it is closed."},
     {"junk_command_limit", Owner::lmtpd, "100", "Commands of one session that lead to no message, then it is closed."},
-    {"strict_rfc821_envelopes", Owner::postfix, "no", "Whether an address must stand in < and > and without comments."},
+    {"strict_rfc821_envelopes", Owner::postfix, "no", "Whether an address must stand in < and >, right behind the colon."},
     {"disable_vrfy_command", Owner::postfix, "no", "Whether VRFY is refused."},
     {"message_size_limit", Owner::postfix, "0", "Octets of a message; 0: no limit of its own."},
     {"hopcount_limit", Owner::postfix, "100", "Received headers of a message, then it loops."},
