@@ -9,6 +9,7 @@
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/sasl.h"
 #include "lmtpd/session/session_impl.h"
+#include "lmtpd/session/words.h"
 
 namespace lmtpd::session {
 
@@ -38,9 +39,8 @@ void Session::Impl::on_auth(std::string_view argument) {
   }
   if (user_) return answer(kBadSequence);
   if (argument.empty()) return answer(kNoArgument);
-  const std::string_view name = argument.substr(0, argument.find(' '));
-  std::string_view initial = argument.substr(name.size());
-  initial.remove_prefix(std::min(initial.size(), initial.find_first_not_of(' ')));
+  std::string_view initial = argument;
+  const std::string_view name = take_word(initial);
   mechanism_ = capitals(name.substr(0, kLongestMechanism + 1));
   if (std::ranges::find(settings_.auth_mechanisms, mechanism_) == settings_.auth_mechanisms.end()) {
     return answer(kUnknownMechanism);

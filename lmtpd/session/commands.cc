@@ -8,6 +8,7 @@
 #include "lmtpd/base/capitals.h"
 #include "lmtpd/session/path_parser.h"
 #include "lmtpd/session/session_impl.h"
+#include "lmtpd/session/words.h"
 
 namespace lmtpd::session {
 namespace {
@@ -76,9 +77,8 @@ Session::Impl::Command Session::Impl::parse(const CommandLine& line) const {
   }
   // White space behind a command is tolerated (RFC 5321 4.1.1).
   const std::string_view text = line.text.substr(0, line.text.find_last_not_of(" \t") + 1);
-  const std::string_view verb = text.substr(0, text.find(' '));
-  std::string_view argument = text.substr(verb.size());
-  argument.remove_prefix(std::min(argument.size(), argument.find_first_not_of(' ')));
+  std::string_view argument = text;
+  const std::string_view verb = take_word(argument);
   for (const Row& row : Table::kCommands) {
     if (equal_ignoring_case(verb, row.verb)) return {&row, verb, argument};
   }

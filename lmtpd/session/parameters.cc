@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "lmtpd/base/capitals.h"
+#include "lmtpd/session/words.h"
 
 namespace lmtpd::session {
 namespace {
@@ -107,9 +108,7 @@ std::optional<std::string> parse_original_recipient(std::string_view value) {
 }  // namespace
 
 tl::expected<Parameter, FixedReply> next_parameter(std::string_view& text) {
-  const std::string_view token = text.substr(0, text.find(' '));
-  text.remove_prefix(token.size());
-  text.remove_prefix(std::min(text.size(), text.find_first_not_of(' ')));
+  const std::string_view token = take_word(text);
   Parameter parameter;
   const std::size_t equals = token.find('=');
   parameter.keyword = token.substr(0, equals);
@@ -201,9 +200,7 @@ tl::expected<RcptParameters, FixedReply> parse_rcpt_parameters(std::string_view 
 
 tl::expected<Chunk, FixedReply> parse_chunk(std::string_view argument) {
   Chunk chunk;
-  const std::string_view digits = argument.substr(0, argument.find(' '));
-  argument.remove_prefix(digits.size());
-  argument.remove_prefix(std::min(argument.size(), argument.find_first_not_of(' ')));
+  const std::string_view digits = take_word(argument);
   const auto [end, error] =
       std::from_chars(digits.data(), digits.data() + digits.size(), chunk.octets);
   if (error != std::errc() || end != digits.data() + digits.size()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lmtpd/base/capitals.h"
+#include "lmtpd/session/words.h"
 
 namespace lmtpd::session {
 namespace {
@@ -20,11 +21,6 @@ std::size_t find_unquoted(std::string_view text, char stop) {
     }
   }
   return std::string_view::npos;
-}
-
-std::string_view without_leading_spaces(std::string_view text) {
-  text.remove_prefix(std::min(text.size(), text.find_first_not_of(' ')));
-  return text;
 }
 
 // `<@a,@b:user@c>`: what stands behind the route. Its colon is the first one: a quoted local part
