@@ -23,45 +23,43 @@ bool has_control(std::string_view text) {
 }  // namespace
 
 struct Session::Impl::Table {
+  using enum Args;
+  using enum State;
+
+  // clang-format off
   static constexpr std::array kCommands{
-      //  verb       legal in                                         arguments       ends a group
-      //  in clear  handler
-      Row{"LHLO", kAny, Args::optional, true, true, &Impl::on_lhlo},
-      Row{"MAIL", in(State::ready), Args::required, false, false, &Impl::on_mail, nullptr,
-          MessageStep::first},
-      Row{"RCPT", in(State::mail, State::resolving, State::rcpt), Args::required, false, false,
-          &Impl::on_rcpt, nullptr, MessageStep::further},
-      Row{"DATA", in(State::rcpt), Args::none, true, false, &Impl::on_data, nullptr,
-          MessageStep::further},
-      Row{"BDAT", in(State::rcpt, State::chunks), Args::optional, true, true, &Impl::on_bdat,
-          &Impl::on_bdat_out_of_turn, MessageStep::further},
-      Row{"AUTH", in(State::ready), Args::optional, true, false, &Impl::on_auth},
-      Row{"RSET", kAny, Args::none, true, false, &Impl::on_rset},
-      Row{"NOOP", kAny, Args::optional, true, true, &Impl::on_noop},
-      Row{"VRFY", kAny, Args::required, true, false, &Impl::on_vrfy},
-      Row{"QUIT", kAny, Args::none, true, true, &Impl::on_quit},
-      Row{"XCLIENT", in(State::start, State::ready), Args::required, true, false,
-          &Impl::on_xclient},
-      Row{"XFORWARD", in(State::start, State::ready), Args::required, false, false,
-          &Impl::on_xforward},
-      Row{"HELO", kAny, Args::optional, true, true, &Impl::on_wrong_greeting},
-      Row{"EHLO", kAny, Args::optional, true, true, &Impl::on_wrong_greeting},
-      Row{"HELP", kAny, Args::optional, true, false, &Impl::on_not_implemented},
-      Row{"EXPN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
-      Row{"ETRN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
-      Row{"TURN", kAny, Args::optional, true, false, &Impl::on_not_implemented},
+      //                                                    ends     in the
+      //  verb        legal in                   arguments  a group  clear    handler                     out of turn, step
+      Row{"LHLO",     kAny,                      optional,  true,    true,    &Impl::on_lhlo},
+      Row{"MAIL",     in(ready),                 required,  false,   false,   &Impl::on_mail,             nullptr, MessageStep::first},
+      Row{"RCPT",     in(mail, resolving, rcpt), required,  false,   false,   &Impl::on_rcpt,             nullptr, MessageStep::further},
+      Row{"DATA",     in(rcpt),                  none,      true,    false,   &Impl::on_data,             nullptr, MessageStep::further},
+      Row{"BDAT",     in(rcpt, chunks),          optional,  true,    true,    &Impl::on_bdat,             &Impl::on_bdat_out_of_turn, MessageStep::further},
+      Row{"AUTH",     in(ready),                 optional,  true,    false,   &Impl::on_auth},
+      Row{"RSET",     kAny,                      none,      true,    false,   &Impl::on_rset},
+      Row{"NOOP",     kAny,                      optional,  true,    true,    &Impl::on_noop},
+      Row{"VRFY",     kAny,                      required,  true,    false,   &Impl::on_vrfy},
+      Row{"QUIT",     kAny,                      none,      true,    true,    &Impl::on_quit},
+      Row{"XCLIENT",  in(start, ready),          required,  true,    false,   &Impl::on_xclient},
+      Row{"XFORWARD", in(start, ready),          required,  false,   false,   &Impl::on_xforward},
+      Row{"HELO",     kAny,                      optional,  true,    true,    &Impl::on_wrong_greeting},
+      Row{"EHLO",     kAny,                      optional,  true,    true,    &Impl::on_wrong_greeting},
+      Row{"HELP",     kAny,                      optional,  true,    false,   &Impl::on_not_implemented},
+      Row{"EXPN",     kAny,                      optional,  true,    false,   &Impl::on_not_implemented},
+      Row{"ETRN",     kAny,                      optional,  true,    false,   &Impl::on_not_implemented},
+      Row{"TURN",     kAny,                      optional,  true,    false,   &Impl::on_not_implemented},
   };
-  static constexpr Row kUnknown{"", kAny, Args::optional, true, true, &Impl::on_unknown};
-  static constexpr Row kTooLong{"", kAny, Args::optional, true, true, &Impl::on_line_too_long};
-  static constexpr Row kBareNewline{"", kAny, Args::optional, true, true, &Impl::on_bare_newline};
-  static constexpr Row kNul{"", kAny, Args::optional, true, true, &Impl::on_nul};
+  // What is no command.
+  static constexpr Row kUnknown     {"", kAny, optional, true, true, &Impl::on_unknown};
+  static constexpr Row kTooLong     {"", kAny, optional, true, true, &Impl::on_line_too_long};
+  static constexpr Row kBareNewline {"", kAny, optional, true, true, &Impl::on_bare_newline};
+  static constexpr Row kNul         {"", kAny, optional, true, true, &Impl::on_nul};
   // STARTTLS depends on what the session has.
   static constexpr std::string_view kStarttls = "STARTTLS";
-  static constexpr Row kTlsOffered{kStarttls, in(State::ready),  Args::none, true,
-                                   true,      &Impl::on_starttls};
-  static constexpr Row kTlsNotThere{kStarttls, kAny, Args::optional,
-                                    true,      true, &Impl::on_not_implemented};
-  static constexpr Row kTlsAlready{kStarttls, States(0), Args::optional, true, true, nullptr};
+  static constexpr Row kTlsOffered  {kStarttls, in(ready), none,     true, true, &Impl::on_starttls};
+  static constexpr Row kTlsNotThere {kStarttls, kAny,      optional, true, true, &Impl::on_not_implemented};
+  static constexpr Row kTlsAlready  {kStarttls, States(0), optional, true, true, nullptr};
+  // clang-format on
 };
 
 Session::Impl::Command Session::Impl::parse(const CommandLine& line) const {
