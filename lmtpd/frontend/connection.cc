@@ -260,8 +260,10 @@ void Connection::finish() {
   services_.on_finished(name_);
 }
 
-// The client is gone, or takes no reply.
+// The client is gone, or takes no reply. Of what is unsent a part is lost: it would take a later
+// reply for an earlier recipient's, so it gets none.
 void Connection::lose_client() {
+  ::shutdown(socket_.get(), SHUT_RDWR);
   client_gone_ = true;
   end_of_input_ = true;
   unread_.clear();
@@ -406,7 +408,7 @@ void Connection::shut_down() {
 void Connection::turn_away() {
   session_.turn_away();
   write();
-  lose_client();
+  if (!unsent_.empty()) lose_client();
   schedule();
 }
 

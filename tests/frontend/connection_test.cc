@@ -197,6 +197,36 @@ TEST_F(ConnectionTest, EndsOnceItsClientHasTakenNoRepliesForTheSessionsTime) {  
   }
 }
 
+// An outcome behind a gap would be taken for an earlier recipient's.
+TEST_F(ConnectionTest, SaysNothingBehindRepliesThatItsClientDidNotTake) {  // E12
+  connect({.hostname = "mx.test",
+           .size_announced = 1 << 20,
+           .junk_command_limit = SIZE_MAX,
+           .session_timeout = std::chrono::seconds(2)},
+          nullptr);
+  send("LHLO c\r\n");
+  for (int i = 0; i < 900; ++i) send("NOOP\r\n");  // more replies than the kernel holds
+  send("MAIL FROM:<>\r\nRCPT TO:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n");
+  answer_oldest();
+  connection_->on_resolved(asked_.front().first,
+                           std::vector{session::Mailbox{"t", "x.org/b", "b@x.org"}});
+  run();
+  send("text\r\n.\r\n");
+  ASSERT_NE(delivering_, 0U);
+  connection_->on_copy_done(delivering_, 0, fail(Reason::over_quota, ""));
+  run();
+  counted_.clear();
+  while (counted_.empty()) event_base_loop(base_.get(), EVLOOP_ONCE);
+  EXPECT_EQ(counted_, std::vector{Counter::session_timeout_hits});
+  EXPECT_FALSE(finished_);
+  while (!receive().empty()) continue;  // it wakes up
+  connection_->on_copy_done(delivering_, 1, {});
+  run();
+  EXPECT_EQ(receive(), "");
+  EXPECT_TRUE(finished_);
+  EXPECT_EQ(lines_.size(), 2U);
+}
+
 class Hangup : public ConnectionTest {
  protected:
   void wait_for_room() {

@@ -110,6 +110,17 @@ TEST_F(ConnectionTlsTest, EndsWithoutAReplyWhereNoHandshakeComes) {  // K5
   EXPECT_THAT(lines_, Contains(HasSubstr("TLS handshake failed (wrong version number)")));
 }
 
+TEST_F(ConnectionTlsTest, TurnsItsClientAwayAndSaysThatNothingFollows) {  // K8
+  connect({.hostname = "mx.test", .tls_first = true}, &*context_);
+  shake_hands();
+  connection_->turn_away();
+  run();
+  hear();
+  EXPECT_THAT(tls_.read(), HasSubstr("421 4.3.2 "));
+  EXPECT_TRUE(tls_.at_end());
+  EXPECT_TRUE(finished_);
+}
+
 TEST_F(ConnectionTlsTest, EndsWhenItsClientLeavesDuringTheHandshake) {
   connect({.hostname = "mx.test", .tls_first = true}, &*context_);
   client_.reset();
