@@ -140,8 +140,11 @@ void Connection::take_protected(std::string_view octets) {
   const bool shaking_hands = session_.wants_tls();
   if (!received) {
     session_.on_tls_failed(received.error().text);
-    // Altered on the way, or cut: what follows is not the client's.
-    if (!shaking_hands) lose_client();
+    if (!shaking_hands) {
+      // Altered on the way, or cut: what follows is not the client's, who is told so (an alert).
+      write();
+      lose_client();
+    }
     return;
   }
   if (shaking_hands && tls_->state() != TlsStream::State::handshake) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "lmtpd/frontend/connection.h"
+#include "lmtpd/frontend/tls_words.h"
 #include "tests/frontend/connection_fixture.h"
 #include "tests/frontend/tls_fixture.h"
 
@@ -174,6 +175,9 @@ TEST_F(CutShort, NothingIsDeliveredWhereTheDotWasAltered) {  // K8
   EXPECT_TRUE(finished_);
   EXPECT_EQ(delivering_, 0U);
   EXPECT_THAT(lines_, Contains(HasSubstr("TLS failed (")));
+  hear();
+  EXPECT_EQ(tls_.read(), "");
+  EXPECT_THAT(openssl_words(), HasSubstr("alert bad record mac"));  // RFC 8446 5.2
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -139,7 +140,9 @@ class TlsClient {
     SSL_shutdown(ssl_.get());
     return taken();
   }
+  // openssl_words() has the alert that ended it, if one did.
   std::string read() {
+    ERR_clear_error();
     std::string all;
     std::array<char, 4096> buffer{};
     int size = 0;
