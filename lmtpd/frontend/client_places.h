@@ -54,6 +54,7 @@ class ClientPlace {
   ClientPlace& operator=(const ClientPlace&) = delete;
 
   [[nodiscard]] const std::string& client() const { return client_; }
+  [[nodiscard]] bool held() const { return held_; }
   // Whether the connection has a place, or gets one now; else the refusal is counted.
   [[nodiscard]] bool hold();
 

@@ -20,6 +20,8 @@ namespace {
 // that is empty. A command line of 12 KiB at most comes to it, and with TLS what TLS adds. The
 // replies owed to one transaction, recipient_limit lines, may be more than 64 KiB.
 constexpr std::size_t kReadSize = 64 * 1024;
+// Of a client without a place: there may be more of them than of those who have one.
+constexpr std::size_t kStrangersReadSize = 4 * 1024;
 constexpr std::size_t kProtectedLimit = 64 * 1024;
 constexpr std::uint64_t kFirstBooking = kInlineBody;  // where no SIZE was declared
 constexpr std::uint64_t kBookingStep = 256 * 1024;
@@ -88,7 +90,8 @@ void Connection::read() {
 // One turn reads one buffer: no client keeps the others waiting.
 void Connection::receive() {
   static std::array<char, kReadSize> buffer;
-  const ssize_t received = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+  const std::size_t most = place_.held() ? kReadSize : kStrangersReadSize;
+  const ssize_t received = ::recv(socket_.get(), buffer.data(), most, 0);
   if (received < 0) {
     if (errno == EAGAIN || errno == EINTR) return;
     end_of_input_ = true;

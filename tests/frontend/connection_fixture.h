@@ -22,7 +22,7 @@ class ConnectionFixture : public testing::Test, public Services, public Question
   // `lookup`: nullptr for this.
   void connect(const session::Settings& settings, const TlsContext* tls,
                Questions* lookup = nullptr) {
-    // Datagrams of a kind: what leaves in one send(2) is read in one piece.
+    // Datagrams of a kind: what leaves in one send(2) is read in one piece, or cut at 4 KiB.
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()),
               0);

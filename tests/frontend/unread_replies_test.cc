@@ -72,6 +72,28 @@ TEST_P(UnreadReplies, OfTenThousandRecipientsAllCome) {  // E12
   EXPECT_EQ(stage_.read_line(), std::nullopt);
 }
 
+// Who may not send mail yet, and may be one of thousands, leaves in the kernel what has to wait.
+TEST_P(UnreadReplies, OfAStrangersLoginsLeaveTheRestToTheKernel) {  // E12
+  constexpr std::size_t kLogins = 2000;
+  // A piece of that many octets; with TLS it may end a record, of which OpenSSL has had the rest.
+  const std::size_t most_taken = (GetParam() == Transport::tls ? 20 : 4) * 1024;
+  settings_.auth_mechanisms = {"SCRAM-SHA-256"};
+  settings_.auth = session::AuthUse::required;
+  begin();
+  const std::string login = "AUTH SCRAM-SHA-256 biws\r\n";
+  const std::string longest = login.substr(0, 19) + std::string(8192 - 21, '=') + "\r\n";
+  std::string group;
+  for (std::size_t i = 0; i < kLogins; ++i) group += login;
+  stage_.send("LHLO c\r\n" + longest);
+  ASSERT_EQ(stage_.octets_before_server(), 0U);
+  stage_.send(group);
+  EXPECT_GE(stage_.octets_before_server(), group.size() - most_taken);
+  stage_.read_again();
+  while (stage_.read_line().value_or("250 ").starts_with("250-")) continue;
+  EXPECT_EQ(read(1, "501 5.5.2"), 1U);
+  EXPECT_EQ(read(kLogins, "454 4.7.0"), kLogins);
+}
+
 INSTANTIATE_TEST_SUITE_P(Frontend, UnreadReplies, testing::ValuesIn(kTransports),
                          [](const auto& one) { return name_of(one.param); });
 
