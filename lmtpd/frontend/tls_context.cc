@@ -88,6 +88,8 @@ Result<void> load_authorities(SSL_CTX* context, const Settings& settings,
   }
   look_at_dates(warnings, "tls_client_ca", settings.tls_client_ca, *authorities);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
+  // An authority that another one signed is trusted by itself.
+  X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
   for (const CertificatePtr& authority : *authorities) {
     if (X509_STORE_add_cert(store, authority.get()) != 1 ||
         SSL_CTX_add_client_CA(context, authority.get()) != 1) {

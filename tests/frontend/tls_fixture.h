@@ -28,11 +28,7 @@ struct KeyPair {
 
   // It signs itself, and may sign others.
   static KeyPair make(const char* common_name) {
-    const CertificatePtr certificate = for_an_hour(common_name);
-    const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> authority(
-        X509V3_EXT_conf_nid(nullptr, nullptr, NID_basic_constraints, "critical,CA:TRUE"),
-        X509_EXTENSION_free);
-    X509_add_ext(certificate.get(), authority.get(), -1);
+    const CertificatePtr certificate = of_authority(common_name);
     return certified(certificate, X509_get_subject_name(certificate.get()), nullptr);
   }
   // Valid from and until so many seconds from now.
@@ -44,9 +40,11 @@ struct KeyPair {
   }
   // This one signs it.
   [[nodiscard]] KeyPair issue(const char* common_name) const {
-    const auto issuer = certificates_of(certificate);
-    return certified(for_an_hour(common_name), X509_get_subject_name(issuer->front().get()),
-                     key_of(key)->get());
+    return signed_by_this(for_an_hour(common_name));
+  }
+  // And that may sign others.
+  [[nodiscard]] KeyPair issue_authority(const char* common_name) const {
+    return signed_by_this(of_authority(common_name));
   }
 
  private:
@@ -59,6 +57,18 @@ struct KeyPair {
     X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_ASC,
                                reinterpret_cast<const unsigned char*>(common_name), -1, -1, 0);
     return certificate;
+  }
+  static CertificatePtr of_authority(const char* common_name) {
+    CertificatePtr certificate = for_an_hour(common_name);
+    const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> authority(
+        X509V3_EXT_conf_nid(nullptr, nullptr, NID_basic_constraints, "critical,CA:TRUE"),
+        X509_EXTENSION_free);
+    X509_add_ext(certificate.get(), authority.get(), -1);
+    return certificate;
+  }
+  [[nodiscard]] KeyPair signed_by_this(const CertificatePtr& other) const {
+    const auto issuer = certificates_of(certificate);
+    return certified(other, X509_get_subject_name(issuer->front().get()), key_of(key)->get());
   }
   // With a key of its own, which signs it if there is no other for that.
   static KeyPair certified(const CertificatePtr& certificate, const X509_NAME* issuer,

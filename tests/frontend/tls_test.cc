@@ -173,6 +173,37 @@ TEST(TlsContextTest, RefusesAKeyOfAnotherCertificate) {
               HasSubstr("tls_cipherlist: "));
 }
 
+// Where `authority` is what the file of authorities names.
+session::TlsFacts::Client taken_for(const KeyPair& shown, const KeyPair& authority) {
+  Settings settings;
+  settings.tls_cert_file = settings.tls_key_file = "/pem";
+  settings.tls_client_ca = "/ca";
+  const auto context = context_of(
+      settings, {{"/pem", pair().key + pair().certificate}, {"/ca", authority.certificate}});
+  EXPECT_TRUE(context) << error(context);
+  TlsStream server(*context);
+  TlsClient client;
+  client.present(shown);
+  for (int i = 0; i < 4; ++i) {
+    std::string plain;
+    std::string out;
+    EXPECT_TRUE(server.receive(client.say(), plain, out));
+    client.hear(out);
+  }
+  return server.facts().client;
+}
+
+TEST(TlsContextTest, TrustsWhomAnAuthoritySignedThatAnotherSigned) {
+  using Client = session::TlsFacts::Client;
+  const KeyPair root = KeyPair::make("root");
+  const KeyPair issuing = root.issue_authority("issuing");
+  const KeyPair client = issuing.issue("client.test");
+  EXPECT_EQ(taken_for(client, issuing), Client::verified);
+  EXPECT_EQ(taken_for(root.issue("client.test"), issuing), Client::untrusted);
+  EXPECT_EQ(taken_for(root.issue_authority("issuing").issue("client.test"), issuing),
+            Client::untrusted);
+}
+
 // From midnight at the first of December 2026, UTC, for so many days.
 constexpr std::time_t kBegin = 1'796'083'200;
 CertificatePtr certificate_for(int days, const char* common_name = "mx.test") {
