@@ -137,6 +137,15 @@ void warn_of_doubts(const Settings& settings) {
         "unless its unit has more (LimitNOFILE)",
         settings.connection_limit, share, settings.frontend_processes, kDescriptorLimit);
   }
+  const std::uint64_t largest = settings.spool_limit / settings.frontend_processes;
+  if (settings.message_size_limit > largest) {
+    log_warning(
+        "message_size_limit = {} is more than {}, what each of frontend_processes = {} has of "
+        "spool_limit = {}, and announces: Postfix bounces what is larger; raise spool_limit, or "
+        "have "
+        "fewer processes",
+        settings.message_size_limit, largest, settings.frontend_processes, settings.spool_limit);
+  }
   const bool has_files = !settings.tls_cert_file.empty() || !settings.tls_chain_files.empty();
   if (has_files && !settings.uses_tls()) {
     log_warning(

@@ -37,6 +37,9 @@ def test_check_asks_lookup_and_touches_nothing(make_master):
      "client_connection_limit = 100 is not below connection_limit = 100"),
     ({"connection_limit": "100000"}, {"frontend_processes": "2"},
      "connection_limit = 100000 is 100000 for each of frontend_processes = 1, which has 65536 descriptors"),
+    ({"message_size_limit": "52428800", "frontend_processes": "8"}, {"spool_limit": "419430400"},
+     "message_size_limit = 52428800 is more than 33554432, what each of frontend_processes = 8 has of "
+     "spool_limit = 268435456, and announces: Postfix bounces what is larger"),
     ({"tls_cert_file": "/no/such/file"}, {"tls_cert_file": ""}, "no listener has TLS"),
 ])
 def test_check_warns_of_what_is_seldom_meant(make_master, changes, quiet, words):
