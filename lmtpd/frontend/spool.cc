@@ -23,16 +23,16 @@ std::uint64_t Spool::room_for(const Booking& booking) const {
   return is_oldest(booking) ? share_ : room();
 }
 
-bool Spool::fits(const Booking& booking, std::uint64_t octets) const {
+bool Spool::fits(const Booking& booking, std::uint64_t octets, std::uint64_t booked) const {
   // The largest body is as large as the share, and has copies.
-  return booked_ == booking.octets || booked_ + octets <= room_for(booking);
+  return booked == booking.octets || booked + octets <= room_for(booking);
 }
 
 // Whoever came first is served first, unless it is the oldest itself that asks, or asks for little.
 bool Spool::may_have(const Booking& booking, std::uint64_t octets) const {
   const bool has_turn = waiting_ == 0 || is_oldest(booking) ||
                         (octets <= kSmall && waiting_ == letting_pass_ && !gives_way(booking));
-  return has_turn && fits(booking, octets);
+  return has_turn && fits(booking, octets, booked_);
 }
 
 bool Spool::is_beyond_a_part(std::uint64_t octets) const {
@@ -66,6 +66,14 @@ void Spool::wait(Booking& booking, std::uint64_t octets, Clock::time_point now) 
   booking.wanted = octets;
   booking.give_up = now + kWait;
   ++waiting_;
+  if (booking.lets_pass()) ++letting_pass_;
+}
+
+// All that it declared may never be free, as long as small messages pass it. What has begun nobody
+// passes.
+void Spool::want_only_to_begin(Booking& booking) {
+  if (booking.lets_pass()) --letting_pass_;
+  booking.wanted -= std::min(booking.wanted - 1, waiter_.on_reclaim(booking.id));
   if (booking.lets_pass()) ++letting_pass_;
 }
 
@@ -139,7 +147,10 @@ bool Spool::serve(bool only_who_need_not, std::vector<MessageName>& booked, Cloc
     if (booking.wanted == 0) continue;
     if (only_who_need_not && gives_way(booking)) continue;
     if (only_small && booking.wanted > kSmall) continue;
-    if (!fits(booking, booking.wanted)) {
+    if (!fits(booking, booking.wanted, booked_) && is_oldest(booking) && booking.octets == 0) {
+      want_only_to_begin(booking);
+    }
+    if (!fits(booking, booking.wanted, booked_)) {
       if (!booking.lets_pass()) return false;
       only_small = true;
       continue;
@@ -164,19 +175,15 @@ void Spool::give_up_for_others(Clock::time_point now) {
       break;
     }
     if (is_beyond_a_part(booking.client->second.octets)) continue;
+    if (booking.octets + booking.wanted > room_for(booking)) continue;  // others or not
     if (waits == nullptr || booking.wanted < waits->wanted) waits = &booking;
   }
   if (waits == nullptr) return;
-  const auto is_enough = [&](std::uint64_t booked) {
-    // As fits() has it, where one message has to finish.
-    const bool is_alone = is_oldest_that_waits(*waits) && booked == waits->octets;
-    return is_alone || booked + waits->wanted <= room_for(*waits);
-  };
   std::vector<Booking*> given_up;
   std::unordered_map<const Client*, std::uint64_t> taken;
   std::uint64_t left = booked_;
   for (Booking& booking : unfinished_) {
-    if (is_enough(left)) break;
+    if (fits(*waits, waits->wanted, left)) break;
     std::uint64_t& of_client = taken[&booking.client->second];
     if (booking.octets == 0 || !is_beyond_a_part(booking.client->second.octets - of_client))
       continue;
@@ -187,7 +194,7 @@ void Spool::give_up_for_others(Clock::time_point now) {
     of_client += booking.octets;
     given_up.push_back(&booking);
   }
-  if (!is_enough(left)) return;
+  if (!fits(*waits, waits->wanted, left)) return;
   std::vector<MessageName> lost;
   for (Booking* booking : given_up) {
     end_wait(*booking);  // it is told this, and nothing else

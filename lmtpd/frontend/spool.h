@@ -9,7 +9,9 @@
 //
 // Nobody keeps room from others by being slow, or by declaring much: where room is short, what a
 // message has booked for a moment and not used is taken back, and it books again as its octets
-// come. A small message passes those that wait for much and have not begun.
+// come. A small message passes those that wait for much and have not begun. Only the oldest does
+// not wait for all that it declared, which may be more than ever comes free so: it begins once
+// there is room for its copies, as one does that declares nothing.
 //
 // Nor by having much. An equal part of what is not kept back is due to each client that has or
 // wants room: a wish that leads beyond it gets nothing while one within its client's part waits,
@@ -41,8 +43,8 @@ class Spool {
     virtual void on_booking_refused(const MessageName& id) = 0;
     // What `id` has is wanted for another client: release() it. From expire().
     virtual void on_booking_lost(const MessageName& id) = 0;
-    // Called from within book() and expire(): what `id` has booked and not used, which it has no
-    // more from here on, in octets.
+    // Called from within book(), run_waiting() and expire(): what `id` has booked, or waits for,
+    // and not used, which it has no more from here on, in octets.
     virtual std::uint64_t on_reclaim(const MessageName& id) = 0;
 
    protected:
@@ -112,10 +114,12 @@ class Spool {
   [[nodiscard]] bool is_oldest_that_waits(const Booking& booking) const;
   // Octets that all may have together once it has what it wants.
   [[nodiscard]] std::uint64_t room_for(const Booking& booking) const;
-  [[nodiscard]] bool fits(const Booking& booking, std::uint64_t octets) const;
+  // `octets` more for it, where `booked` are booked in all.
+  [[nodiscard]] bool fits(const Booking& booking, std::uint64_t octets, std::uint64_t booked) const;
   [[nodiscard]] bool may_have(const Booking& booking, std::uint64_t octets) const;
   void add(Booking& booking, std::uint64_t octets, Clock::time_point now);
   void wait(Booking& booking, std::uint64_t octets, Clock::time_point now);
+  void want_only_to_begin(Booking& booking);
   void end_wait(Booking& booking);
   void reclaim(const Booking* asking, Clock::time_point now);
   void give_back(Booking& booking, std::uint64_t octets);

@@ -383,6 +383,51 @@ TEST_F(LargeSpool, LetsNobodyPassOneThatHasBegun) {
   EXPECT_FALSE(large_.book(message(3), kClient, 1, start_));
 }
 
+// Where small messages pass it, and book what comes free, all that it declared may never be free.
+TEST_F(LargeSpool, LetsTheOldestBeginWithoutTheRoomForAllThatItDeclared) {
+  constexpr std::uint64_t kBody = 7 * Spool::kSmall;
+  unused_ = {{2, kBody}};
+  ASSERT_TRUE(large_.book(message(1), kClient, Spool::kSmall, start_));
+  ASSERT_FALSE(large_.book(message(2), kClient, kBody + Spool::kCopy, start_));
+  ASSERT_TRUE(large_.book(message(3), kClient, Spool::kSmall, start_));
+  large_.run_waiting(start_);
+  EXPECT_TRUE(booked_.empty());
+  large_.release(message(1));
+  ASSERT_TRUE(large_.book(message(4), kClient, Spool::kSmall, start_));
+  large_.run_waiting(start_);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{2}));
+  EXPECT_EQ(large_.booked(), 2 * Spool::kSmall + Spool::kCopy);
+  // It comes in, and nobody passes it any more.
+  EXPECT_TRUE(large_.book(message(2), kClient, 5 * Spool::kSmall, start_));
+  EXPECT_FALSE(large_.book(message(2), kClient, 2 * Spool::kSmall, start_));
+  EXPECT_FALSE(large_.book(message(5), kClient, 1, start_));
+  booked_.clear();
+  large_.release(message(3));
+  large_.run_waiting(start_);
+  EXPECT_TRUE(booked_.empty());
+  large_.release(message(4));
+  large_.run_waiting(start_);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{2}));
+  large_.release(message(2));
+  large_.run_waiting(start_);
+  EXPECT_EQ(booked_, (std::vector<std::uint64_t>{2, 5}));
+}
+
+TEST_F(LargeSpool, LetsNobodyPassTheOldestThatHasNoRoomToBegin) {
+  unused_ = {{2, kMuch}};
+  ASSERT_TRUE(large_.book(message(1), kClient, 2 * kMuch, start_));
+  large_.finish(message(1), 2 * kMuch);  // and is being delivered
+  ASSERT_FALSE(large_.book(message(2), kClient, kMuch + Spool::kCopy, start_));
+  large_.run_waiting(start_);
+  EXPECT_TRUE(booked_.empty());
+  large_.expire(start_ + Spool::kWait);
+  EXPECT_EQ(refused_, (std::vector<std::uint64_t>{2}));
+  large_.release(message(2));
+  ASSERT_FALSE(large_.book(message(3), kClient, 1, start_));
+  large_.release(message(1));
+  EXPECT_FALSE(large_.book(message(4), kClient, 1, start_)) << "the third waits";
+}
+
 // The oldest has more than half, and so all others wait.
 class GrowingSpool : public LargeSpool {
  protected:

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import ssl
+import threading
 
 import pytest
 
@@ -151,6 +152,41 @@ def test_who_holds_back_the_rest_of_his_messages_keeps_no_other_client_waiting(m
             client.send(b"BDAT 0 LAST\r\n")
             assert client.reply().code == code
             assert client.deliver("s@remote.example", ["user@domain.org"], MESSAGE).final[0].code == 250
+
+
+def test_a_large_message_begins_beside_small_ones_that_passed_it(make_daemon, mail_base):
+    """Where there are always some, all the room that it declared is never free."""
+    daemon = make_daemon(spool_limit="1048576")
+    body = b"x" * 900_000 + b"\n"
+
+    def ask(client, parameters=b""):
+        client.send(b"MAIL FROM:<>" + parameters + b"\r\nRCPT TO:<user@domain.org>\r\nDATA\r\n")
+        assert [client.reply().code for _ in range(2)] == [250, 250]
+
+    def begin(client):
+        ask(client)
+        assert client.reply().code == 354
+        client.send(b"x" * 60_000 + b"\r\n")
+
+    def end(client):
+        client.send(b".\r\n")
+        assert client.reply().code == 250
+
+    with contextlib.ExitStack() as stack:
+        older, large, *others = [stack.enter_context(daemon.client()) for _ in range(6)]
+        begin(older)
+        ask(large, b" SIZE=900002")
+        for other in others:
+            begin(other)
+        end(older)
+        assert large.reply().code == 354
+        sending = threading.Thread(target=large.send, args=(dotted(body),))
+        sending.start()
+        for other in others:
+            end(other)
+        sending.join()
+        assert large.reply().code == 250
+    assert newest(mail_base / "domain.org/mails/user").octets.endswith(b"\n" + body)
 
 
 def test_who_holds_recipients_keeps_no_other_client_out(make_daemon):
