@@ -142,8 +142,7 @@ void warn_of_doubts(const Settings& settings) {
     log_warning(
         "message_size_limit = {} is more than {}, what each of frontend_processes = {} has of "
         "spool_limit = {}, and announces: Postfix bounces what is larger; raise spool_limit, or "
-        "have "
-        "fewer processes",
+        "have fewer processes",
         settings.message_size_limit, largest, settings.frontend_processes, settings.spool_limit);
   }
   const bool has_files = !settings.tls_cert_file.empty() || !settings.tls_chain_files.empty();
