@@ -47,12 +47,15 @@ void PgsqlLeftover::on_tick(evutil_socket_t, short, void* self) noexcept {
 
 void PgsqlLeftover::read() {
   PGconn* connection = connection_.get();
-  const bool ended = PQconsumeInput(connection) == 0;
+  bool ended = PQconsumeInput(connection) == 0;
   int nulls = 0;  // two in a row: libpq expects nothing more
-  while (syncs_ > 0 && nulls < 2 && PQisBusy(connection) == 0) {
+  while (!ended && syncs_ > 0 && nulls < 2 && PQisBusy(connection) == 0) {
     const PgResultPtr result(PQgetResult(connection));
     nulls = result ? 0 : nulls + 1;
-    if (result && PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) --syncs_;
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_PIPELINE_SYNC) --syncs_;
+    // libpq gives the same result again until the data is read.
+    ended = status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
   }
   if (ended || syncs_ == 0 || nulls == 2 || PQstatus(connection) == CONNECTION_BAD) {
     return owner_.on_over(*this);

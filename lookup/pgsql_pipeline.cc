@@ -214,7 +214,7 @@ void PgsqlPipeline::read() {
   // Answers that came before the end count. Between two statements libpq gives one null; two in a
   // row mean that it expects nothing more.
   int nulls = 0;
-  while (!sent_.empty() && nulls < 2 && PQisBusy(connection) == 0) {
+  while (broken_.empty() && !sent_.empty() && nulls < 2 && PQisBusy(connection) == 0) {
     const PgResultPtr result(PQgetResult(connection));
     nulls = result ? 0 : nulls + 1;
     if (result) take(result.get());
@@ -250,9 +250,14 @@ void PgsqlPipeline::take(PGresult* result) {
       return;
     case PGRES_COPY_IN:
     case PGRES_COPY_OUT:
-    case PGRES_COPY_BOTH:
-      broken_ = "the query is a COPY";
-      return;
+    case PGRES_COPY_BOTH: {
+      // libpq gives the same result again until the data is read.
+      Sent copy = std::move(sent);
+      sent_.pop_front();
+      broken_ = "a query is a COPY";
+      copy.failure = Failure{"", "", "the query is a COPY"};
+      return finish(std::move(copy));
+    }
     default:
       break;
   }

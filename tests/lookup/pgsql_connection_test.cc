@@ -195,6 +195,24 @@ TEST_F(PgsqlTables, GiveUpWhatTookTwoConnectionsWithIt) {
             "pgsql:/t0.cf: terminating connection due to administrator command (SQLSTATE 57P01)");
 }
 
+TEST_F(PgsqlTables, GiveUpTheConnectionThatACopyIsOnAndGoOn) {
+  const auto good = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  EXPECT_EQ(ask(*good, "user@domain.org"), kUserHome);
+  std::uint64_t connections = 1;
+  for (const auto* query : {"COPY users TO STDOUT", "COPY users FROM STDIN"}) {
+    const auto copies = with(superuser() + "query = " + query + "\n");
+    Answers answers;
+    EXPECT_FALSE(good->lookup("user@domain.org", answers, 1));
+    EXPECT_FALSE(copies->lookup("k", answers, 2));
+    EXPECT_FALSE(good->lookup("user@foo.org", answers, 3));
+    wait_for(answers, 3);
+    EXPECT_EQ(answers.by_id.at(1), kUserHome);
+    EXPECT_THAT(why(answers.by_id.at(2)), HasSubstr("the query is a COPY")) << query;
+    EXPECT_EQ(answers.by_id.at(3), found({"foo.org/mails/user"})) << query;
+    EXPECT_EQ(statistics().connections, ++connections) << query;
+  }
+}
+
 TEST_F(PgsqlTables, GiveUpAQueryThatTakesTooLong) {
   query_timeout_ = 500ms;
   const auto slow = with(login() + "query = SELECT pg_sleep(100)::text || '%s'\n");
@@ -207,6 +225,23 @@ TEST_F(PgsqlTables, GiveUpAQueryThatTakesTooLong) {
   EXPECT_THAT(why(answers.by_id.at(1)), HasSubstr("no answer from the database within 0.5 s"));
   EXPECT_THAT(why(answers.by_id.at(2)), HasSubstr("no answer from the database within 0.5 s"));
   EXPECT_TRUE(is_answered(*t));
+}
+
+// A cancelled query's connection comes to the COPY behind it.
+TEST_F(PgsqlTables, LeaveACopyBehindAndGoOn) {
+  query_timeout_ = 500ms;
+  const auto slow = with(superuser() + "query = SELECT pg_sleep(100)::text || '%s'\n");
+  const auto copies = with(superuser() + "query = COPY users TO STDOUT\n");
+  const auto good = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  EXPECT_TRUE(is_answered(*good));
+  Answers answers;
+  EXPECT_FALSE(slow->lookup("k", answers, 1));
+  EXPECT_FALSE(copies->lookup("k", answers, 2));
+  wait_for(answers, 2);
+  EXPECT_THAT(why(answers.by_id.at(2)), HasSubstr("no answer from the database within 0.5 s"));
+  EXPECT_TRUE(run_until(
+      [&] { return sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'").empty(); }));
+  EXPECT_TRUE(is_answered(*good));
 }
 
 // Each query waits for a lock until it is given up, with all that waits behind it.
