@@ -288,13 +288,16 @@ void Authenticator::on_answer(std::uint64_t id, const Answer& answer) {
 // False: the exchange is over.
 bool Authenticator::use(Exchange& exchange, const Answer& answer) {
   const Table& table = *policy_.passwords[exchange.next_table - 1];
-  if (const auto* unavailable = std::get_if<Unavailable>(&answer)) {
+  const auto* unavailable = std::get_if<Unavailable>(&answer);
+  if (unavailable != nullptr && !unavailable->answered) {
     give_up(exchange, unavailable->why);
     return false;
   }
   const auto* found = std::get_if<Found>(&answer);
-  if (found == nullptr || std::exchange(exchange.is_found, true)) return true;
-  if (found->values.size() != 1) {
+  if (std::holds_alternative<Absent>(answer) || std::exchange(exchange.is_found, true)) return true;
+  if (found == nullptr) {
+    exchange.fault = unavailable->why;
+  } else if (found->values.size() != 1) {
     exchange.fault = table.name() + ": several passwords of one user";
   } else if (Result<StoredPassword> stored = StoredPassword::parse(found->values[0])) {
     exchange.stored = *std::move(stored);

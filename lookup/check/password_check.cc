@@ -54,10 +54,12 @@ bool PasswordCheck::settles(Question& question, const Answer& answer) {
   const auto* unavailable = std::get_if<Unavailable>(&answer);
   if (unavailable == nullptr) return false;
   if (unavailable->answered) {
-    fault_(tables_[question.table]->name(), question.user, "cannot log in: " + unavailable->why);
-  } else if (!failure_) {
-    failure_ = Error{Reason::lookup_failed, unavailable->why};
+    if (!std::exchange(question.is_found, true)) {
+      fault_(tables_[question.table]->name(), question.user, "cannot log in: " + unavailable->why);
+    }
+    return false;
   }
+  if (!failure_) failure_ = Error{Reason::lookup_failed, unavailable->why};
   return true;
 }
 

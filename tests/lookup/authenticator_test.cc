@@ -40,6 +40,38 @@ TEST_F(AuthenticatorTest, ComputesOneHashWhoeverTheUserIs) {  // L7
   EXPECT_EQ(verifiers_, 0);
 }
 
+// Several rows beyond expansion_limit, or not UTF-8.
+TEST_F(AuthenticatorTest, WhatATableHasAndCannotBeUsedIsRefusedAsNobodyIs) {  // L7
+  const int before = hashes_;
+  EXPECT_EQ(outcome("nobody", "wrong"), Kind::refused);
+  EXPECT_EQ(hashes_, before + 1);
+  table_.spoil();
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(outcome("tim", "pencil"), Kind::refused);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("failed: not valid UTF-8, "));
+  EXPECT_EQ(hashes_, before + 2);
+}
+
+TEST_F(AuthenticatorTest, NorDoesScramTellThatItCannotBeUsed) {  // L7
+  const std::string salt = server_first("tim");
+  table_.spoil();
+  EXPECT_EQ(server_first("tim"), salt);
+  const std::string proof = challenged(101, "tim");
+  EXPECT_TRUE(authenticator_.respond(*this, 101, proof));
+  ASSERT_EQ(steps_.size(), 4U);
+  EXPECT_EQ(steps_.back().kind, Kind::refused);
+}
+
+// As unusable stored passwords do.
+TEST_F(AuthenticatorTest, WhatCannotBeUsedCountsInTheFirstTableOnly) {
+  second_table_.spoil();
+  EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);
+  EXPECT_EQ(outcome("nobody", "pencil"), Kind::refused);
+  second_table_.mend();
+  table_.spoil();
+  EXPECT_EQ(outcome("sue", "pencil"), Kind::refused);
+}
+
 // Whose password it may be that the last hash met was of.
 TEST_F(AuthenticatorTest, NobodyIsLetInByAnothersPassword) {
   EXPECT_EQ(outcome("tim", "pencil"), Kind::accepted);
