@@ -7,12 +7,15 @@
 #include <set>
 #include <utility>
 
+#include "lmtpd/base/control_protocol.h"
 #include "lmtpd/base/log.h"
 
 namespace lmtpd::lookup {
 namespace {
 
 constexpr std::size_t kLongestShown = 1000;
+// Of an answer's values. With a table's name, a key and one more value it fits a control line.
+constexpr std::size_t kLongestValues = kLongestControlLine / 2;
 
 using Question = std::pair<const Table*, std::string>;
 // Where each answer was when it was first asked for, in whatever pass.
@@ -36,9 +39,13 @@ std::string text_of(const Answer& answer) {
   constexpr std::string_view kWas = ", when it could last be asked";
   if (const auto* found = std::get_if<Found>(&answer)) {
     std::string text;
+    std::size_t shown = 0;
     for (const std::string& value : found->values) {
-      text += fmt::format("{}\"{}\"", text.empty() ? "" : ", ", escaped(value, kLongestShown));
+      if (text.size() > kLongestValues) break;
+      text += fmt::format("{}\"{}\"", shown++ == 0 ? "" : ", ", escaped(value, kLongestShown));
     }
+    const std::size_t more = found->values.size() - shown;
+    if (more > 0) text += fmt::format(" and {} more", more);
     return text.append(found->was ? kWas : "");
   }
   if (const auto* unavailable = std::get_if<Unavailable>(&answer)) {
