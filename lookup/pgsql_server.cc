@@ -21,8 +21,6 @@ constexpr auto kProvenAfter = 5s;
 // So long without a time-out, and the next one is the first of a row.
 constexpr auto kTimeoutsApart = 60s;
 constexpr auto kLogInterval = 60s;
-// More than all sessions' windows together; beyond that something is wrong.
-constexpr std::size_t kMostQueries = 20'000;
 
 std::string names(const std::vector<PgsqlHost>& hosts) {
   std::string text;
@@ -64,8 +62,9 @@ void PgsqlServer::on_backoff_over(evutil_socket_t, short, void* self) noexcept {
 
 std::optional<std::string> PgsqlServer::ask(PgsqlQuery query) {
   if (backing_off_) return last_failure_;
-  if (waiting_.size() + (pipeline_ ? pipeline_->in_flight() : 0) >= kMostQueries) {
-    return fmt::format("{} lookups wait for the database already", kMostQueries);
+  const std::size_t most = options_.most_recipients * last_statement_ * kMostKeys;
+  if (waiting_.size() + in_flight() >= most) {
+    return fmt::format("{} lookups wait for the database already", most);
   }
   query.deadline = steady_clock::now() + options_.connect_timeout;
   query.question = availability_.on_asked();
@@ -79,10 +78,12 @@ std::optional<std::string> PgsqlServer::ask(PgsqlQuery query) {
 }
 
 void PgsqlServer::send_waiting() {
-  if (!pipeline_ || waiting_.empty()) return;
-  std::vector<PgsqlQuery> queries(std::make_move_iterator(waiting_.begin()),
-                                  std::make_move_iterator(waiting_.end()));
-  waiting_.clear();
+  if (!pipeline_ || waiting_.empty() || in_flight() >= kMostInFlight) return;
+  const auto begin = waiting_.begin();
+  const auto end =
+      begin + static_cast<std::ptrdiff_t>(std::min(waiting_.size(), kMostInFlight - in_flight()));
+  std::vector<PgsqlQuery> queries(std::make_move_iterator(begin), std::make_move_iterator(end));
+  waiting_.erase(begin, end);
   for (const PgsqlQuery& query : queries) availability_.on_sent(query.question);
   statistics_.queries += queries.size();
   ++statistics_.bursts;
@@ -143,6 +144,9 @@ void PgsqlServer::on_no_connection(std::string why) {
 
 void PgsqlServer::on_values(PgsqlQuery query, Result<std::vector<std::string>> values) {
   failed_rounds_ = 0;
+  if (!waiting_.empty() && in_flight() <= kMostInFlight / 2) {
+    event_active(turn_end_.get(), EV_TIMEOUT, 1);
+  }
   availability_.on_answer(std::exchange(query.question, {}));
   query.receiver->on_values(query, std::move(values));
 }

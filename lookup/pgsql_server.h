@@ -17,6 +17,11 @@
 // to be tried, and stays so until an earlier one has answered what had no answer, or the last one
 // has none either: what none answers speaks against no host.
 //
+// So many are on the way at a time, and the others wait until half of them are answered: a database
+// that keeps up has not to answer all within one db_query_timeout. What its tables may be asked by
+// all recipients that frontends may have under way at a time finds room; beyond that lookups fail
+// at once. A lookup takes a few hundred octets, so that is up to some 10 MiB a table and frontend.
+//
 // What it has seen of the database, all who ask through it may know (availability()).
 #pragma once
 
@@ -43,6 +48,10 @@ class PgsqlServer final : private PgsqlDialer::Owner,
                           private PgsqlReturn::Owner {
  public:
   static constexpr std::size_t kMostLeftovers = 2;
+  static constexpr std::size_t kMostInFlight = 5000;
+  // Of a table, for a recipient, in both forms. Most need two or three: that leaves room for
+  // aliases' targets, and for who is no recipient (AUTH, socketmap, what is asked anew in time).
+  static constexpr std::size_t kMostKeys = 10;
 
   struct Statistics {
     std::uint64_t connections = 0;
@@ -55,6 +64,7 @@ class PgsqlServer final : private PgsqlDialer::Owner,
     std::chrono::milliseconds query_timeout;
     bool may_prepare;
     std::chrono::milliseconds retry_interval;  // of the hosts before the one in use
+    std::size_t most_recipients;               // of all frontends, under way at a time
   };
 
   // Dials once the loop runs. `hosts` is parse_pgsql_hosts(login).
@@ -90,6 +100,7 @@ class PgsqlServer final : private PgsqlDialer::Owner,
 
   // In front of what waits already.
   void wait_again(std::vector<PgsqlQuery> queries);
+  [[nodiscard]] std::size_t in_flight() const { return pipeline_ ? pipeline_->in_flight() : 0; }
   void send_waiting();
   void drop_overdue();
   void watch_waiting();

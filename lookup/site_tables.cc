@@ -39,8 +39,12 @@ Result<std::optional<PlainAddress>> postmaster_address(const Settings& settings)
 SiteTables::SiteTables(const Settings& settings, event_base* base, FileReader read_file)
     : read_file_(std::move(read_file)),
       cache_(cache_limits(settings), [] { return Clock::now(); }),
-      factory_({base, read_file_, settings.db_connect_timeout, settings.db_query_timeout,
-                settings.db_prepared_statements}),
+      factory_({.base = base,
+                .read_file = read_file_,
+                .db_connect_timeout = settings.db_connect_timeout,
+                .db_query_timeout = settings.db_query_timeout,
+                .prepare_statements = settings.db_prepared_statements,
+                .most_recipients = settings.frontend_processes * kResolveWindow}),
       evictor_(base, cache_),
       shared_{cache_, evictor_.recent_changes()} {}
 

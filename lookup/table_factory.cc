@@ -136,7 +136,8 @@ Result<PgsqlServer*> TableFactory::server_for(const PgsqlLogin& login) {
   auto hosts = parse_pgsql_hosts(login);
   if (!hosts) return tl::unexpected(hosts.error());
   const PgsqlServer::Options options{context_.db_connect_timeout, context_.db_query_timeout,
-                                     context_.prepare_statements, context_.db_retry_interval};
+                                     context_.prepare_statements, context_.db_retry_interval,
+                                     context_.most_recipients};
   servers_.push_back(
       std::make_unique<PgsqlServer>(context_.base, login, *std::move(hosts), options));
   return servers_.back().get();

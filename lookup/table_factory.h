@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lmtpd/base/config/table_ref.h"
+#include "lmtpd/base/messages.h"
 #include "lmtpd/base/result.h"
 #include "lookup/files/file_reader.h"
 #include "lookup/table.h"
@@ -33,6 +34,7 @@ struct TableContext {
   std::chrono::milliseconds db_query_timeout{10000};
   bool prepare_statements = true;
   std::chrono::milliseconds db_retry_interval{60000};  // of the hosts before the one in use
+  std::size_t most_recipients = kResolveWindow;        // of all frontends, under way at a time
 };
 
 // Owns the connections to PostgreSQL, one for all tables with the same hosts, user, password,

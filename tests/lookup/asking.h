@@ -45,7 +45,8 @@ class Asking : public testing::Test {
             connect_timeout_,
             query_timeout_,
             prepare_statements_,
-            retry_interval_};
+            retry_interval_,
+            most_recipients_};
   }
 
   // All tables of a test come from one factory, made at first use.
@@ -116,6 +117,7 @@ class Asking : public testing::Test {
   std::chrono::milliseconds query_timeout_{10000};
   bool prepare_statements_ = true;
   std::chrono::milliseconds retry_interval_{60000};
+  std::size_t most_recipients_ = kResolveWindow;
   std::unique_ptr<TableFactory> factory_;
 };
 

@@ -73,6 +73,39 @@ TEST_F(PgsqlTables, SendAllOfOneTurnBeforeTheFirstAnswerIsRead) {
   EXPECT_LE(proxy.arrivals(), 5) << "corked, not a segment a statement";
 }
 
+// As many as the recipients of a frontend ask for who have an extension, a quoted local part and no
+// row.
+TEST_F(PgsqlTables, AreAskedForAllThatARecipientsWindowNeeds) {
+  HoldingProxy proxy(postgres_.port());
+  const auto t = with(login(fmt::format("127.0.0.1:{}", proxy.port())) + "query = SELECT '%s'\n");
+  EXPECT_EQ(ask(*t, "k"), found({"k"}));
+  const auto queries = statistics().queries;
+  proxy.hold_until_syncs(PgsqlServer::kMostInFlight);
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < kResolveWindow * 7; ++i) keys.push_back(fmt::format("user{}", i));
+  Answers answers;
+  for (std::size_t i = 0; i < keys.size(); ++i) ASSERT_FALSE(t->lookup(keys[i], answers, i));
+  event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  EXPECT_EQ(statistics().queries, queries + PgsqlServer::kMostInFlight) << "on the way at a time";
+  wait_for(answers, keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) ASSERT_EQ(answers.by_id.at(i), found({keys[i]}));
+  EXPECT_EQ(statistics().queries, queries + keys.size());
+  EXPECT_LT(statistics().bursts, 2 * keys.size() / PgsqlServer::kMostInFlight + 10);
+}
+
+TEST_F(PgsqlTables, AreNotAskedForMore) {
+  most_recipients_ = 2;
+  const auto t = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  const auto other = with(superuser() + "query = SELECT uid FROM users WHERE userid = '%s'\n");
+  const LockedTable locked(postgres_, "users");
+  Answers answers;
+  const std::size_t most = 2 * 2 * PgsqlServer::kMostKeys;
+  for (std::size_t i = 0; i < most; ++i) {
+    EXPECT_FALSE((i % 2 == 0 ? t : other)->lookup("user@domain.org", answers, i));
+  }
+  EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("40 lookups wait for the database"));
+}
+
 TEST_F(PgsqlTables, KnowTogetherWhetherTheirDatabaseAnswers) {
   HoldingProxy proxy(postgres_.port());
   const std::string through = login(fmt::format("127.0.0.1:{}", proxy.port()));
