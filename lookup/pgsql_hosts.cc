@@ -51,14 +51,18 @@ std::string host_and_port(const std::string& host, const std::string& port) {
   return port.empty() ? host : fmt::format("{}:{}", host, port);
 }
 
-// Adds `host`, which may be a name, an address or a directory.
-void add_host(PgsqlHost& entry, const std::string& host, const std::string& port) {
+// Adds `host`, which may be a name, an address or a directory; where it has an `address`, that is
+// connected to.
+void add_host(PgsqlHost& entry, const std::string& host, const std::string& address,
+              const std::string& port) {
   if (!port.empty()) entry.parameters.emplace_back("port", port);
   if (!host.empty()) entry.parameters.emplace_back("host", host);
-  if (!host.empty() && host.front() != '/' && host.front() != '@' && !is_address(host)) {
-    entry.name = host;
-  }
-  entry.shown = escaped(host_and_port(host.empty() ? "the default socket" : host, port));
+  if (!address.empty()) entry.parameters.emplace_back("hostaddr", address);
+  const bool is_name =
+      !host.empty() && host.front() != '/' && host.front() != '@' && !is_address(host);
+  if (is_name && address.empty()) entry.name = host;
+  const std::string& shown = host.empty() ? address : host;
+  entry.shown = escaped(host_and_port(shown.empty() ? "the default socket" : shown, port));
 }
 
 Result<PgsqlHost> plain_host(std::string_view item, const PgsqlLogin& login) {
@@ -85,7 +89,7 @@ Result<PgsqlHost> plain_host(std::string_view item, const PgsqlLogin& login) {
   if (login.dbname.empty()) return wrong("needs a dbname");
 
   PgsqlHost entry;
-  add_host(entry, host, port);
+  add_host(entry, host, "", port);
   const auto add = [&](const char* keyword, const std::string& value) {
     if (!value.empty()) entry.parameters.emplace_back(keyword, value);
   };
@@ -120,26 +124,25 @@ Result<std::vector<PgsqlHost>> uri_hosts(const std::string& uri, const PgsqlLogi
     auto node = values.extract(keyword);
     return node.empty() ? std::string() : std::move(node.mapped());
   };
-  const bool has_address = values.contains("hostaddr");
   values.try_emplace("client_encoding", login.encoding);
   for (const auto& [keyword, value] : kDefaults) values.try_emplace(keyword, value);
-  if (has_address) {
-    // libpq walks such a list without asking for a name.
-    PgsqlHost entry;
-    entry.shown = escaped(values.contains("host") ? values.at("host") : values.at("hostaddr"));
-    entry.parameters.assign(values.begin(), values.end());
-    return std::vector{std::move(entry)};
-  }
-  const std::vector<std::string> names = comma_list(take("host"));
+  // They pair up by position; one port is for all (libpq, 34.1.1).
+  std::vector<std::string> addresses = comma_list(take("hostaddr"));
+  std::vector<std::string> names = comma_list(take("host"));
   const std::vector<std::string> ports = comma_list(take("port"));
-  if (ports.size() != 1 && ports.size() != names.size()) {
+  const std::size_t count = std::max(addresses.size(), names.size());
+  for (auto* list : {&addresses, &names}) {
+    if (list->size() == 1 && list->front().empty()) list->resize(count);  // it was not there
+  }
+  if (names.size() != addresses.size()) return wrong("a URI has not as many addresses as hosts");
+  if (ports.size() != 1 && ports.size() != count) {
     return wrong("a URI has not as many ports as hosts");
   }
   std::vector<PgsqlHost> hosts;
-  for (std::size_t i = 0; i < names.size(); ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     PgsqlHost& entry = hosts.emplace_back();
     entry.parameters.assign(values.begin(), values.end());
-    add_host(entry, names[i], ports.size() == 1 ? ports[0] : ports[i]);
+    add_host(entry, names[i], addresses[i], ports.size() == 1 ? ports[0] : ports[i]);
   }
   return hosts;
 }

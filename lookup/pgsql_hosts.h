@@ -3,8 +3,8 @@
 // Entries in the order written: [inet:]HOST[:PORT], [unix:]/DIRECTORY[:PORT], or a libpq URI
 // (postgresql://, postgres://), which brings its own user, password and database. An IPv6 address
 // may stand in brackets. The list divides at every comma, so a URI writes its own as %2C
-// (?host=a%2Cb). A URI with several hosts counts as several entries; each must satisfy its
-// target_session_attrs, so prefer-standby takes the first that answers.
+// (?host=a%2Cb). A URI with several hosts, or addresses, counts as several entries; each must
+// satisfy its target_session_attrs, so prefer-standby takes the first that answers.
 #pragma once
 
 #include <string>
@@ -28,7 +28,7 @@ struct PgsqlLogin {
 };
 
 struct PgsqlHost {
-  // Keywords of PQconnectStartParams(), without hostaddr.
+  // Keywords of PQconnectStartParams(); hostaddr where a URI has it.
   std::vector<std::pair<std::string, std::string>> parameters;
   // The name that must be resolved first; empty for sockets, addresses, and URIs with a hostaddr.
   std::string name;

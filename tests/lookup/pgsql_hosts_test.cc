@@ -65,6 +65,36 @@ TEST(PgsqlHostList, KeepsTheOrder) {
   EXPECT_EQ(shown, "b:1 a /s x:2 y:3 ");
 }
 
+TEST(PgsqlHostList, PairsHostsAndAddresses) {
+  struct Case {
+    std::string uri;
+    std::string entries;  // host|hostaddr|port|name that must be resolved
+  };
+  for (const Case& one : {
+           Case{"postgresql:///d?hostaddr=192.0.2.1%2C192.0.2.2",
+                "(none)|192.0.2.1|(none)| (none)|192.0.2.2|(none)| "},
+           Case{"postgresql:///d?host=a%2Cb&hostaddr=192.0.2.1%2C192.0.2.2&port=5433",
+                "a|192.0.2.1|5433| b|192.0.2.2|5433| "},
+           Case{"postgresql:///d?host=a%2Cb&hostaddr=192.0.2.1%2C&port=1%2C2",
+                "a|192.0.2.1|1| b|(none)|2|b "},
+       }) {
+    const auto hosts = parse(one.uri);
+    ASSERT_TRUE(hosts) << hosts.error().text;
+    std::string entries;
+    for (const PgsqlHost& host : *hosts) {
+      entries += keyword(host, "host") + "|" + keyword(host, "hostaddr") + "|" +
+                 keyword(host, "port") + "|" + host.name + " ";
+    }
+    EXPECT_EQ(entries, one.entries) << one.uri;
+  }
+  EXPECT_EQ(parse("postgresql:///d?hostaddr=192.0.2.1%2C192.0.2.2&port=7")->at(1).shown,
+            "192.0.2.2:7");
+  for (const std::string query : {"host=a%2Cb&hostaddr=192.0.2.1", "host=a&hostaddr=::1%2C::2"}) {
+    EXPECT_EQ(parse("postgresql://u:s3cret@/d?" + query).error().text,
+              "a URI has not as many addresses as hosts");
+  }
+}
+
 TEST(PgsqlHostList, PassesTheLoginToPlainHostsOnly) {
   const auto hosts =
       parse("h postgresql://u:p@h/d?application_name=x&keepalives_idle=5&sslmode=verify-full");
