@@ -11,7 +11,10 @@
 namespace lmtpd::lookup {
 namespace {
 
+using std::chrono::steady_clock;
+
 constexpr int kBusyMilliseconds = 200;
+constexpr std::chrono::seconds kImpatientFor{1};
 
 // A key for check() of a query that is sent as text; a number where it stands outside quotes.
 constexpr std::string_view kSampleKey = "1@1.1.1.1.1.1.1.1.1";
@@ -69,7 +72,10 @@ Result<void> SqliteTable::open() {
     return fail(Reason::lookup_failed, errno_text(database_path_, errno));
   }
   if (statement_ || (database_ && as_text_)) {
-    if (status.st_dev == device_ && status.st_ino == inode_) return {};
+    if (status.st_dev == device_ && status.st_ino == inode_) {
+      set_patience();
+      return {};
+    }
   }
   statement_.reset();
   sqlite3* opened = nullptr;
@@ -78,11 +84,16 @@ Result<void> SqliteTable::open() {
   database_.reset(opened);
   if (code != SQLITE_OK) return database_error();
   sqlite3_extended_result_codes(opened, 1);
-  sqlite3_busy_timeout(opened, kBusyMilliseconds);
+  set_patience();
   device_ = status.st_dev;
   inode_ = status.st_ino;
   as_text_ = !config_.statement.can_prepare();
   return as_text_ ? Result<void>() : prepare();
+}
+
+void SqliteTable::set_patience() {
+  const bool is_impatient = steady_clock::now() - locked_at_ < kImpatientFor;
+  sqlite3_busy_timeout(database_.get(), is_impatient ? 0 : kBusyMilliseconds);
 }
 
 Result<void> SqliteTable::prepare() {
@@ -142,6 +153,8 @@ Unavailable SqliteTable::unavailable(const Error& error) const {
 }
 
 tl::unexpected<Error> SqliteTable::database_error() {
+  // The primary code is the last octet.
+  if ((sqlite3_errcode(database_.get()) & 0xFF) == SQLITE_BUSY) locked_at_ = steady_clock::now();
   return fail(Reason::lookup_failed,
               fmt::format("{}: {}", database_path_, escaped(sqlite3_errmsg(database_.get()))));
 }

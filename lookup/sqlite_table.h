@@ -2,12 +2,14 @@
 //
 // The file is opened read-only at the first lookup, and again whenever its name leads to another
 // file. What cannot be opened, read or prepared is Unavailable. As in Postfix a row's first column
-// is its value. A lookup waits at most 200 ms for another program's write lock.
+// is its value. A lookup waits at most 200 ms for another program's write lock, and not at all
+// within a second of one that met it: the loop stands still meanwhile.
 #pragma once
 
 #include <sqlite3.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -34,17 +36,19 @@ class SqliteTable final : public ConfiguredTable {
   using StatementPtr = std::unique_ptr<sqlite3_stmt, StatementDeleter>;
 
   Result<void> open();
+  void set_patience();
   Result<void> prepare();
   Result<StatementPtr> compile(const std::string& text);
   Result<StatementPtr> compile_text_for(std::string_view key);
   Answer run(sqlite3_stmt* statement, std::string_view key);
   [[nodiscard]] Unavailable unavailable(const Error& error) const;
-  [[nodiscard]] tl::unexpected<Error> database_error();
+  [[nodiscard]] tl::unexpected<Error> database_error();  // of the last call
 
   std::string database_path_;
   SqlConfig config_;
   // Closed after its statements.
   std::unique_ptr<sqlite3, DatabaseDeleter> database_;
+  std::chrono::steady_clock::time_point locked_at_{};
   dev_t device_ = 0;
   ino_t inode_ = 0;
   StatementPtr statement_;

@@ -131,6 +131,25 @@ TEST_F(SqliteTables, AreUnavailableWhenAWriterHoldsTheFile) {
   EXPECT_EQ(ask(*t, "user@domain.org"), found({"domain.org/user/"}));
 }
 
+TEST_F(SqliteTables, WaitForAWriterOnceNotForEachKey) {
+  const auto prepared = with("query = SELECT home FROM users WHERE userid = '%s'");
+  const auto as_text = with("query = SELECT home AS '%s' FROM users WHERE userid = '%s'");
+  for (Table* t : {prepared.get(), as_text.get()}) {
+    EXPECT_EQ(ask(*t, "user@domain.org"), found({"domain.org/user/"}));
+    sqlite3* writer = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &writer), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(writer, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("database is locked"));
+    }
+    // 20 s, were each to wait.
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8));
+    sqlite3_close(writer);
+    EXPECT_EQ(ask(*t, "user@domain.org"), found({"domain.org/user/"})) << "at once";
+  }
+}
+
 TEST_F(SqliteTables, AreUnavailableForWhatIsNoDatabaseOrNoQuery) {
   write("/bad.cf", "dbpath = /etc/passwd\nquery = SELECT a FROM t");
   EXPECT_THAT(why(ask(*table("sqlite:/bad.cf"), "k")), HasSubstr("file is not a database"));
