@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "lmtpd/base/control_protocol.h"
+#include "lmtpd/base/log.h"
 #include "lmtpd/session/reply.h"
 
 namespace lmtpd::ctl {
@@ -15,9 +16,8 @@ namespace {
 
 constexpr int kRefused = 1;
 
-void print_line(std::string_view line) {
-  std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
-}
+// Lookup is not trusted with root's terminal.
+void print_line(std::string_view line) { std::printf("%s\n", escaped(line, line.size()).c_str()); }
 
 constexpr std::array kCommands = {
     Command{"resolve --explain", DoneBy::lookup, "explain", "ADDRESS",

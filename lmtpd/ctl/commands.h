@@ -28,7 +28,7 @@ struct Command {
 // A name with an option stands before the one without.
 [[nodiscard]] std::span<const Command> commands();
 
-// To standard output. The exit status: see main.cc.
+// To standard output, escaped(). The exit status: see main.cc.
 [[nodiscard]] int print_answer(const Answer& answer);
 
 // What an `error REASON TEXT` answer means to a client, as "550 5.1.1 ...", and the exit status.

@@ -22,6 +22,7 @@
 
 #include "lmtpd/base/config/parameters.h"
 #include "lmtpd/base/control_protocol.h"
+#include "lmtpd/base/log.h"
 #include "lmtpd/ctl/check_db.h"
 #include "lmtpd/ctl/commands.h"
 #include "lmtpd/ctl/control_client.h"
@@ -114,7 +115,7 @@ int ask_lookup(ControlClient& client, const Arguments& arguments) {
   const auto answer = client.ask(request);
   if (!answer) give_up(answer.error().text, EX_UNAVAILABLE);
   if (answer->status != lmtpd::kControlOk && answer->status != lmtpd::kControlError) {
-    give_up("the daemon did not understand: " + answer->text, EX_PROTOCOL);
+    give_up("the daemon did not understand: " + lmtpd::escaped(answer->text), EX_PROTOCOL);
   }
   return lmtpd::ctl::print_answer(*answer);
 }

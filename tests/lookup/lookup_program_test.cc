@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "lmtpd/base/channel.h"
 #include "lmtpd/base/config/parameters.h"
@@ -282,6 +283,31 @@ TEST_F(LookupProgram, LmtpctlTellsWhatIsWrong) {
   for (const char* wrong :
        {"", "resolve", "resolve ''", "resolve a b", "unknown", "-x y resolve a", "-s"}) {
     EXPECT_EQ(lmtpctl(wrong).status, EX_USAGE) << wrong;
+  }
+}
+
+// A lookup process that somebody else has taken over.
+TEST_F(LookupProgram, LmtpctlPrintsNothingThatATerminalObeys) {
+  for (const std::string answer : {"ok\n\x1B]0;owned\x07 a\rb \xC2\x9B"
+                                   "2J\n.\n",
+                                   "error 1 \x1B[2J\n\x1B[2J\n.\n", "\x1B[2J \x1B[2J\n.\n"}) {
+    const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    socket_path().copy(address.sun_path, sizeof address.sun_path - 1);
+    ::unlink(address.sun_path);
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::listen(listener.get(), 1), 0);
+    std::thread lookup([&] {
+      const UniqueFd client(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      EXPECT_GT(::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL), 0);
+      char end = 0;
+      while (::recv(client.get(), &end, 1, 0) > 0) continue;
+    });
+    const Run run = lmtpctl("-s " + socket_path() + " status");
+    lookup.join();
+    EXPECT_FALSE(run.output.empty());
+    EXPECT_EQ(run.output.find_first_of("\x1B\x07\r\x9B"), std::string::npos) << run.output;
   }
 }
 
