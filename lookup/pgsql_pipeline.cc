@@ -17,9 +17,6 @@
 namespace lmtpd::lookup {
 namespace {
 
-// For only_check: a number where a placeholder stands outside quotes, and a domain of nine labels.
-constexpr std::string_view kSampleKey = "1@1.1.1.1.1.1.1.1.1";
-
 // What the server says of a prepared statement.
 constexpr std::string_view kNotThere = "26000";
 constexpr std::string_view kAlreadyThere = "42P05";

@@ -24,6 +24,10 @@ namespace lmtpd::lookup {
 
 enum class SqlDialect { postgresql, sqlite };
 
+// A key to check a query with that is sent as text: a number where a placeholder stands outside
+// quotes, and a domain of nine labels.
+inline constexpr std::string_view kSampleKey = "1@1.1.1.1.1.1.1.1.1";
+
 // What a placeholder stands in.
 enum class SqlQuoting {
   literal,         // '...'

@@ -16,9 +16,6 @@ using std::chrono::steady_clock;
 constexpr int kBusyMilliseconds = 200;
 constexpr std::chrono::seconds kImpatientFor{1};
 
-// A key for check() of a query that is sent as text; a number where it stands outside quotes.
-constexpr std::string_view kSampleKey = "1@1.1.1.1.1.1.1.1.1";
-
 std::optional<std::string> escape(std::string_view value, SqlQuoting quoting) {
   const char quote = quoting == SqlQuoting::identifier ? '"' : '\'';
   std::string out;
