@@ -14,8 +14,8 @@ struct Peer {
   std::string name;        // of the host, or kUnknown; empty: nobody looked
   std::string address;     // "192.0.2.1", "2001:db8::1", kUnknown; empty: a unix socket
   std::uint16_t port = 0;  // 0: not known
-  // Of trusted_clients, or at a unix socket, whose mode guards it: may deliver. XCLIENT and XFORWARD
-  // are believed of who is connected and trusted, whomever he names by XCLIENT.
+  // Of trusted_clients, or at a unix socket, whose mode guards it: may deliver. XCLIENT and
+  // XFORWARD are believed of who is connected and trusted, whomever he names by XCLIENT.
   bool trusted = false;
 
   bool operator==(const Peer&) const = default;
