@@ -163,6 +163,12 @@ control_socket = {0}/control
     ASSERT_NE(receive(*master_, packet), nullptr);
     EXPECT_EQ(packet.frames()[0].type, static_cast<std::uint16_t>(MessageType::ready));
   }
+  // As above, and lmtpctl is answered from then on.
+  void serve() {
+    expect_ready();
+    master_->send(Serve{});
+    EXPECT_EQ(master_->flush(), Channel::Status::ok);
+  }
   int exit_status() {
     int status = 0;
     EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
@@ -233,7 +239,7 @@ TEST_F(LookupProgram, RunsAsItsUserWithNothingElse) {
 
 TEST_F(LookupProgram, AnswersLmtpctl) {
   start();
-  expect_ready();
+  serve();
   const Run found = resolve("foo+x@foo.org");
   EXPECT_EQ(found.status, 0);
   EXPECT_EQ(found.output,
@@ -251,7 +257,7 @@ TEST_F(LookupProgram, AnswersLmtpctl) {
 
 TEST_F(LookupProgram, RefusesTheIdsOfItsOwnUsers) {
   start();
-  expect_ready();
+  serve();
   const Run own = resolve("nobody@foo.org");
   EXPECT_EQ(own.status, EX_TEMPFAIL);
   EXPECT_TRUE(own.output.starts_with("451 4.3.5 ")) << own.output;
@@ -263,7 +269,7 @@ TEST_F(LookupProgram, IsReadyWithoutItsDatabase) {
           "hosts = 127.0.0.1:1\ndbname = x\nuser = x\nquery = SELECT '%s'\n");
   }
   start("", "pgsql");
-  expect_ready();
+  serve();
   const Run away = resolve("foo@foo.org");
   EXPECT_EQ(away.status, EX_TEMPFAIL);
   EXPECT_TRUE(away.output.starts_with("451 4.3.0 ")) << away.output;
