@@ -22,7 +22,7 @@ class Explaining : public Resolving, public Explainer::Client {
 };
 
 TEST_F(Explaining, AnAliasOfManyRowsFitsALineOfTheControlSocket) {
-  for (const std::size_t length : {20, 900, 2000}) {
+  for (const std::size_t length : {20U, 900U, 2000U}) {
     const std::string name = fmt::format("team{}@d.org", length);
     const std::string target = std::string(length, 'x') + "@d.org";
     for (int i = 0; i < 500; ++i) alias_.add(name, fmt::format("{}.{}", i, target));
