@@ -143,6 +143,13 @@ class Master:
     def signal(self, number):
         os.kill(self.process.pid, number)
 
+    def reload(self, *expected):
+        """With a log that begins anew, and has all of `expected` on return."""
+        self.log_file.write_text("")
+        self.signal(signal.SIGHUP)
+        for text in expected:
+            self.wait_log(text)
+
     def wait(self):
         self.until(lambda: self.process.poll() is not None)
         return self.process.returncode

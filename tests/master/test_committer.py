@@ -32,12 +32,6 @@ def started(master, title):
     return [role for role in master.roles if role.title == title]
 
 
-def reload(master):
-    seen = master.log().count("ready:")
-    master.signal(signal.SIGHUP)
-    master.until(lambda: master.log().count("ready:") > seen)
-
-
 @pytest.fixture(scope="module", name="base")
 def mail_base():
     """A file system with a shared sync."""
@@ -236,7 +230,7 @@ def test_a_new_generation_has_its_own(make_sharing):
     master.start()
     master.want_worker(1001)
     old = master.wait_role("committer")
-    reload(master)
+    master.reload("ready:")
     master.wait_event(master.wait_role("frontend 0"), "stop")
     new = master.wait_role("committer", 1)
     ((path, olds),), ((new_path, news),) = served(old), served(new)
@@ -256,11 +250,11 @@ def test_it_comes_and_goes_with_reloads(make_sharing):
     master.start()
     assert not started(master, "committer")
     master.write_config(commit_file_systems=None)  # the default
-    reload(master)
+    master.reload("ready:")
     committer = master.wait_role("committer")
     assert len(served(committer)) == 1
     master.write_config(commit_file_systems="")
-    reload(master)
+    master.reload("ready:")
     master.until(lambda: committer.gone)
     assert master.stop() == 0
     assert len(started(master, "committer")) == 1

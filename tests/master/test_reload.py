@@ -18,13 +18,6 @@ def generation(master, number):
     return master.wait_role("lookup", number), master.wait_role("frontend 0", number)
 
 
-def reload(master, *expected):
-    master.log_file.write_text("")
-    master.signal(signal.SIGHUP)
-    for text in expected:
-        master.wait_log(text)
-
-
 def test_new_generation_takes_over_and_the_old_one_drains(make_master):
     master = make_master()
     master.stubborn.update({"frontend 0"})
@@ -35,7 +28,7 @@ def test_new_generation_takes_over_and_the_old_one_drains(make_master):
     master.wait_event(old_worker, "introduce")
     inode = master.socket.stat().st_ino
     (master.dir / "mailboxes").write_text("another@domain.org domain.org/another/\n")
-    reload(master, "ready:")
+    master.reload("ready:")
     lookup, frontend = generation(master, 1)
     assert b"another@" in bytes.fromhex(lookup.all("file")[0]["contents"])
     assert master.socket.stat().st_ino == inode, "the listening socket is the same"
@@ -61,7 +54,7 @@ def test_ticket_key_is_shared(make_master):
     master.stubborn.add("frontend 0")
     master.start()
     old_lookup = master.wait_role("lookup")
-    reload(master, "ready:")
+    master.reload("ready:")
     old_lookup.order("seal 1001 1001 domain.org/user/ 60")
     ticket = master.wait_event(old_lookup, "sealed")["ticket"]
     new_lookup, new_frontend = generation(master, 1)
@@ -90,7 +83,7 @@ def test_bad_configuration_is_refused_and_the_old_one_stays(make_master, changes
     if "queue_directory" in changes:
         changes = {**changes, "listen": f"unix:{master.socket}"}
     master.write_config(**changes)
-    reload(master, "reload refused; the configuration of before stays")
+    master.reload("reload refused; the configuration of before stays")
     assert why in master.log()
     master.settle()
     assert not lookup.gone and not frontend.gone and not frontend.all("stop")
@@ -103,7 +96,7 @@ def test_configuration_that_lookup_refuses_leaves_the_old_one(make_master):
     lookup, frontend = generation(master, 0)
     master.mute.add("lookup")
     master.write_config(listen="unix:private/lmtp, unix:private/second")
-    reload(master)
+    master.reload()
     second = master.wait_role("lookup", 1)
     master.wait_event(second, "start")
     second.order("exit 78")
@@ -121,7 +114,7 @@ def test_what_a_refused_reload_kills_is_no_news(make_master):
     master = make_master().start()
     master.mute.update({"lookup", "frontend 0"})
     master.write_config(session_timeout="200s")
-    reload(master)
+    master.reload()
     lookup, frontend = generation(master, 1)
     for role in (lookup, frontend):
         master.wait_event(role, "start")
@@ -137,7 +130,7 @@ def test_a_configuration_without_syncs_is_warned_of(make_master):
     master = make_master().start()
     assert "fsync" not in master.log()
     master.write_config(fsync="no")
-    reload(master, "ready:")
+    master.reload("ready:")
     assert len(re.findall(WITHOUT_SYNCS, master.log())) == 1, master.log()
     assert master.stop() == 0
 
@@ -145,11 +138,11 @@ def test_a_configuration_without_syncs_is_warned_of(make_master):
 def test_listeners_come_and_go(make_master):
     master = make_master().start()
     master.write_config(listen="unix:private/second", listen_mode="0600")
-    reload(master, "ready:")
+    master.reload("ready:")
     assert os.listdir(master.socket.parent) == ["second"]
     # The same place with another mode: a new socket over the old one.
     master.write_config(listen_mode="0660")
-    reload(master, "ready:")
+    master.reload("ready:")
     second = master.socket.parent / "second"
     assert stat.S_IMODE(second.stat().st_mode) == 0o660
     with socket.socket(socket.AF_UNIX) as client:
@@ -161,7 +154,7 @@ def test_listeners_come_and_go(make_master):
 def test_control_socket_leads_to_the_new_lookup(make_master):
     master = make_master().start()
     before = master.control.stat().st_ino
-    reload(master, "ready:")
+    master.reload("ready:")
     assert master.control.stat().st_ino != before
     master.until(lambda: master.wait_role("lookup").gone)
     assert master.control.exists()
@@ -188,7 +181,7 @@ def test_no_connection_is_refused_during_a_reload(make_master):
     thread = threading.Thread(target=knock)
     thread.start()
     for _ in range(3):
-        reload(master, "ready:")
+        master.reload("ready:")
     ended.set()
     thread.join()
     assert not refused
@@ -217,7 +210,7 @@ def test_the_oldest_of_many_generations_waits_no_longer(make_master):
     master.start()
     first = master.wait_role("frontend 0")
     for _ in range(4):
-        reload(master, "ready:")
+        master.reload("ready:")
     master.until(lambda: first.gone)
     assert not master.wait_role("frontend 0", 1).gone
     master.signal(signal.SIGTERM)
@@ -232,7 +225,7 @@ def test_role_that_hangs_in_the_kernel_is_left_behind_and_reaped_in_the_end(make
     master.start()
     lookup = master.wait_role("lookup")
     with kept_from_its_end(lookup.pid):
-        reload(master, "ready:", f"lookup (pid {lookup.pid}) hangs and is left behind")
+        master.reload("ready:", f"lookup (pid {lookup.pid}) hangs and is left behind")
     master.until(lambda: not os.path.exists(f"/proc/{lookup.pid}"))
 
 

@@ -91,21 +91,15 @@ def test_nor_is_one_that_is_served_by_the_time_that_the_roles_are_ready(make_mas
     assert not master.control.exists()
 
 
-def reload(master, expected):
-    master.log_file.write_text("")
-    master.signal(signal.SIGHUP)
-    master.wait_log(expected)
-
-
 def test_a_reload_does_not_take_it_either(make_master):
     master = make_master().start()
     second = master.socket.parent / "second"
     with served(second):
         master.write_config(listen="unix:private/lmtp, unix:private/second")
-        reload(master, "reload refused")
+        master.reload("reload refused")
         assert words(second) in master.log()
     connect(master.socket)
-    reload(master, "ready:")
+    master.reload("ready:")
     connect(second)
 
 
@@ -131,7 +125,7 @@ def test_a_reload_takes_ones_own_anew(make_master):
     link.symlink_to("private")
     for changes in ({"listen_mode": "0600"}, {"listen": "unix:link/lmtp", "listen_mode": "0640"}):
         master.write_config(**changes)
-        reload(master, "ready:")
+        master.reload("ready:")
         assert f"{stat.S_IMODE(master.socket.stat().st_mode):04o}" == changes["listen_mode"]
         connect(master.socket)
 
@@ -153,7 +147,7 @@ def test_nor_does_it_leave_ones_own_to_a_role_that_listens_itself(
         role.order("exit 1")
         master.wait_role(title, 1)
     master.write_config(**changes)
-    reload(master, "ready:")
+    master.reload("ready:")
     assert path.stat().st_ino != before
     connect(path)
 
@@ -162,12 +156,12 @@ def test_a_reload_makes_anew_what_somebody_removed(make_master):
     master = make_master().start()
     master.socket.unlink()
     with served(master.socket):
-        reload(master, "reload refused")
+        master.reload("reload refused")
         assert words(master.socket) in master.log()
-    reload(master, "ready:")
+    master.reload("ready:")
     connect(master.socket)
     inode = master.socket.stat().st_ino
-    reload(master, "ready:")
+    master.reload("ready:")
     assert master.socket.stat().st_ino == inode
     assert master.stop() == 0
     assert os.listdir(master.socket.parent) == []
@@ -178,7 +172,7 @@ def test_control_socket_of_another_lmtpd_is_not_taken_at_a_reload(make_master):
     inode = first.control.stat().st_ino
     own = second.control
     second.write_config(control_socket=first.control)
-    reload(second, "reload refused")
+    second.reload("reload refused")
     assert re.search(rf"another lmtpd serves control_socket {first.control} \(pid {first.process.pid}\b",
                      second.log()), second.log()
     assert first.control.stat().st_ino == inode and own.exists()
@@ -190,7 +184,7 @@ def test_control_socket_comes_back_while_an_old_lookup_still_has_it(make_master)
     master.start()
     for path in (master.dir / "elsewhere", master.control):
         master.write_config(control_socket=path)
-        reload(master, "ready:")
+        master.reload("ready:")
         connect(path)
     master.stubborn.clear()
 

@@ -1,7 +1,6 @@
 """Whom master lets take clients, and when: Serve, and Retire for the lookup that another takes the place of."""
 
 import os
-import signal
 import socket
 
 import pytest
@@ -19,13 +18,6 @@ def master(make_master):
 def roles(master, number):
     """Those of the number-th generation, where none died, that clients come to."""
     return [master.wait_role(title, number) for title in SERVERS]
-
-
-def reload(master, *expected):
-    master.log_file.write_text("")
-    master.signal(signal.SIGHUP)
-    for text in expected:
-        master.wait_log(text)
 
 
 def told(role):
@@ -78,7 +70,7 @@ def test_a_reload_retires_the_old_lookup_and_stops_its_frontends(master):
     master.start()
     old = roles(master, 0)
     # What is said to the old ones is there before anybody hears that the new ones serve.
-    reload(master, "ready:")
+    master.reload("ready:")
     new = roles(master, 1)
     for role in new:
         master.wait_event(role, "serve")
@@ -97,7 +89,7 @@ def test_a_lookup_that_is_started_again_while_its_frontends_end_takes_no_clients
     master.stubborn.update(SERVERS)
     master.start()
     old = roles(master, 0)
-    reload(master, "ready:")
+    master.reload("ready:")
     master.wait_event(old[0], "retire")
     old[0].order("exit 1")
     again = master.wait_role("lookup", 2)
@@ -114,7 +106,7 @@ def test_a_lookup_that_is_not_back_at_a_reload_takes_no_clients(master):
     master.wait_role("lookup").order("exit 1")
     again = master.wait_role("lookup", 1)
     master.mute.clear()
-    reload(master, "ready:")
+    master.reload("ready:")
     again.order("ready")
     master.wait_event(again, "introduce", number=1)
     master.settle()
@@ -125,7 +117,7 @@ def test_the_new_ones_of_a_refused_reload_let_nobody_in(master):
     master.start()
     old = roles(master, 0)
     master.mute.add("lookup")
-    reload(master)
+    master.reload()
     new = roles(master, 1)
     master.settle()
     assert [told(role) for role in new] == [[], [], []]
@@ -144,7 +136,7 @@ def test_nor_do_they_where_a_socket_has_been_taken_meanwhile(master):
     master.mute.add("lookup")
     second = master.socket.parent / "second"
     master.write_config(listen="unix:private/lmtp, unix:private/second")
-    reload(master)
+    master.reload()
     new = roles(master, 1)
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(second))
