@@ -99,6 +99,7 @@ Result<void> SqliteTable::prepare() {
     statement_ = *std::move(statement);
     return {};
   }
+  if (is_locked()) return tl::unexpected(statement.error());
   // What the parameters broke is well as text.
   const auto text = compile_text_for(kSampleKey);
   if (!text) return tl::unexpected(statement.error());
@@ -137,6 +138,7 @@ Answer SqliteTable::run(sqlite3_stmt* statement, std::string_view key) {
     values.emplace_back(text == nullptr ? std::string() : std::string(text, size));
   }
   if (code != SQLITE_DONE) return unavailable(database_error().value());
+  locked_at_ = {};
   empty_results_.look(name(), key, values);
   Answer answer = config_.answer(key, values);
   if (auto* unusable = std::get_if<Unavailable>(&answer)) {
@@ -149,9 +151,13 @@ Unavailable SqliteTable::unavailable(const Error& error) const {
   return Unavailable{fmt::format("{}: {}", name(), error.text)};
 }
 
-tl::unexpected<Error> SqliteTable::database_error() {
+bool SqliteTable::is_locked() const {
   // The primary code is the last octet.
-  if ((sqlite3_errcode(database_.get()) & 0xFF) == SQLITE_BUSY) locked_at_ = steady_clock::now();
+  return (sqlite3_errcode(database_.get()) & 0xFF) == SQLITE_BUSY;
+}
+
+tl::unexpected<Error> SqliteTable::database_error() {
+  if (is_locked()) locked_at_ = steady_clock::now();
   return fail(Reason::lookup_failed,
               fmt::format("{}: {}", database_path_, escaped(sqlite3_errmsg(database_.get()))));
 }

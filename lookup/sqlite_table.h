@@ -2,8 +2,9 @@
 //
 // The file is opened read-only at the first lookup, and again whenever its name leads to another
 // file. What cannot be opened, read or prepared is Unavailable. As in Postfix a row's first column
-// is its value. A lookup waits at most 200 ms for another program's write lock, and not at all
-// within a second of one that met it: the loop stands still meanwhile.
+// is its value. A lookup waits at most 200 ms for another program's write lock; then the table's
+// next ones do not wait, until one has read the file or a second has passed: the loop stands still
+// meanwhile.
 #pragma once
 
 #include <sqlite3.h>
@@ -42,7 +43,9 @@ class SqliteTable final : public ConfiguredTable {
   Result<StatementPtr> compile_text_for(std::string_view key);
   Answer run(sqlite3_stmt* statement, std::string_view key);
   [[nodiscard]] Unavailable unavailable(const Error& error) const;
-  [[nodiscard]] tl::unexpected<Error> database_error();  // of the last call
+  // Of the last call.
+  [[nodiscard]] bool is_locked() const;
+  [[nodiscard]] tl::unexpected<Error> database_error();
 
   std::string database_path_;
   SqlConfig config_;

@@ -4,7 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <optional>
+#include <string>
+#include <thread>
 
 #include "tests/lookup/asking.h"
 
@@ -12,6 +16,31 @@ namespace lmtpd::lookup {
 namespace {
 
 using testing::HasSubstr;
+
+// Locks the file, as a program does that writes to it, for so long or until its end.
+class Writer {
+ public:
+  explicit Writer(const std::string& path) {
+    EXPECT_EQ(sqlite3_open(path.c_str(), &database_), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database_, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+  }
+  Writer(const std::string& path, std::chrono::milliseconds time) : Writer(path) {
+    thread_ = std::thread([this, time] {
+      std::this_thread::sleep_for(time);
+      sqlite3_exec(database_, "COMMIT", nullptr, nullptr, nullptr);
+    });
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer() {
+    if (thread_.joinable()) thread_.join();
+    sqlite3_close(database_);
+  }
+
+ private:
+  sqlite3* database_ = nullptr;
+  std::thread thread_;
+};
 
 class SqliteTables : public Asking {
  protected:
@@ -123,11 +152,10 @@ TEST_F(SqliteTables, SeeRowsWrittenAfterTheyWereOpened) {
 
 TEST_F(SqliteTables, AreUnavailableWhenAWriterHoldsTheFile) {
   const auto t = with("query = SELECT home FROM users WHERE userid = '%s'");
-  sqlite3* writer = nullptr;
-  ASSERT_EQ(sqlite3_open(path_.c_str(), &writer), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(writer, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
-  EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("database is locked"));
-  sqlite3_close(writer);
+  {
+    const Writer writer(path_);
+    EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("database is locked"));
+  }
   EXPECT_EQ(ask(*t, "user@domain.org"), found({"domain.org/user/"}));
 }
 
@@ -136,18 +164,36 @@ TEST_F(SqliteTables, WaitForAWriterOnceNotForEachKey) {
   const auto as_text = with("query = SELECT home AS '%s' FROM users WHERE userid = '%s'");
   for (Table* t : {prepared.get(), as_text.get()}) {
     EXPECT_EQ(ask(*t, "user@domain.org"), found({"domain.org/user/"}));
-    sqlite3* writer = nullptr;
-    ASSERT_EQ(sqlite3_open(path_.c_str(), &writer), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(writer, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+    std::optional<Writer> writer(path_);
     const auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < 100; ++i) {
       EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("database is locked"));
     }
     // 20 s, were each to wait.
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8));
-    sqlite3_close(writer);
+    writer.reset();
     EXPECT_EQ(ask(*t, "user@domain.org"), found({"domain.org/user/"})) << "at once";
   }
+}
+
+TEST_F(SqliteTables, WaitForAWriterAgainOnceTheyHaveBeenRead) {
+  const auto t = with("query = SELECT home FROM users WHERE userid = '%s'");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(ask(*t, "user@domain.org"), found({"domain.org/user/"}));
+    const Writer writer(path_);
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("database is locked"));
+    EXPECT_GT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(100)) << i;
+  }
+}
+
+TEST_F(SqliteTables, LearnNothingOfTheQueryFromALock) {
+  const auto t = with("query = SELECT home FROM users WHERE userid = '%s'");
+  const Writer writer(path_, std::chrono::milliseconds(300));
+  testing::internal::CaptureStderr();
+  EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("database is locked"))
+      << "it waited for another statement, too";
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST_F(SqliteTables, AreUnavailableForWhatIsNoDatabaseOrNoQuery) {
