@@ -208,8 +208,9 @@ void PgsqlPipeline::read() {
   PGconn* connection = connection_.get();
   std::string ended;
   if (PQconsumeInput(connection) == 0) ended = pgsql_message(PQerrorMessage(connection));
-  // Answers that came before the end count. Between two statements libpq gives one null; two in a
-  // row mean that it expects nothing more.
+  // Answers that came before the end count, but not where sending met it: with the connection libpq
+  // has dropped what it expects by then, and takes rows for something else. Between two statements
+  // it gives one null; two in a row mean that it expects nothing more.
   int nulls = 0;
   while (broken_.empty() && !sent_.empty() && nulls < 2 && PQisBusy(connection) == 0) {
     const PgResultPtr result(PQgetResult(connection));
@@ -251,7 +252,10 @@ void PgsqlPipeline::take(PGresult* result) {
       // libpq gives the same result again until the data is read.
       Sent copy = std::move(sent);
       sent_.pop_front();
+      has_answered_ = true;
       broken_ = "a query is a COPY";
+      // No fault of theirs, nor of the server's.
+      for (Sent& behind : sent_) --behind.query.times_sent;
       copy.failure = Failure{"", "", "the query is a COPY"};
       return finish(std::move(copy));
     }

@@ -194,9 +194,10 @@ void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, b
 }
 
 void PgsqlServer::wait_again(std::vector<PgsqlQuery> queries) {
-  for (PgsqlQuery& query : queries) query.deadline = steady_clock::now() + options_.connect_timeout;
   waiting_.insert(waiting_.begin(), std::make_move_iterator(queries.begin()),
                   std::make_move_iterator(queries.end()));
+  for (PgsqlQuery& query : waiting_)
+    query.deadline = steady_clock::now() + options_.connect_timeout;
 }
 
 int PgsqlServer::timeouts_in_a_row() const {

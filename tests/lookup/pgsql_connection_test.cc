@@ -216,6 +216,42 @@ TEST_F(PgsqlTables, SendAgainWhatAConnectionTookWithIt) {
   EXPECT_EQ(statistics().connections, 2U);
 }
 
+// Sending fails before the answer is read, and libpq takes it for none of a query.
+TEST_F(PgsqlTables, AskAgainWhatWasAnsweredWhenSendingFailed) {
+  const auto t = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  EXPECT_EQ(ask(*t, "user@domain.org"), kUserHome);
+  Answers answers;
+  EXPECT_FALSE(t->lookup("user2@domain.org", answers, 0));
+  event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  const auto backends = [&](const char* which) {
+    return sql(std::string(which) + " FROM pg_stat_activity WHERE application_name = 'lmtpd'");
+  };
+  while (backends("SELECT state") != std::vector<std::string>{"idle"}) continue;
+  EXPECT_EQ(backends("SELECT pg_terminate_backend(pid)").size(), 1U);
+  while (!backends("SELECT state").empty()) continue;
+  for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_FALSE(t->lookup("user@domain.org", answers, i));
+  wait_for(answers, 11);
+  EXPECT_EQ(answers.by_id.at(0), found({"domain.org/mails/user2"}));
+  for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_EQ(answers.by_id.at(i), kUserHome);
+}
+
+TEST_F(PgsqlTables, AskAgainAlsoForThoseThatWaitedLong) {
+  connect_timeout_ = 1s;
+  query_timeout_ = kPatience;
+  const auto t = with(login() + "query = SELECT pg_advisory_xact_lock_shared(1)::text || '%s'\n");
+  EXPECT_EQ(ask(*t, "k"), found({"k"}));
+  const PgConnPtr holder = connect();
+  PgResultPtr(PQexec(holder.get(), "SELECT pg_advisory_lock(1)"));
+  Answers answers;
+  const std::size_t all = PgsqlServer::kMostInFlight + 10;
+  for (std::size_t i = 0; i < all; ++i) ASSERT_FALSE(t->lookup("k", answers, i));
+  run_loop_for(1200ms);
+  terminate_busy();
+  PgResultPtr(PQexec(holder.get(), "SELECT pg_advisory_unlock(1)"));
+  wait_for(answers, all);
+  for (std::size_t i = 0; i < all; ++i) ASSERT_EQ(answers.by_id.at(i), found({"k"}));
+}
+
 TEST_F(PgsqlTables, GiveUpWhatTookTwoConnectionsWithIt) {
   query_timeout_ = 2 * kPatience;
   const auto t = with(login() + "query = SELECT pg_sleep(100)::text || '%s'\n");
@@ -244,6 +280,21 @@ TEST_F(PgsqlTables, GiveUpTheConnectionThatACopyIsOnAndGoOn) {
     EXPECT_EQ(answers.by_id.at(3), found({"foo.org/mails/user"})) << query;
     EXPECT_EQ(statistics().connections, ++connections) << query;
   }
+}
+
+// The second has its first answer by a COPY, too.
+TEST_F(PgsqlTables, AnswerWhatStandsBehindSeveralCopies) {
+  prepare_statements_ = false;
+  const auto good = with(superuser() + "query = SELECT home FROM users WHERE userid = '%s'\n");
+  const auto copies = with(superuser() + "query = COPY users TO STDOUT\n");
+  Answers answers;
+  EXPECT_FALSE(copies->lookup("k", answers, 1));
+  EXPECT_FALSE(copies->lookup("k", answers, 2));
+  EXPECT_FALSE(good->lookup("user@domain.org", answers, 3));
+  wait_for(answers, 3);
+  EXPECT_THAT(why(answers.by_id.at(1)), HasSubstr("the query is a COPY"));
+  EXPECT_THAT(why(answers.by_id.at(2)), HasSubstr("the query is a COPY"));
+  EXPECT_EQ(answers.by_id.at(3), kUserHome);
 }
 
 TEST_F(PgsqlTables, GiveUpAQueryThatTakesTooLong) {
