@@ -148,9 +148,9 @@ struct Stop {
 
 // ---- master -> frontend, lookup
 
-// Take connections from now on: the configuration is the one in effect, and the role's peers are
-// introduced. Sent once to each process, after its Ready, and never where it is a check's, a
-// refused reload's, or started again while its generation ends.
+// Take connections from now on: the configuration is in effect, and those of the role's peers that
+// run are introduced. Sent once to each process, after its Ready, and never where it is a check's,
+// a refused reload's, or started again while its generation ends.
 struct Serve {
   static constexpr MessageType kType = MessageType::serve;
   static void fields(auto&, auto&&) {}
@@ -210,7 +210,7 @@ struct WantLookup {
   static void fields(auto&, auto&&) {}
 };
 
-// worker: make the mailbox that this ticket names, which master verifies as its maker.
+// worker: make this ticket's mailbox, as master verifies. At most kDeliveryWindow are unanswered.
 struct MakeMailbox {
   static constexpr MessageType kType = MessageType::make_mailbox;
   std::uint64_t id = 0;
@@ -349,7 +349,7 @@ struct Deliver {
   }
 };
 inline constexpr std::size_t kInlineBody = 64 * 1024;  // octets; beyond: a memfd
-inline constexpr std::size_t kDeliveryWindow = 64;     // deliveries unanswered on a channel
+inline constexpr std::size_t kDeliveryWindow = 64;     // unanswered on a channel
 // Deliver messages with a memfd, of which a delivery is unanswered, on a channel.
 inline constexpr std::size_t kDescriptorWindow = 16;
 

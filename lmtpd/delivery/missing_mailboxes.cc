@@ -4,18 +4,30 @@
 
 namespace lmtpd::delivery {
 
-std::optional<std::uint64_t> MissingMailboxes::add(Job job, Clock::time_point now) {
+void MissingMailboxes::add(Job job, Clock::time_point now) {
   const auto asked = std::find_if(requests_.begin(), requests_.end(), [&](const auto& request) {
     return request.second.jobs.front().path == job.path;
   });
   if (asked != requests_.end()) {
     asked->second.jobs.push_back(std::move(job));
-    return std::nullopt;
+    return;
   }
   Request& request = requests_[++last_request_];
   request.deadline = now + kDeadline;
   request.jobs.push_back(std::move(job));
-  return last_request_;
+}
+
+std::optional<MakeMailbox> MissingMailboxes::next() {
+  const auto request = requests_.upper_bound(last_asked_);
+  if (request == requests_.end() || asked_.size() >= kDeliveryWindow) return std::nullopt;
+  last_asked_ = request->first;
+  asked_.insert(last_asked_);
+  return MakeMailbox{.id = last_asked_, .ticket = request->second.jobs.front().ticket};
+}
+
+Jobs MissingMailboxes::take_answered(std::uint64_t request) {
+  asked_.erase(request);
+  return take(request);
 }
 
 Jobs MissingMailboxes::take(std::uint64_t request) {

@@ -1,14 +1,16 @@
 // lmtpd/delivery/missing_mailboxes.h -- deliveries that wait until master has made their mailbox.
 //
-// One request a mailbox, however many deliveries wait for it. Other deliveries go on meanwhile.
-// Bounded by the windows of the frontends' channels.
+// One request a mailbox, however many deliveries wait for it, and no more at a time than master
+// takes. Other deliveries go on meanwhile. Bounded by the windows of the frontends' channels.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 
+#include "lmtpd/base/messages.h"
 #include "lmtpd/base/ticket.h"
 #include "lmtpd/delivery/job.h"
 
@@ -19,17 +21,17 @@ class MissingMailboxes {
   // Longer than master allows its helper, shorter than a frontend waits for an outcome.
   static constexpr std::chrono::seconds kDeadline{90};
 
-  // The number of the request to send to master, or nullopt if the job's mailbox was asked for
-  // already.
-  [[nodiscard]] std::optional<std::uint64_t> add(Job job, Clock::time_point now);
+  void add(Job job, Clock::time_point now);
 
-  // Whether a request of that number was ever made; its answer may come after the deadline.
-  [[nodiscard]] bool is_number(std::uint64_t request) const {
-    return request > 0 && request <= last_request_;
-  }
+  // The next request to send to master, whose ticket is valid until the next call of any other
+  // function. nullopt: all are sent, or kDeliveryWindow of them have no answer yet.
+  [[nodiscard]] std::optional<MakeMailbox> next();
 
-  // The deliveries that waited for that request, for those past their deadline, for any.
-  [[nodiscard]] Jobs take(std::uint64_t request);
+  // Whether master still has that request; its answer may come after the deadline.
+  [[nodiscard]] bool is_asked(std::uint64_t request) const { return asked_.contains(request); }
+
+  // The deliveries that waited for that request, which is answered; those past their deadline; all.
+  [[nodiscard]] Jobs take_answered(std::uint64_t request);
   [[nodiscard]] Jobs take_expired(Clock::time_point now);
   [[nodiscard]] Jobs take_all();
 
@@ -42,7 +44,11 @@ class MissingMailboxes {
     Jobs jobs;
   };
 
+  Jobs take(std::uint64_t request);
+
   std::uint64_t last_request_ = 0;
+  std::uint64_t last_asked_ = 0;
+  std::set<std::uint64_t> asked_;              // sent, and not answered yet
   std::map<std::uint64_t, Request> requests_;  // in the order of their deadlines
 };
 

@@ -39,6 +39,7 @@ void Worker::run() {
     for (Delivered& each : threads_->take_finished()) finish(std::move(each));
     refuse(missing_.take_expired(Clock::now()),
            Error{Reason::io, "the missing mailbox was not made in time"});
+    while (const std::optional<MakeMailbox> request = missing_.next()) control_.send(*request);
     flush();
     if (idle_ && may_sweep()) tmp_sweep_.step();
   }
@@ -122,7 +123,7 @@ bool Worker::on_control(Frame& frame) {
     }
     case MessageType::mailbox_made: {
       const auto message = message_of<MailboxMade>(frame, 0);
-      if (!message || !missing_.is_number(message->id)) return false;
+      if (!message || !missing_.is_asked(message->id)) return false;
       on_mailbox_made(*message);
       return true;
     }
@@ -151,7 +152,7 @@ void Worker::introduce(const Introduce& message, UniqueFd socket) {
 }
 
 void Worker::on_mailbox_made(const MailboxMade& message) {
-  Jobs jobs = missing_.take(message.id);
+  Jobs jobs = missing_.take_answered(message.id);
   if (!message.made) {
     refuse(jobs, Error{message.reason, std::string(message.text)});
     return;
@@ -293,9 +294,7 @@ Result<void> Worker::hold_for_mailbox(Job job) {
   const std::string mailbox = "mailbox " + escaped(job.path.value());
   if (job.mailbox_made) return fail(Reason::no_access, mailbox + " was made and is missing again");
   if (master_gone_) return fail(Reason::io, mailbox + " is missing, and master is gone");
-  const std::string ticket = job.ticket;
-  const std::optional<std::uint64_t> request = missing_.add(std::move(job), Clock::now());
-  if (request) control_.send(MakeMailbox{.id = *request, .ticket = ticket});
+  missing_.add(std::move(job), Clock::now());
   return {};
 }
 

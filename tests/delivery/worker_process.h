@@ -70,6 +70,12 @@ class Peer {
     return frames_[next_++];
   }
 
+  // Whether nothing has come that is not heard yet.
+  [[nodiscard]] bool is_silent() const {
+    pollfd waited{channel_.fd(), POLLIN, 0};
+    return next_ == frames_.size() && ::poll(&waited, 1, 0) == 0;
+  }
+
   // The next message in words: "1 stored", "2 REASON: text", "leaving", "make 1", "closed".
   std::string hear() {
     const std::optional<Received> received = next();

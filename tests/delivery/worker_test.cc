@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 
+#include <array>
 #include <fstream>
 #include <functional>
 #include <regex>
@@ -13,6 +14,7 @@
 namespace lmtpd {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -148,6 +150,32 @@ TEST_F(WorkerTest, AsksMasterOnceForAMissingMailboxWhileOthersGoOn) {
 
   deliver(frontend, 4, worker_->ticket("another.org/bob"));
   EXPECT_EQ(worker_->master->hear(), "make 2") << "nothing was asked twice in between";
+}
+
+TEST_F(WorkerTest, AsksForNoMoreMailboxesThanMasterTakesHoweverManyFrontendsSend) {
+  make_maildir("here", kBob);
+  start();
+  std::array<Peer, 2> frontends{worker_->introduce(0), worker_->introduce(1)};
+  for (std::uint64_t id = 1; id < kDeliveryWindow; ++id) {
+    deliver(frontends[0], id, worker_->ticket("a" + std::to_string(id)));
+    deliver(frontends[1], id, worker_->ticket("b" + std::to_string(id)));
+  }
+  Peer& master = *worker_->master;
+  for (std::size_t id = 1; id <= kDeliveryWindow; ++id) {
+    EXPECT_EQ(master.hear(), "make " + std::to_string(id));
+  }
+  deliver(frontends[0], kDeliveryWindow, worker_->ticket("here"));
+  EXPECT_EQ(frontends[0].hear(), std::to_string(kDeliveryWindow) + " stored");
+  EXPECT_TRUE(master.is_silent());
+  const std::size_t all = 2 * (kDeliveryWindow - 1);
+  for (std::size_t id = 1; id <= all; ++id) {
+    master.send(MailboxMade{.id = id, .made = false, .reason = Reason::io, .text = "full"});
+    if (id + kDeliveryWindow > all) continue;
+    EXPECT_EQ(master.hear(), "make " + std::to_string(id + kDeliveryWindow));
+  }
+  for (Peer& frontend : frontends) {
+    EXPECT_THAT(frontend.hear(kDeliveryWindow - 1), Each(HasSubstr("io: full")));
+  }
 }
 
 TEST_F(WorkerTest, TellsWhyMasterMadeNoMailbox) {

@@ -50,6 +50,24 @@ def test_smtp_source_for_ten_domains_at_a_time(users, daemon, mail_base):
         assert message.owner == (3000 + domain, 3000 + domain)
 
 
+def test_new_mailboxes_of_one_owner_by_two_frontends(postgres, make_daemon, build, mail_base):
+    """Each may have 64 deliveries under way at the worker, which may ask for as many mailboxes in all."""
+    postgres.sql("""
+        INSERT INTO transport VALUES ('new.example', 'virtual:');
+        INSERT INTO users (userid, uid, gid, home)
+            SELECT u||'user@new.example', 3100, 3100, 'new.example/mails/'||u||'user'
+            FROM generate_series(1, 800) u;""")
+    daemon = make_daemon(frontend_processes=2)
+    done = subprocess.run(
+        [build / "bench" / "blast", "-c", "16", "-m", "32", "-r", "25", "-t", "{1-800}user@new.example",
+         f"unix:{daemon.socket_path}"],
+        capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "killed" not in daemon.log_text()
+    assert {len(stored(mailbox)) for mailbox in (mail_base / "new.example/mails").iterdir()} == {1}
+    assert len(list((mail_base / "new.example/mails").iterdir())) == 800
+
+
 def test_blast_over_a_hundred_connections(users, daemon, build, mail_base, site):
     ledger = site.path / "ledger"
     done = subprocess.run(
