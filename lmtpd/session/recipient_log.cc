@@ -25,12 +25,21 @@ std::string_view status(const Reply& reply) {
   return reply.permanent() ? "bounced" : "deferred";
 }
 
+// With nothing in it that ends a field: a quoted local part, or ORCPT, may hold any character.
+std::string address(std::string_view text) {
+  std::string shown = escaped(text);
+  std::ranges::replace_if(
+      shown, [](char c) { return std::string_view("<>, ").find(c) != std::string_view::npos; },
+      '?');
+  return shown;
+}
+
 }  // namespace
 
 std::string format_line(const RecipientLine& line, const Reply& reply) {
-  std::string out = fmt::format("{}: to=<{}>, ", line.id, escaped(line.to));
+  std::string out = fmt::format("{}: to=<{}>, ", line.id, address(line.to));
   if (!equal_ignoring_case(line.original, line.to)) {
-    out += fmt::format("orig_to=<{}>, ", escaped(line.original));
+    out += fmt::format("orig_to=<{}>, ", address(line.original));
   }
   out += fmt::format(
       "relay={}, delay={}, delays={}/{}/{}/{}, dsn={}, status={} ({})",

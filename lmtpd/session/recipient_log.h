@@ -7,8 +7,8 @@
 // (on one line). delays: from MAIL to this RCPT, until its mailboxes were known, until the dot,
 // until the message was stored. relay is the mailbox, `none` where there is none; size and
 // message-id stand behind a message only. orig_queue_id and orig_client are XFORWARD's. Every text
-// that came from outside is escaped and cut at 255 octets. message-id is last: it may hold blanks
-// and commas, and whoever wrote the message could make it look like further fields.
+// that came from outside is escaped and cut at 255 octets. What could make an address look like
+// further fields is "?" in it. message-id is last: it may hold blanks and commas.
 #pragma once
 
 #include <chrono>

@@ -55,7 +55,9 @@ void use_path(const PathArgument& path) {
   line.id = "S1";
   line.to = path.mailbox;
   line.original = parameters->original_recipient;
-  must_be_clean(format_line(line, kOk));
+  const std::string text = format_line(line, kOk);
+  must_be_clean(text);
+  must(text.find(", relay=") == text.rfind(", relay="));
 }
 
 void use_attributes(std::string_view argument) {
