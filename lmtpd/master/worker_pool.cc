@@ -77,7 +77,9 @@ void WorkerPool::enqueue(std::uint32_t frontend, MailboxOwner owner, Clock::time
 
 void WorkerPool::refuse(std::uint32_t frontend, MailboxOwner owner, Reason reason,
                         const std::string& why) {
-  if (RoleProcess* role = find_frontend_(frontend)) role->tell(WorkerRefused{owner, reason, why});
+  RoleProcess* role = find_frontend_(frontend);
+  // One that was started since the question has not asked.
+  if (role != nullptr && role->ready()) role->tell(WorkerRefused{owner, reason, why});
 }
 
 void WorkerPool::introduce(std::uint32_t frontend, MailboxOwner owner, Worker& worker,
