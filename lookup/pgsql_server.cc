@@ -196,8 +196,8 @@ void PgsqlServer::on_lost(std::vector<PgsqlQuery> unanswered, std::string why, b
 void PgsqlServer::wait_again(std::vector<PgsqlQuery> queries) {
   waiting_.insert(waiting_.begin(), std::make_move_iterator(queries.begin()),
                   std::make_move_iterator(queries.end()));
-  for (PgsqlQuery& query : waiting_)
-    query.deadline = steady_clock::now() + options_.connect_timeout;
+  const auto deadline = steady_clock::now() + options_.connect_timeout;
+  for (PgsqlQuery& query : waiting_) query.deadline = deadline;
 }
 
 int PgsqlServer::timeouts_in_a_row() const {

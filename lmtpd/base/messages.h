@@ -210,7 +210,8 @@ struct WantLookup {
   static void fields(auto&, auto&&) {}
 };
 
-// worker: make this ticket's mailbox, as master verifies. At most kDeliveryWindow are unanswered.
+// worker: make the mailbox that this ticket names, which master verifies as its maker. At most
+// kDeliveryWindow are unanswered.
 struct MakeMailbox {
   static constexpr MessageType kType = MessageType::make_mailbox;
   std::uint64_t id = 0;
@@ -349,7 +350,7 @@ struct Deliver {
   }
 };
 inline constexpr std::size_t kInlineBody = 64 * 1024;  // octets; beyond: a memfd
-inline constexpr std::size_t kDeliveryWindow = 64;     // unanswered on a channel
+inline constexpr std::size_t kDeliveryWindow = 64;     // deliveries unanswered on a channel
 // Deliver messages with a memfd, of which a delivery is unanswered, on a channel.
 inline constexpr std::size_t kDescriptorWindow = 16;
 

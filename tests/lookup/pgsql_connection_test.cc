@@ -226,9 +226,14 @@ TEST_F(PgsqlTables, AskAgainWhatWasAnsweredWhenSendingFailed) {
   const auto backends = [&](const char* which) {
     return sql(std::string(which) + " FROM pg_stat_activity WHERE application_name = 'lmtpd'");
   };
-  while (backends("SELECT state") != std::vector<std::string>{"idle"}) continue;
+  // Without the loop, which would read the answer.
+  const auto wait_until_states_are = [&](const std::vector<std::string>& states) {
+    const auto deadline = steady_clock::now() + kPatience;
+    while (backends("SELECT state") != states) ASSERT_LT(steady_clock::now(), deadline);
+  };
+  wait_until_states_are({"idle"});
   EXPECT_EQ(backends("SELECT pg_terminate_backend(pid)").size(), 1U);
-  while (!backends("SELECT state").empty()) continue;
+  wait_until_states_are({});
   for (std::uint64_t i = 1; i <= 10; ++i) EXPECT_FALSE(t->lookup("user@domain.org", answers, i));
   wait_for(answers, 11);
   EXPECT_EQ(answers.by_id.at(0), found({"domain.org/mails/user2"}));
