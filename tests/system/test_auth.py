@@ -8,12 +8,11 @@ import pathlib
 import re
 import shutil
 import sqlite3
-import ssl
 import subprocess
 
 import pytest
 
-from testsite import REPOSITORY, Authority, Lmtp, dovecot_hash, free_port, newest
+from testsite import REPOSITORY, Authority, Lmtp, client_context, dovecot_hash, free_port, newest
 
 MESSAGE = b"Subject: authenticated\n\nbody\n"
 PASSWORD = "p\u00e4ss word"
@@ -63,10 +62,7 @@ class Site:
         client = Lmtp(self.target)
         client.lhlo()
         if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            client.starttls(context)
+            client.starttls(client_context())
         client.offers = client.lhlo().lines
         return client
 

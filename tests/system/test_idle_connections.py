@@ -2,12 +2,11 @@
 
 import re
 import resource
-import ssl
 from pathlib import Path
 
 import pytest
 
-from testsite import Authority, Lmtp, SlowClients, free_port
+from testsite import Authority, Lmtp, SlowClients, client_context, free_port
 from testsite.daemon import descendants
 
 CONNECTIONS = 10_000
@@ -67,9 +66,7 @@ def tls_daemon(site, make_daemon, tls_port):
 
 def test_idle_connections_over_tls(tls_daemon, tls_port, descriptors):
     """OpenSSL's own objects are what is left: neither its buffers nor ours."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = client_context()
 
     def connect():
         client = Lmtp(("127.0.0.1", tls_port), tls=context)

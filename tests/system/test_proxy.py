@@ -3,12 +3,11 @@
 import ipaddress
 import re
 import socket
-import ssl
 import struct
 
 import pytest
 
-from testsite import PATIENCE, Authority, DovecotProxy, Lmtp, free_port, newest
+from testsite import PATIENCE, Authority, DovecotProxy, Lmtp, client_context, free_port, newest
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL, PROXY = 0x20, 0x21
@@ -87,9 +86,7 @@ def tls_client(make_daemon, directory, preamble, **parameters):
     Authority(directory, "ca").issue("mx.host.test", certificate, key)
     daemon = make_daemon(listen=f"{{inets:127.0.0.1:{port} proxy=yes}}", trusted_clients="127.0.0.1, 192.0.2.128/25",
                          tls_cert_file=str(certificate), tls_key_file=str(key), **parameters)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return daemon, Lmtp(("127.0.0.1", port), preamble=preamble, tls=context)
+    return daemon, Lmtp(("127.0.0.1", port), preamble=preamble, tls=client_context())
 
 
 def test_tls_begins_behind_the_header(make_daemon, tmp_path, mail_base):

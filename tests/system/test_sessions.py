@@ -6,12 +6,11 @@ import os
 import re
 import signal
 import socket
-import ssl
 import threading
 
 import pytest
 
-from testsite import Authority, Lmtp, free_port, newest, stored, wait_until
+from testsite import Authority, Lmtp, client_context, free_port, newest, stored, wait_until
 from testsite.lmtp import dotted
 
 MESSAGE = b"From: sender@remote.example\nMessage-ID: <one@remote.example>\nSubject: hello\n\nbody\n"
@@ -271,11 +270,9 @@ def test_a_recipient_is_answered_while_the_next_ones_worker_stands_still(site, m
     recipients = ["user@foo.org", "user@domain.org"]
     daemon.deliver(recipients, MESSAGE)
     mailboxes = [mail_base / "foo.org/mails/user", mail_base / "domain.org/mails/user"]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     worker = daemon.worker(1001)
     for make_client in (daemon.client, lambda: Lmtp(("127.0.0.1", tcp)),
-                        lambda: Lmtp(("127.0.0.1", tls), tls=context)):
+                        lambda: Lmtp(("127.0.0.1", tls), tls=client_context())):
         before = [len(stored(mailbox)) for mailbox in mailboxes]
         with make_client() as client:
             client.lhlo()

@@ -5,29 +5,12 @@ import re
 import socket
 import ssl
 import subprocess
-import warnings
 
 import pytest
 
-from testsite import PATIENCE, Authority, Lmtp, free_port, newest, stored, wait_until
+from testsite import PATIENCE, Authority, Lmtp, client_context, free_port, newest, stored, wait_until
 
 MESSAGE = b"Subject: protected\n\nbody\n"
-
-
-def client_context(certificate=None, verify=None, least=ssl.TLSVersion.TLSv1_2, most=None):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
-    if verify:
-        context.load_verify_locations(verify)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = least
-        if most:
-            context.maximum_version = most
-    if certificate:
-        context.load_cert_chain(*certificate)
-    return context
 
 
 class Certificates:

@@ -5,7 +5,7 @@ them by their pid. Nothing outside the site's directory is read or written, but 
 of lmtpd's roles are made where they are missing. Needs root. Knows no pytest; bench/ uses it too.
 """
 
-from .certificates import Authority
+from .certificates import Authority, client_context
 from .daemon import Lmtpd
 from .directory import (PATIENCE, REPOSITORY, SiteDirectory, build_directory, ensure_users, free_port,
                         wait_until)
@@ -40,6 +40,7 @@ __all__ = [
     "Stored",
     "Tables",
     "build_directory",
+    "client_context",
     "dovecot_hash",
     "ensure_users",
     "free_port",
