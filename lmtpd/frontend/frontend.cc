@@ -8,7 +8,6 @@
 
 #include "lmtpd/base/log.h"
 #include "lmtpd/base/messages.h"
-#include "lmtpd/frontend/session_settings.h"
 
 namespace lmtpd::frontend {
 namespace {
@@ -20,7 +19,7 @@ constexpr timeval kTick{1, 0};
 std::size_t most_strangers(const Settings& settings) {
   rlimit descriptors{};
   ::getrlimit(RLIMIT_NOFILE, &descriptors);
-  return std::min<std::size_t>(share_of(settings.connection_limit, settings),
+  return std::min<std::size_t>(settings.share_of(settings.connection_limit),
                                descriptors.rlim_cur / 2);
 }
 
@@ -29,7 +28,8 @@ std::size_t most_strangers(const Settings& settings) {
 std::uint64_t recipient_room(const Settings& settings) {
   const std::uint64_t largest = std::max<std::uint64_t>(
       session::most_mailboxes(settings.recipient_limit), settings.virtual_alias_expansion_limit);
-  return std::max(spool_share(settings) / 4, 2 * largest * RecipientRoom::kMailbox);
+  return std::max(settings.share_of(settings.spool_limit) / 4,
+                  2 * largest * RecipientRoom::kMailbox);
 }
 
 }  // namespace
@@ -42,14 +42,14 @@ Frontend::Frontend(event_base* base, const Settings& settings, NetworkList trust
       instance_(instance),
       tls_(std::move(tls)),
       control_(base_, std::move(control), *this),
-      spool_(spool_share(settings),
-             size_announced(settings) +
+      spool_(settings.share_of(settings.spool_limit),
+             settings.size_announced() +
                  session::most_mailboxes(settings.recipient_limit) * Spool::kCopy,
              *this),
       lookup_(base_, *this),
       deliveries_(base_, *this, spool_.room()),
-      places_(share_of(settings.connection_limit, settings),
-              share_of(settings.client_connection_limit, settings)),
+      places_(settings.share_of(settings.connection_limit),
+              settings.share_of(settings.client_connection_limit)),
       recipients_(recipient_room(settings)),
       strangers_(most_strangers(settings)),
       doors_(base_, settings, std::move(trusted_clients), std::move(listening), *this),

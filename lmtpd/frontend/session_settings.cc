@@ -1,7 +1,5 @@
 #include "lmtpd/frontend/session_settings.h"
 
-#include <algorithm>
-
 namespace lmtpd::frontend {
 namespace {
 
@@ -14,23 +12,10 @@ session::AuthUse auth_use(const ListenSpec& listener) {
 
 }  // namespace
 
-std::size_t share_of(std::uint32_t limit, const Settings& settings) {
-  return std::max<std::size_t>(1, limit / settings.frontend_processes);
-}
-
-std::uint64_t spool_share(const Settings& settings) {
-  return settings.spool_limit / settings.frontend_processes;
-}
-
-std::uint64_t size_announced(const Settings& settings) {
-  const std::uint64_t share = spool_share(settings);
-  return settings.message_size_limit == 0 ? share : std::min(settings.message_size_limit, share);
-}
-
 session::Settings session_settings(const Settings& settings, const ListenSpec& listener) {
   session::Settings out;
   out.hostname = settings.myhostname;
-  out.size_announced = size_announced(settings);
+  out.size_announced = settings.size_announced();
   out.recipient_limit = settings.recipient_limit;
   out.error_limit = settings.error_limit;
   out.junk_command_limit = settings.junk_command_limit;

@@ -129,7 +129,7 @@ void warn_of_doubts(const Settings& settings) {
         settings.client_connection_limit, settings.connection_limit);
   }
   // Each frontend has its part of the limit, and a descriptor for each connection.
-  const std::uint32_t share = settings.connection_limit / settings.frontend_processes;
+  const std::uint64_t share = settings.share_of(settings.connection_limit);
   if (share >= kDescriptorLimit) {
     log_warning(
         "connection_limit = {} is {} for each of frontend_processes = {}, which has {} "
@@ -137,7 +137,7 @@ void warn_of_doubts(const Settings& settings) {
         "unless its unit has more (LimitNOFILE)",
         settings.connection_limit, share, settings.frontend_processes, kDescriptorLimit);
   }
-  const std::uint64_t largest = settings.spool_limit / settings.frontend_processes;
+  const std::uint64_t largest = settings.size_announced();
   if (settings.message_size_limit > largest) {
     log_warning(
         "message_size_limit = {} is more than {}, what each of frontend_processes = {} has of "

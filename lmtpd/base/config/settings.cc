@@ -325,6 +325,15 @@ bool Settings::uses_tls() const {
                              [this](const ListenSpec& listener) { return has_tls_at(listener); });
 }
 
+std::uint64_t Settings::share_of(std::uint64_t limit) const {
+  return std::max<std::uint64_t>(1, limit / frontend_processes);
+}
+
+std::uint64_t Settings::size_announced() const {
+  const std::uint64_t share = share_of(spool_limit);
+  return message_size_limit == 0 ? share : std::min(message_size_limit, share);
+}
+
 std::vector<std::string> Settings::tls_files() const {
   if (!uses_tls()) return {};
   std::vector<std::string> files = tls_chain_files;

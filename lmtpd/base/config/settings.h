@@ -47,6 +47,10 @@ struct Settings {
   [[nodiscard]] std::vector<std::string> mechanisms_at(const ListenSpec& listener) const;
   // Whether any of `listen` has TLS.
   [[nodiscard]] bool uses_tls() const;
+  // Of a limit of all frontends together each has an equal part; 1 at least.
+  [[nodiscard]] std::uint64_t share_of(std::uint64_t limit) const;
+  // The largest message that is taken, in octets.
+  [[nodiscard]] std::uint64_t size_announced() const;
   // The files of tls_*, if uses_tls().
   [[nodiscard]] std::vector<std::string> tls_files() const;
 
