@@ -45,8 +45,9 @@ Generation::Generation(Configuration configuration, Sockets sockets, const Share
       on_lookup_([this](RoleProcess& role, Frame& frame) { return on_lookup(role, frame); }),
       on_frontend_([this](RoleProcess& role, Frame& frame) { return on_frontend(role, frame); }),
       on_committer_([](RoleProcess& role, Frame& frame) { return on_committer(role, frame); }),
-      lookup_{.title = "lookup"},
-      committer_{.title = "committer"},
+      // A draining frontend still has recipients to look up, and mail to be committed.
+      lookup_{.title = "lookup", .needed_until = Phase::draining_frontends},
+      committer_{.title = "committer", .needed_until = Phase::draining_frontends},
       frontends_(configuration_.settings.frontend_processes),
       lookup_channels_(frontends_.size()),
       workers_(
@@ -74,14 +75,18 @@ void Generation::start(Clock::time_point now) {
   restart_due(now);
 }
 
+bool Generation::awaits_start(const Slot& slot) const {
+  return !slot.process && phase_ <= slot.needed_until && !failure_;
+}
+
 void Generation::restart_due(Clock::time_point now) {
-  if (phase_ > Phase::draining_frontends || failure_) return;
-  // A draining frontend still has recipients to look up.
-  if (!lookup_.process && now >= lookup_.start_at) start_lookup(now);
-  if (has_committer() && !committer_.process && now >= committer_.start_at) start_committer(now);
-  if (phase_ > Phase::serving) return;
+  const auto is_due = [this, now](const Slot& slot) {
+    return awaits_start(slot) && now >= slot.start_at;
+  };
+  if (is_due(lookup_)) start_lookup(now);
+  if (has_committer() && is_due(committer_)) start_committer(now);
   for (std::uint32_t i = 0; i < frontends_.size(); ++i) {
-    if (!frontends_[i].process && now >= frontends_[i].start_at) start_frontend(i, now);
+    if (is_due(frontends_[i])) start_frontend(i, now);
   }
 }
 
@@ -289,16 +294,16 @@ void Generation::on_mailbox_done(const MailboxRequests::Request& request,
 
 void Generation::wait_in(PollSet& set, Clock::time_point now) {
   if (phase_ != Phase::serving) set.add_deadline(killed_ ? deadline_ + kKillTime : deadline_);
-  const auto wait_slot = [&](Slot& slot, const RoleProcess::OnFrame& on_frame, Phase last) {
+  const auto wait_slot = [&](Slot& slot, const RoleProcess::OnFrame& on_frame) {
     if (slot.process) {
       slot.process->wait_in(set, on_frame);
-    } else if (phase_ <= last && !failure_) {
+    } else if (awaits_start(slot)) {
       set.add_deadline(slot.start_at);
     }
   };
-  wait_slot(lookup_, on_lookup_, Phase::draining_frontends);
-  if (has_committer()) wait_slot(committer_, on_committer_, Phase::draining_frontends);
-  for (Slot& slot : frontends_) wait_slot(slot, on_frontend_, Phase::serving);
+  wait_slot(lookup_, on_lookup_);
+  if (has_committer()) wait_slot(committer_, on_committer_);
+  for (Slot& slot : frontends_) wait_slot(slot, on_frontend_);
   workers_.wait_in(set, now);
   mailboxes_.wait_in(set);
 }
@@ -348,9 +353,7 @@ void Generation::reap(Slot& slot, Clock::time_point now) {
     }
     return;
   }
-  const bool restarts = phase_ <= Phase::serving || (phase_ == Phase::draining_frontends &&
-                                                     std::ranges::count(helpers(), &slot) != 0);
-  if (!restarts) {
+  if (phase_ > slot.needed_until) {
     log_error("{} (pid {}) {}", dead->title(), dead->pid(), status_text(*status));
     return;
   }

@@ -91,6 +91,7 @@ class Generation {
   // A role that is always there: its process, or when the next one starts.
   struct Slot {
     std::string title;
+    Phase needed_until = Phase::serving;  // started again until that is over
     std::unique_ptr<RoleProcess> process;
     Backoff backoff;
     Clock::time_point start_at{};
@@ -129,6 +130,7 @@ class Generation {
   [[nodiscard]] std::array<const Slot*, 2> helpers() const { return {&lookup_, &committer_}; }
   [[nodiscard]] std::string not_ready() const;
   void check_start(Clock::time_point now);
+  [[nodiscard]] bool awaits_start(const Slot& slot) const;
   void restart_due(Clock::time_point now);
   void advance_phases(Clock::time_point now);
   void advance_drain(Clock::time_point now);
