@@ -174,10 +174,11 @@ TEST_F(ConnectionTest, EndsOnceItsClientHasTakenNoRepliesForTheSessionsTime) {  
   for (int i = 0; i < 500; ++i) group += "NOOP\r\n";
   for (const char* last : {"AUTH SCRAM-SHA-256\r\n", "NOOP\r\n"}) {
     counted_.clear();
+    auth_.clear();
     finished_ = false;
     connect({.hostname = "mx.test",
              .junk_command_limit = SIZE_MAX,
-             .session_timeout = std::chrono::milliseconds(250),
+             .session_timeout = std::chrono::seconds(2),
              .auth_mechanisms = {"SCRAM-SHA-256"},
              .auth = session::AuthUse::offered},
             nullptr);

@@ -60,7 +60,7 @@ class PgsqlTables : public Asking {
   std::vector<std::string> sql(const std::string& text) { return postgres_.sql("mails", text); }
 
   [[nodiscard]] bool run_until(const std::function<bool()>& holds,
-                               std::chrono::milliseconds longest = std::chrono::seconds(15)) {
+                               std::chrono::milliseconds longest = kPatience) {
     const auto deadline = std::chrono::steady_clock::now() + longest;
     while (!holds()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
@@ -82,11 +82,17 @@ class PgsqlTables : public Asking {
 
   // Ends the connections whose server process is at work on a query, once there is one.
   void terminate_busy() {
+    std::vector<std::string> processes;
     ASSERT_TRUE(run_until([&] {
-      return !sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                  "  WHERE application_name = 'lmtpd' AND wait_event IN ('PgSleep', 'advisory')")
-                  .empty();
+      processes =
+          sql("SELECT pid FROM pg_stat_activity"
+              "  WHERE application_name = 'lmtpd' AND wait_event IN ('PgSleep', 'advisory')");
+      return !processes.empty();
     })) << "no query is under way";
+    const std::string them =
+        fmt::format(" FROM pg_stat_activity WHERE pid IN ({})", fmt::join(processes, ", "));
+    sql("SELECT pg_terminate_backend(pid)" + them);
+    ASSERT_TRUE(run_until([&] { return sql("SELECT pid" + them).empty(); }));
   }
 
   // As the superuser, beside the tables.

@@ -188,12 +188,18 @@ TEST_F(SqliteTables, WaitForAWriterAgainOnceTheyHaveBeenRead) {
 }
 
 TEST_F(SqliteTables, LearnNothingOfTheQueryFromALock) {
-  const auto t = with("query = SELECT home FROM users WHERE userid = '%s'");
-  const Writer writer(path_, std::chrono::milliseconds(300));
-  testing::internal::CaptureStderr();
-  EXPECT_THAT(why(ask(*t, "user@domain.org")), HasSubstr("database is locked"))
+  // SQLite waits for 200 ms in all, and longer on a machine that stands still meanwhile.
+  const Answer home = found({"domain.org/user/"});
+  Answer answer = home;
+  for (int i = 0; i < 10 && answer == home; ++i) {
+    const auto t = with("query = SELECT home FROM users WHERE userid = '%s'");
+    const Writer writer(path_, std::chrono::milliseconds(300));
+    testing::internal::CaptureStderr();
+    answer = ask(*t, "user@domain.org");
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  }
+  EXPECT_THAT(why(answer), HasSubstr("database is locked"))
       << "it waited for another statement, too";
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST_F(SqliteTables, AreUnavailableForWhatIsNoDatabaseOrNoQuery) {

@@ -118,7 +118,10 @@ class FakeRole {
   }
 
   void report(const std::string& line) {
-    const std::string whole = line + "\n";
+    // When it happened: whoever observes may read it late. The clock is Python's time.monotonic().
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    const std::string whole =
+        fmt::format("{}\tat={}\n", line, std::chrono::duration<double>(now).count());
     if (::write(observer_.get(), whole.data(), whole.size()) < 0) std::_Exit(EXIT_FAILURE);
   }
 

@@ -202,7 +202,8 @@ class Master:
         *lines, role.buffer = role.buffer.split(b"\n")
         for line in lines:
             name, *fields = line.decode().split("\t")
-            event = {"event": name, "at": time.monotonic(), **dict(f.split("=", 1) for f in fields)}
+            event = {"event": name, **dict(f.split("=", 1) for f in fields)}
+            event["at"] = float(event["at"])
             role.events.append(event)
             if name == "hello":
                 role.title, role.pid = event["title"], int(event["pid"])

@@ -168,12 +168,11 @@ def test_notices_do_not_come_through_it(postgres, pgbouncer, pooled, make_daemon
         def processes(command):
             return re.findall(rf"\[(\d+)\] mailreader LOG:  statement: {command} lmtpd;",
                               postgres.log.read_text()[before:])
-        wait_until(lambda: processes("LISTEN")[0] in processes("UNLISTEN"), "LISTEN is taken back",
-                   timeout=10)
+        wait_until(lambda: processes("LISTEN")[0] in processes("UNLISTEN"), "LISTEN is taken back")
         assert daemon.deliver("late@foo.org", b"x\n").recipients[0].code == 550
         postgres.sql("INSERT INTO virtual VALUES ('late@foo.org', 'user@foo.org')")
         wait_until(lambda: daemon.deliver("late@foo.org", b"x\n").recipients[0].code == 250,
-                   "the new alias is known", timeout=10)
+                   "the new alias is known")
     finally:
         postgres.sql("ALTER SYSTEM RESET log_statement; SELECT pg_reload_conf();"
                      "DELETE FROM virtual WHERE address = 'late@foo.org'")

@@ -92,7 +92,7 @@ def test_a_role_that_is_killed_comes_back(make_daemon, role, request):
         taken += len(outcome.final) - len([reply for reply in outcome.final if reply.code != 250])
         return not replies
     wait_until(delivered, f"delivery after the {role}'s death", interval=0.1)
-    assert pid not in daemon.children()
+    wait_until(lambda: pid not in daemon.children(), "the end of what was killed")
     wait_until(lambda: daemon.role(role), f"another {role}")
     assert len(stored(mailbox)) == before + taken
     daemon.wait_log(rf"{role}.*signal 9")

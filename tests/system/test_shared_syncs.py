@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from testsite import newest, stored, wait_until
+from testsite import PATIENCE, newest, stored, wait_until
 from testsite.injection import NOT_KNOWN, STORED, codes
 from testsite.syncs import shared_memory, stopped, sync_page
 from testsite.trace import Trace
@@ -41,6 +41,10 @@ class Sharing:
         with Trace(self.site.path, [self.worker]) as trace:
             assert self.deliver() == [STORED]
         return not own_syncs(trace.calls) and sync_page(self.daemon).begun >= begun + 2 and self.may_share()
+
+    def wait(self, what):
+        """Until shares(): after each sync that a busy disk makes slow, nobody shares for 10 s."""
+        wait_until(self.shares, what, timeout=5 * PATIENCE)
 
     def may_share(self):
         """No sync is under way, and none was slow or failed of late."""
@@ -84,7 +88,7 @@ def make_sharing(make_daemon, shared_syncs, site):
 def test_a_failed_sync_before_the_message_is_published_costs_nothing(make_sharing):
     """It is synced by itself: the failure may be another's. For a while all are, and then they share again."""
     sharing = make_sharing(commit_timeout="30s")
-    assert sharing.shares()
+    sharing.wait("shared syncs")
     era = sync_page(sharing.daemon).era
     calls = sharing.arrives(STORED, [sharing.worker, sharing.committer], "syncfs:error=EIO:when=1")
     assert len([call for call in calls if call.injected]) == 1
@@ -92,7 +96,7 @@ def test_a_failed_sync_before_the_message_is_published_costs_nothing(make_sharin
     sharing.daemon.wait_log(r"committer\[\d+\]: warning: /\S+: syncfs: Input/output error; "
                             r"deliveries sync by themselves for 10s$")
     assert sync_page(sharing.daemon).era == era + 1
-    wait_until(sharing.shares, "shared syncs after the rest")
+    sharing.wait("shared syncs after the rest")
     def counts_agree():
         page = sync_page(sharing.daemon)
         return counted(sharing.daemon) == (page.begun, page.heard, 1)
@@ -113,7 +117,7 @@ def test_a_failed_sync_after_the_message_was_published_is_451_and_it_stays(make_
 def stopped_while_idle(sharing):
     """The committer does nothing meanwhile, and the others do not know it yet."""
     while True:
-        wait_until(sharing.shares, "shared syncs")
+        sharing.wait("shared syncs")
         with stopped(sharing.committer):
             # On a busy machine a sync that somebody rang for was still to come.
             if sharing.may_share():
@@ -132,7 +136,7 @@ def test_while_the_committer_is_stopped_deliveries_sync_by_themselves(make_shari
         assert sync_page(sharing.daemon).begun == begun
     # What was rung meanwhile is heard.
     wait_until(lambda: sync_page(sharing.daemon).begun > begun, "a sync for those who rang")
-    wait_until(sharing.shares, "shared syncs again")
+    sharing.wait("shared syncs again")
 
 
 def test_after_a_slow_sync_nobody_waits_for_one_for_a_while(make_sharing):
@@ -179,7 +183,7 @@ def test_it_cannot_write_the_page_nor_make_either_memory_smaller(make_sharing):
     assert succeeded["page"] == []
     # Control: these are attempts that can succeed.
     assert succeeded["bell"] == ["write", "map for writing", "make a map writable", "punch"]
-    wait_until(sharing.shares, "shared syncs")
+    sharing.wait("shared syncs")
 
 
 @pytest.mark.parametrize("what", ["ring", "silence", "divert", "punch"])
@@ -194,4 +198,4 @@ def test_whatever_it_does_to_the_bell_others_have_their_mail(make_sharing, what)
         assert process.poll() is None
         if what == "ring":
             wait_until(lambda: sync_page(sharing.daemon).begun > begun + 10, "syncs that it asks for")
-    wait_until(sharing.shares, "shared syncs again")
+    sharing.wait("shared syncs again")

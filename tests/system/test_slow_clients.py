@@ -61,7 +61,7 @@ def test_deliveries_beside_them(make_daemon, build, spool_limit, declared, capsy
 
 def test_time_limits_end_them(make_daemon):
     """However often they send: a command has its time, and a message (B38)."""
-    daemon = make_daemon(session_timeout="2s", transaction_time_limit="4s")
+    daemon = make_daemon(session_timeout="4s", transaction_time_limit="8s")
     with SlowClients(f"unix:{daemon.socket_path}", 60, SLOW, rate=4) as slow:
         assert [reply.code for reply in daemon.deliver("user@domain.org", MESSAGE).final] == [250]
         report = slow.wait()

@@ -168,7 +168,7 @@ def test_what_is_no_handshake_ends_the_connection(tls, way):  # K5
 
 
 def test_a_slow_handshake_ends_at_its_time(make_daemon, certificates):
-    site = Site(make_daemon, certificates, starttls_timeout="1s")
+    site = Site(make_daemon, certificates, starttls_timeout="5s")
     slow = socket.create_connection(site.first, PATIENCE)
     slow.sendall(b"\x16\x03\x01\x02")  # the beginning of a ClientHello
     with Lmtp(site.first, tls=client_context()) as other:

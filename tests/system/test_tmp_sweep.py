@@ -96,7 +96,7 @@ def test_a_full_tmp_keeps_no_delivery_waiting(disk, mailbox, start, site):
     daemon = start()
     replies = []
     # So slow a disk that the client is not overtaken by the sweep.
-    with Trace(site.path, [daemon.worker(1001)], SYSCALLS, "unlinkat:delay_enter=1000") as trace:
+    with Trace(site.path, [daemon.worker(1001)], SYSCALLS, "unlinkat:delay_enter=5000") as trace:
         def swept():
             replies.extend(codes(daemon.deliver("user@domain.org", MESSAGE).final))
             return not any(tmp.iterdir())

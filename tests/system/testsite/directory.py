@@ -1,6 +1,7 @@
 """The site's directory, and what every part of the site needs: ports, users, waiting."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import pwd
@@ -49,17 +50,19 @@ def build_directory():
 
 
 def ensure_users(names=("lmtpd", "lmtpd-lookup", "lmtpd-sync")):
-    for name in names:
-        try:
-            pwd.getpwnam(name)
-        except KeyError:
-            made = subprocess.run(
-                ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
-                 "/nonexistent", "--shell", "/usr/sbin/nologin", name],
-                capture_output=True, text=True)
-            # Status 9: another test made it at the same moment.
-            if made.returncode not in (0, 9):
-                raise RuntimeError(f"useradd {name}: {made.stderr}")
+    # useradd(8) does not wait for another test's.
+    with open(__file__, encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in names:
+            try:
+                pwd.getpwnam(name)
+            except KeyError:
+                made = subprocess.run(
+                    ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
+                     "/nonexistent", "--shell", "/usr/sbin/nologin", name],
+                    capture_output=True, text=True)
+                if made.returncode != 0:
+                    raise RuntimeError(f"useradd {name}: {made.stderr}") from None
 
 
 def free_port():
