@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include <functional>
-
 #include "lookup/pgsql_handles.h"
 #include "lookup/pgsql_server.h"
 #include "tests/lookup/asking.h"
@@ -58,16 +56,6 @@ class PgsqlTables : public Asking {
   void TearDown() override { postgres_.start(); }
 
   std::vector<std::string> sql(const std::string& text) { return postgres_.sql("mails", text); }
-
-  [[nodiscard]] bool run_until(const std::function<bool()>& holds,
-                               std::chrono::milliseconds longest = kPatience) {
-    const auto deadline = std::chrono::steady_clock::now() + longest;
-    while (!holds()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      run_loop_for(std::chrono::milliseconds(10));
-    }
-    return true;
-  }
 
   // As `mailreader` over TCP, from one host or several.
   [[nodiscard]] std::string login(const std::string& hosts = "") const {
